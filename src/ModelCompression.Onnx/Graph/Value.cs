@@ -1,0 +1,102 @@
+using System.Diagnostics.CodeAnalysis;
+using ModelCompression.Onnx.Tensors;
+using ValueType = ModelCompression.Onnx.Tensors.ValueType;
+
+namespace ModelCompression.Onnx.Graph;
+
+/// <summary>One place where a value is consumed: input <paramref name="Index"/> of <paramref name="Node"/>.</summary>
+/// <param name="Node">The consumer; may live in a subgraph of the value's graph (a captured value).</param>
+/// <param name="Index">Input position.</param>
+public readonly record struct Use(Node Node, int Index);
+
+/// <summary>
+/// A named edge of the graph: produced by a node, fed as a graph input, or stored as an initializer. Identity is the object, never the name.
+/// </summary>
+public sealed class Value
+{
+    private readonly List<Use> uses = [];
+    private readonly List<OnnxGraph> outputOf = [];
+
+    internal Value(OnnxGraph graph, string name)
+    {
+        Graph = graph;
+        Name = name;
+    }
+
+    /// <summary>Name in the file; unique in its graph and never shadowing an outer one.</summary>
+    public string Name { get; internal set; }
+
+    /// <summary>The graph that defines the value.</summary>
+    public OnnxGraph Graph { get; internal set; }
+
+    /// <summary>The node that computes it, or null.</summary>
+    public Node? Producer { get; internal set; }
+
+    /// <summary>Position among the producer's outputs.</summary>
+    public int OutputIndex { get; internal set; }
+
+    /// <summary>Declared or inferred type, or null when unknown.</summary>
+    public ValueType? Type { get; set; }
+
+    /// <summary>The declared type as a tensor type, or null.</summary>
+    public TensorType? TensorType => Type as TensorType;
+
+    /// <summary>The stored constant of an initializer, or null. Set through <see cref="OnnxGraph"/>.</summary>
+    public Tensor? Initializer { get; internal set; }
+
+    /// <summary>The sparse initializer as the file states it, or null.</summary>
+    public SparseTensor? SparseInitializer { get; internal set; }
+
+    /// <summary>True if it is one of <see cref="OnnxGraph.Inputs"/>.</summary>
+    public bool IsGraphInput { get; internal set; }
+
+    /// <summary>True if some graph returns it.</summary>
+    public bool IsGraphOutput => outputOf.Count > 0;
+
+    /// <summary>The graphs that return it, one entry per output position; more than one only when subgraphs return captured values.</summary>
+    public IReadOnlyList<OnnxGraph> OutputOf => outputOf;
+
+    /// <summary>All consuming node inputs, captured uses in subgraphs included; graph outputs are not among them (<see cref="OutputOf"/>).</summary>
+    public IReadOnlyList<Use> Uses => uses;
+
+    /// <summary>True if no node and no graph output consumes it.</summary>
+    public bool IsUnused => uses.Count == 0 && outputOf.Count == 0;
+
+    /// <summary>True when a training section or similar refers to it by name, so that it must neither change nor disappear.</summary>
+    public bool IsReferencedByName { get; internal set; }
+
+    /// <summary>Documentation kept from the file.</summary>
+    public string DocString { get; set; } = "";
+
+    /// <summary>Unknown fields and metadata of the file, for the serializer.</summary>
+    internal object? Opaque { get; set; }
+
+    /// <summary>Gets the constant behind the value: an initializer, or the tensor of a <c>Constant</c> node in any of its attribute forms.</summary>
+    /// <remarks>An initializer that is also a graph input counts as constant: ONNX Runtime does not ask for it either.</remarks>
+    public bool TryGetConstant([NotNullWhen(true)] out Tensor? constant)
+    {
+        constant = Initializer ?? (Producer is { OpType: "Constant", IsOnnxDomain: true } node ? ConstantNode.TryGetTensor(node) : null);
+        return constant is not null;
+    }
+
+    /// <summary>Makes every consumer (captured uses and graph outputs included) use <paramref name="replacement"/> instead.</summary>
+    /// <remarks>
+    /// A main graph output keeps its name: when this value is a graph output, the caller exchanges names (see <see cref="OnnxGraph.ReplaceOutput"/>).
+    /// </remarks>
+    public void ReplaceAllUsesWith(Value replacement)
+    {
+        foreach (var use in uses.ToArray()) use.Node.SetInput(use.Index, replacement);
+        foreach (var graph in outputOf.ToArray()) graph.ReplaceOutput(this, replacement);
+    }
+
+    internal void AddUse(Use use) => uses.Add(use);
+
+    internal void RemoveUse(Use use) => uses.Remove(use);
+
+    internal void AddOutputOf(OnnxGraph graph) => outputOf.Add(graph);
+
+    internal void RemoveOutputOf(OnnxGraph graph) => outputOf.Remove(graph);
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+}

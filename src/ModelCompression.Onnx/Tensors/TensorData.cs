@@ -1,0 +1,67 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+
+namespace ModelCompression.Onnx.Tensors;
+
+/// <summary>The bytes of a tensor: little-endian elements in row-major order, opened only when asked for.</summary>
+public abstract class TensorData
+{
+    /// <summary>Number of bytes; known without opening them.</summary>
+    public abstract long ByteLength { get; }
+
+    /// <summary>
+    /// Views the bytes as elements of <typeparamref name="T"/> without copying. Valid while the owning <see cref="Graph.Model"/> is not disposed.
+    /// </summary>
+    /// <exception cref="NotSupportedException">More than <see cref="int.MaxValue"/> elements.</exception>
+    public abstract ReadOnlySpan<T> AsSpan<T>() where T : unmanaged;
+
+    /// <summary>Views the bytes as memory blocks of at most 1 GiB, in order, without copying.</summary>
+    public abstract IEnumerable<ReadOnlyMemory<byte>> Blocks();
+
+    /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
+    public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData<T>(array);
+
+    /// <summary>Largest block <see cref="Blocks"/> gives.</summary>
+    protected const int MaxBlockByteLength = 1 << 30;
+}
+
+/// <summary>Tensor bytes held in a managed array.</summary>
+internal sealed class ArrayTensorData<T>(T[] array) : TensorData where T : unmanaged
+{
+    public override long ByteLength => (long)array.Length * Marshal.SizeOf<T>();
+
+    public override ReadOnlySpan<TElement> AsSpan<TElement>() => MemoryMarshal.Cast<T, TElement>(array);
+
+    public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
+    {
+        var manager = new CastMemoryManager<T>(array);
+        for (long at = 0; at < ByteLength; at += MaxBlockByteLength)
+            yield return manager.Block(at, (int)Math.Min(MaxBlockByteLength, ByteLength - at)).Memory;
+    }
+}
+
+/// <summary>Presents part of an array of any unmanaged element type as bytes.</summary>
+internal sealed class CastMemoryManager<T>(T[] array, long offset = 0, int length = 0) : MemoryManager<byte> where T : unmanaged
+{
+    public CastMemoryManager<T> Block(long blockOffset, int blockLength) => new(array, blockOffset, blockLength);
+
+    public override unsafe Span<byte> GetSpan()
+    {
+        ref byte first = ref System.Runtime.CompilerServices.Unsafe.As<T, byte>(ref MemoryMarshal.GetArrayDataReference(array));
+        return MemoryMarshal.CreateSpan(ref System.Runtime.CompilerServices.Unsafe.AddByteOffset(ref first, (nint)offset), length);
+    }
+
+    public override unsafe MemoryHandle Pin(int elementIndex = 0)
+    {
+        var handle = GCHandle.Alloc(array, GCHandleType.Pinned);
+        return new MemoryHandle((byte*)handle.AddrOfPinnedObject() + offset + elementIndex, handle, this);
+    }
+
+    public override void Unpin()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+    }
+}
