@@ -1,0 +1,69 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Analysis;
+
+/// <summary>A floating point constant that cannot be treated as a weight, and why.</summary>
+/// <param name="Value">The constant.</param>
+/// <param name="Tensor">Its content.</param>
+/// <param name="Reason">Why not.</param>
+public sealed record UntreatedConstant(Value Value, Tensor Tensor, string Reason);
+
+/// <summary>All stored floating point weights of a model, wherever they are kept: initializers, <c>Constant</c> nodes, subgraphs, functions.</summary>
+public sealed class WeightCatalog
+{
+    private WeightCatalog(IReadOnlyList<WeightSite> weights, IReadOnlyList<UntreatedConstant> others)
+    {
+        Weights = weights;
+        Others = others;
+    }
+
+    /// <summary>Weights in graph order.</summary>
+    public IReadOnlyList<WeightSite> Weights { get; }
+
+    /// <summary>Other floating point constants (biases, norms, tables of unknown use) in graph order.</summary>
+    public IReadOnlyList<UntreatedConstant> Others { get; }
+
+    /// <summary>Scans a model.</summary>
+    public static WeightCatalog Of(Model model)
+    {
+        var weights = new List<WeightSite>();
+        var others = new List<UntreatedConstant>();
+        foreach (var graph in model.AllGraphs())
+        {
+            foreach (var value in Constants(graph))
+            {
+                if (!value.TryGetConstant(out var tensor) || !tensor.DataType.IsFloatingPoint() || value.IsUnused) continue;
+                var uses = new List<WeightUse>();
+                string? reason = WhyUntouchable(value) ?? CollectUses(value, tensor, uses);
+                if (reason is null) weights.Add(new WeightSite(value, tensor, uses));
+                else others.Add(new UntreatedConstant(value, tensor, reason));
+            }
+        }
+
+        return new WeightCatalog(weights, others);
+    }
+
+    private static IEnumerable<Value> Constants(OnnxGraph graph)
+    {
+        foreach (var value in graph.Initializers) yield return value;
+        foreach (var node in graph.Nodes)
+            if (node.Is("Constant") && node.Output() is { } output) yield return output;
+    }
+
+    private static string? WhyUntouchable(Value value) =>
+        value.IsGraphOutput ? "returned by a graph"
+        : value.IsReferencedByName ? "referenced by training information"
+        : null;
+
+    private static string? CollectUses(Value value, Tensor tensor, List<WeightUse> uses)
+    {
+        foreach (var use in value.Uses)
+        {
+            if (WeightRoles.TryClassify(use.Node, use.Index, tensor, out var weightUse)) uses.Add(weightUse);
+            else return $"used by {use.Node.OpType} as input {use.Index}";
+        }
+
+        return null;
+    }
+}

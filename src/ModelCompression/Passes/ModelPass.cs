@@ -1,0 +1,29 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes;
+
+/// <summary>A transformation of a model. It decides first (plan), then edits; it never leaves the graph half-edited.</summary>
+public abstract class ModelPass
+{
+    /// <summary>Name in reports: <c>&lt;Verb&gt;&lt;Object&gt;</c>.</summary>
+    public string Name => GetType().Name;
+
+    /// <summary>Runs the pass and verifies the graph around it.</summary>
+    /// <exception cref="InvalidOperationException">The graph is inconsistent before or after: a defect of ours.</exception>
+    public void Run(Model model, CompressionSettings settings, PassLog log)
+    {
+        Check(model, "before");
+        Apply(model, settings, log);
+        Check(model, "after");
+    }
+
+    /// <summary>Does the work.</summary>
+    protected abstract void Apply(Model model, CompressionSettings settings, PassLog log);
+
+    private void Check(Model model, string moment)
+    {
+        if (GraphVerifier.Verify(model) is { Count: > 0 } problems)
+            throw new InvalidOperationException($"The graph is inconsistent {moment} {Name}: {string.Join(" ", problems.Take(3))}");
+    }
+}
