@@ -1,0 +1,83 @@
+using System.Globalization;
+
+namespace ModelCompression.Options;
+
+/// <summary>Combinations that make no sense (MCB1004) and methods this version does not have (MCB1006).</summary>
+internal static class OptionCombinations
+{
+    /// <summary>Checks an item's options; <paramref name="given"/> are the names the user set explicitly.</summary>
+    public static void Check(SettingsSource source, CompressionOptions options, IReadOnlySet<string> given, OptionParser.Problems problems)
+    {
+        foreach (var (name, isUseful, need) in Dependencies(options))
+            if (given.Contains(name) && !isUseful) problems.Add(source, "MCB1004", $"{source.What} sets {name}, which has no effect here: {need}.");
+        foreach (string missing in Missing(options)) problems.Add(source, "MCB1004", $"{source.What}: {missing}.");
+        CheckAvailable(source, options, problems);
+    }
+
+    /// <summary>Checks what a rule makes of the options.</summary>
+    public static void CheckRule(SettingsSource source, CompressionOptions options, OptionParser.Problems problems)
+    {
+        foreach (string missing in Missing(options)) problems.Add(source, "MCB1004", $"{source.What}: {missing}.");
+        CheckAvailable(source, options, problems);
+    }
+
+    private static IEnumerable<(string Name, bool IsUseful, string Need)> Dependencies(CompressionOptions o)
+    {
+        bool prunes = o.Pruning != PruningCriterion.None;
+        bool integer = o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static;
+        bool activations = o.Quantization is QuantizationMode.Dynamic or QuantizationMode.Static;
+        const string needsPruning = "it needs Pruning other than None";
+        const string needsInteger = "it needs Quantization=WeightOnly, Dynamic or Static";
+        foreach (string name in new[] { "PruningPattern", "Sparsity", "PruningScope", "Compensation" }) yield return (name, prunes, needsPruning);
+        yield return ("ChannelMultiple", prunes && o.PruningPattern.Kind == PruningPatternKind.Channel, "it needs PruningPattern=Channel");
+        foreach (string name in new[] { "GradientMeanThreshold", "GradientStdThreshold" })
+            yield return (name, o.Pruning == PruningCriterion.GradientStability, "it needs Pruning=GradientStability");
+        yield return ("GradientIterations", o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor, "it needs Pruning=GradientStability or Taylor");
+        foreach (string name in new[] { "LearningRate", "FineTuneLoss" }) yield return (name, o.FineTuneEpochs > 0, "it needs FineTuneEpochs greater than 0");
+        foreach (string name in new[] { "WeightBits", "QuantizationScheme", "QuantizationGranularity", "QuantizationFormat", "QuantizationAlgorithm", "Equalization", "BiasCorrection" })
+            yield return (name, integer, needsInteger);
+        yield return ("ActivationBits", activations, "it needs Quantization=Static or Dynamic");
+        yield return ("BlockSize", integer && o.QuantizationGranularity == QuantizationGranularity.Block, "it needs QuantizationGranularity=Block");
+        foreach (string name in new[] { "CalibrationMethod" }) yield return (name, o.Quantization == QuantizationMode.Static, "it needs Quantization=Static");
+        yield return ("CalibrationPercentile", o.CalibrationMethod == CalibrationMethod.Percentile, "it needs CalibrationMethod=Percentile");
+        yield return ("CalibrationSamples", o.CalibrationData.Count > 0, "it needs CalibrationData");
+        foreach (string name in new[] { "Metric", "MaxMetricDrop", "MinMetric" }) yield return (name, o.ValidationData.Count > 0, "it needs ValidationData");
+        foreach (string name in new[] { "SearchTrials", "SearchTimeLimit", "CrossValidationFolds" }) yield return (name, o.Strategy == CompressionStrategy.Auto, "it needs Strategy=Auto");
+    }
+
+    private static IEnumerable<string> Missing(CompressionOptions o)
+    {
+        bool thresholds = o.GradientMeanThreshold is not null && o.GradientStdThreshold is not null;
+        var pattern = o.PruningPattern;
+        if (o.Pruning != PruningCriterion.None && pattern.Kind != PruningPatternKind.NOfM && o.Sparsity is null && !(o.Pruning == PruningCriterion.GradientStability && thresholds))
+            yield return "Pruning needs Sparsity (for example Sparsity=\"0.5\"), or a pattern such as PruningPattern=\"2:4\"";
+        if (pattern.Kind == PruningPatternKind.NOfM && o.Sparsity is { } sparsity && Math.Abs(sparsity - (1 - ((double)pattern.N / pattern.M))) > 1e-9)
+            yield return string.Create(CultureInfo.InvariantCulture, $"PruningPattern={pattern} removes exactly {1 - ((double)pattern.N / pattern.M)} of the weights, but Sparsity is {sparsity}; leave Sparsity out");
+        if (o.Quantization == QuantizationMode.Static && o.CalibrationData.Count == 0) yield return "Quantization=Static needs CalibrationData; without data use WeightOnly or Dynamic";
+        if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
+    }
+
+    private static void CheckAvailable(SettingsSource source, CompressionOptions o, OptionParser.Problems problems)
+    {
+        foreach (string what in Unavailable(o))
+            problems.Add(source, "MCB1006", $"{source.What}: {what} is not available in this version; see docs/options.md for what is.");
+    }
+
+    private static IEnumerable<string> Unavailable(CompressionOptions o)
+    {
+        if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
+        if (o.Pruning is not (PruningCriterion.None or PruningCriterion.Magnitude)) yield return $"Pruning={o.Pruning}";
+        if (o.PruningPattern.Kind == PruningPatternKind.Channel) yield return "PruningPattern=Channel";
+        if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
+        if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
+        if (o.Quantization is QuantizationMode.Dynamic or QuantizationMode.Static) yield return $"Quantization={o.Quantization}";
+        if (o.WeightBits != 8) yield return "WeightBits other than 8";
+        if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme}";
+        if (o.QuantizationGranularity == QuantizationGranularity.Block) yield return "QuantizationGranularity=Block";
+        if (o.QuantizationFormat is QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits) yield return $"QuantizationFormat={o.QuantizationFormat}";
+        if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
+        if (o.Equalization != Equalization.None) yield return $"Equalization={o.Equalization}";
+        if (o.BiasCorrection == true) yield return "BiasCorrection=true";
+        if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
+    }
+}
