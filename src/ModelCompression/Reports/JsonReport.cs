@@ -1,0 +1,35 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ModelCompression.Reports;
+
+/// <summary>Writes and reads the JSON report.</summary>
+public static class JsonReport
+{
+    /// <summary>UTF-8 JSON with line feeds and a final one, the same on every platform.</summary>
+    public static byte[] Serialize(CompressionReport report)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(report, ReportJsonContext.Relaxed.CompressionReport);
+        return [.. json, (byte)'\n'];
+    }
+
+    /// <summary>Reads a report.</summary>
+    /// <exception cref="JsonException">It is not one.</exception>
+    public static CompressionReport Deserialize(ReadOnlySpan<byte> json) =>
+        JsonSerializer.Deserialize(json, ReportJsonContext.Relaxed.CompressionReport) ?? throw new JsonException("The report is empty.");
+}
+
+/// <summary>Generated serialization: no reflection, quick to start.</summary>
+[JsonSerializable(typeof(CompressionReport))]
+internal sealed partial class ReportJsonContext : JsonSerializerContext
+{
+    /// <summary>Writes non-ASCII names as they are: the file is UTF-8 and never embedded in HTML by itself.</summary>
+    public static ReportJsonContext Relaxed { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

@@ -1,0 +1,24 @@
+using System.Globalization;
+
+namespace ModelCompression.Reports;
+
+/// <summary>The one line per model in the build output.</summary>
+public static class SummaryLine
+{
+    private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
+
+    /// <summary><c>digits.onnx: 1.24 MB -> 0.33 MB (-73.4 %), Top1 0.984 -> 0.983</c></summary>
+    public static string Format(CompressionReport report)
+    {
+        string name = Path.GetFileName(report.Model);
+        string unit = Math.Max(report.Original.Bytes, report.Compressed.Bytes) >= 100_000 ? "MB" : "kB";
+        double divisor = unit == "MB" ? 1e6 : 1e3;
+        double change = report.Original.Bytes == 0 ? 0 : ((double)report.Compressed.Bytes / report.Original.Bytes) - 1;
+        string line = string.Create(Invariant, $"{name}: {report.Original.Bytes / divisor:0.00} {unit} -> {report.Compressed.Bytes / divisor:0.00} {unit} ({change * 100:+0.0;-0.0;0.0} %)");
+        if (report.Status == "original") return $"{line}, original kept: {report.StatusReason}";
+        if (report.Validation is { } v) return line + string.Create(Invariant, $", {v.Metric} {v.Original:0.000} -> {v.Compressed:0.000}");
+        if (report.Fidelity is not { } f) return line;
+        string sqnr = f.SqnrDb is { } db ? string.Create(Invariant, $"SQNR {db:0.0} dB") : "outputs equal";
+        return $"{line}, {sqnr} on {f.Inputs} inputs";
+    }
+}
