@@ -1,0 +1,75 @@
+using System.IO.Compression;
+using System.Security.Cryptography;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>Digests of files, streamed.</summary>
+internal static class FileDigest
+{
+    private const int BufferByteLength = 1 << 20;
+
+    /// <summary>SHA-256 in lower-case hexadecimal.</summary>
+    public static string Sha256(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[BufferByteLength];
+        for (int read; (read = stream.Read(buffer)) > 0;) hash.AppendData(buffer.AsSpan(0, read));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Bytes of the files after gzip, deterministic for any number of threads: blocks of 4 MiB are members of their own.</summary>
+    public static long GzipByteLength(IReadOnlyList<string> paths, int threads)
+    {
+        const int block = 4 << 20;
+        var parts = paths.SelectMany(p => Enumerable.Range(0, (int)((new FileInfo(p).Length + block - 1) / block)).Select(i => (Path: p, Offset: (long)i * block))).ToArray();
+        long total = 0;
+        Parallel.ForEach(parts, new ParallelOptions { MaxDegreeOfParallelism = threads }, part => Interlocked.Add(ref total, Compress(part.Path, part.Offset, block)));
+        return total;
+    }
+
+    private static long Compress(string path, long offset, int length)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        byte[] buffer = new byte[(int)Math.Min(length, RandomAccess.GetLength(file) - offset)];
+        int filled = 0;
+        for (int read; filled < buffer.Length && (read = RandomAccess.Read(file, buffer.AsSpan(filled), offset + filled)) > 0;) filled += read;
+        using var sink = new CountingStream();
+        using (var gzip = new GZipStream(sink, CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(buffer, 0, filled);
+        return sink.Position;
+    }
+
+    /// <summary>Counts what is written to it.</summary>
+    private sealed class CountingStream : Stream
+    {
+        private long count;
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => count;
+
+        public override long Position
+        {
+            get => count;
+            set => throw new NotSupportedException();
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int byteCount) => count += byteCount;
+
+        public override void Write(ReadOnlySpan<byte> buffer) => count += buffer.Length;
+    }
+}
