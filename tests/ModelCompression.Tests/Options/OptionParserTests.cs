@@ -1,0 +1,134 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+
+namespace ModelCompression.Tests.Options;
+
+[TestClass]
+public sealed class OptionParserTests
+{
+    [TestMethod]
+    public void NothingSet_GivesBalancedWeightOnly()
+    {
+        var options = Parse([]).Model;
+
+        Assert.AreEqual(Preset.Balanced, options.Preset);
+        Assert.AreEqual(QuantizationMode.WeightOnly, options.Quantization);
+        Assert.AreEqual(PruningCriterion.None, options.Pruning);
+    }
+
+    [TestMethod]
+    public void EmptyText_CountsAsNotSet() => Assert.AreEqual(QuantizationMode.WeightOnly, Parse([("Quantization", " ")]).Model.Quantization);
+
+    [TestMethod]
+    public void Values_AreCaseInsensitive()
+    {
+        var options = Parse([("quantization", "weightONLY"), ("QuantizationFormat", "qdq"), ("PruningPattern", "2:4"), ("Pruning", "magnitude")]).Model;
+
+        Assert.AreEqual(QuantizationFormat.Qdq, options.QuantizationFormat);
+        Assert.AreEqual(new PruningPattern(PruningPatternKind.NOfM, 2, 4), options.PruningPattern);
+    }
+
+    [TestMethod]
+    [DataRow("Quantisation", "None", "MCB1001", "Did you mean 'Quantization'?")]
+    [DataRow("Quantization", "WeightOnyl", "MCB1002", "Did you mean 'WeightOnly'?")]
+    [DataRow("Quantization", "Int8", "MCB1002", "None, WeightOnly, Dynamic, Static, Float16")]
+    [DataRow("Sparsity", "1", "MCB1003", "0 ≤ s < 1")]
+    [DataRow("Sparsity", "0,5", "MCB1003", "0 ≤ s < 1")]
+    [DataRow("WeightBits", "9", "MCB1003", "2 to 8")]
+    [DataRow("BlockSize", "48", "MCB1003", "power of two")]
+    [DataRow("PruningPattern", "4:2", "MCB1002", "N:M")]
+    [DataRow("MaxSize", "4", "MCB1003", "unit")]
+    [DataRow("MaxSize", "-4MB", "MCB1003", "unit")]
+    [DataRow("Seed", "abc", "MCB1003", "whole number")]
+    [DataRow("Sparsity", "0.5", "MCB1004", "needs Pruning")]
+    [DataRow("Pruning", "Magnitude", "MCB1004", "needs Sparsity")]
+    [DataRow("Quantization", "Static", "MCB1004", "CalibrationData")]
+    [DataRow("MaxMetricDrop", "0.01", "MCB1004", "ValidationData")]
+    [DataRow("BlockSize", "32", "MCB1004", "QuantizationGranularity=Block")]
+    [DataRow("Strategy", "Auto", "MCB1006", "Strategy=Auto")]
+    public void WrongSetting_IsOneCodedErrorWithHelp(string name, string value, string code, string help)
+    {
+        var diagnostics = new List<Diagnostic>();
+        var item = new SettingsSource("CompressModel 'm.onnx'", new Dictionary<string, string> { [name] = value }) { File = "a.csproj", Line = 3 };
+
+        Assert.IsNull(OptionParser.Parse(item, [], diagnostics));
+
+        var error = diagnostics.First(d => d.Code == code);
+        StringAssert.Contains(error.Message, help);
+        StringAssert.Contains(error.Message, "CompressModel 'm.onnx'");
+        Assert.AreEqual(("a.csproj", 3), (error.File, error.Line));
+    }
+
+    [TestMethod]
+    public void PatternAndSparsityThatDisagree_AreRefused()
+    {
+        var diagnostics = new List<Diagnostic>();
+        Assert.IsNull(OptionParser.Parse(Source([("Pruning", "Magnitude"), ("PruningPattern", "2:4"), ("Sparsity", "0.7")]), [], diagnostics));
+        Assert.AreEqual("MCB1004", diagnostics.Single().Code);
+        Assert.IsNotNull(Parse([("Pruning", "Magnitude"), ("PruningPattern", "1:4"), ("Sparsity", "0.75")]));
+    }
+
+    [TestMethod]
+    public void Rules_NodeNameWinsOverOpTypeWinsOverItem()
+    {
+        var settings = Parse(
+            [("QuantizationGranularity", "Channel")],
+            [("Nodes", "/head/*"), ("QuantizationScheme", "Asymmetric"), ("QuantizationGranularity", "Tensor")],
+            [("OpTypes", "Conv;Ge*"), ("QuantizationScheme", "Symmetric"), ("Quantization", "None")]);
+        var graph = new OnnxGraph();
+        var head = graph.AddNode("Conv", [], ["a"], name: "/head/conv");
+        var body = graph.AddNode("Gemm", [], ["b"], name: "/body/fc");
+        var other = graph.AddNode("MatMul", [], ["c"], name: "/body/mm");
+
+        Assert.AreEqual(QuantizationScheme.Asymmetric, settings.For(head).QuantizationScheme);
+        Assert.AreEqual(QuantizationMode.None, settings.For(head).Quantization);
+        Assert.AreEqual(QuantizationMode.None, settings.For(body).Quantization);
+        Assert.AreEqual(QuantizationMode.WeightOnly, settings.For(other).Quantization);
+    }
+
+    [TestMethod]
+    [DataRow("", "", "WeightBits", "8")]
+    [DataRow("Nodes", "/a", "", "")]
+    [DataRow("Nodes", "/a", "Metric", "Top1")]
+    public void RuleWithoutTargetOrEffect_IsRefused(string key, string target, string name, string value)
+    {
+        var rule = new Dictionary<string, string>();
+        if (key.Length > 0) rule[key] = target;
+        if (name.Length > 0) rule[name] = value;
+        var diagnostics = new List<Diagnostic>();
+
+        Assert.IsNull(OptionParser.Parse(Source([]), [new SettingsSource("CompressModelRule 'r'", rule)], diagnostics));
+
+        Assert.AreEqual("MCB1005", diagnostics[0].Code);
+    }
+
+    [TestMethod]
+    public void EveryOption_RoundTripsItsCanonicalText()
+    {
+        var samples = new Dictionary<OptionKind, string[]>
+        {
+            [OptionKind.Integer] = ["16", "8", "2"], [OptionKind.Real] = ["0.25", "99.5"], [OptionKind.Boolean] = ["true"], [OptionKind.List] = ["a;b*"],
+            [OptionKind.Data] = ["/d/a.npz;/d/b"], [OptionKind.Size] = ["4MB", "25%"], [OptionKind.TimeSpan] = ["90s", "00:10:00"],
+        };
+        foreach (var definition in OptionSchema.All)
+        {
+            var texts = definition.Choices.Count > 0 ? definition.Choices : samples[definition.Kind];
+            var parsed = texts.Select(t => definition.Parse(new CompressionOptions(), t)).FirstOrDefault(o => o is not null);
+            Assert.IsNotNull(parsed, definition.Name);
+            string canonical = definition.Format(parsed)!;
+            Assert.AreEqual(canonical, definition.Format(definition.Parse(new CompressionOptions(), canonical)!), definition.Name);
+        }
+    }
+
+    private static CompressionSettings Parse((string, string)[] item, params (string, string)[][] rules)
+    {
+        var diagnostics = new List<Diagnostic>();
+        var settings = OptionParser.Parse(Source(item), [.. rules.Select(Source)], diagnostics);
+        Assert.IsNotNull(settings, string.Join('\n', diagnostics.Select(d => d.Message)));
+        return settings;
+    }
+
+    private static SettingsSource Source((string Name, string Value)[] values) =>
+        new("CompressModel 'm.onnx'", values.ToDictionary(v => v.Name, v => v.Value));
+}
