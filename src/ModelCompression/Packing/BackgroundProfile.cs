@@ -1,0 +1,73 @@
+using System.Numerics;
+
+namespace ModelCompression.Packing;
+
+/// <summary>How the elements that differ from the background value lie in a tensor: what decides the size of every sparse form.</summary>
+/// <param name="Count">Elements.</param>
+/// <param name="Stored">Elements that differ from the background bit for bit.</param>
+/// <param name="IsFirstStored">Whether element 0 is one of them.</param>
+/// <param name="Fillers">
+/// For each width b of a distance: how many background elements have to be stored because a distance exceeds 2^b. Empty when not asked for.
+/// </param>
+internal sealed record BackgroundProfile(long Count, long Stored, bool IsFirstStored, IReadOnlyList<long> Fillers)
+{
+    public const int MaxGapWidth = 16;
+
+    private const int ChunkLength = 1 << 18;
+
+    /// <summary>Fraction of elements equal to the background; 0 for an empty tensor.</summary>
+    public double Sparsity => Count == 0 ? 0 : 1 - ((double)Stored / Count);
+
+    /// <summary>Entries of the gap form: element 0 is always one.</summary>
+    public long GapEntries(int width) => Stored + (IsFirstStored ? 0 : 1) + Fillers[width];
+
+    /// <summary>Counts elements unequal to <paramref name="background"/> by their bits; exact for any number of threads.</summary>
+    public static BackgroundProfile Scan<T>(PackableElements<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
+    {
+        if (elements.Count == 0) return new(0, 0, false, []);
+        var counts = new long[Chunks(elements.Count)];
+        Parallel.For(0, counts.Length, chunk => counts[chunk] = CountUnequal(Chunk(elements, chunk), background));
+        return new(elements.Count, counts.Sum(), elements.Span[0] != background, []);
+    }
+
+    /// <summary>Adds the filler counts.</summary>
+    public BackgroundProfile WithFillers<T>(PackableElements<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
+    {
+        var chunks = new GapChunk[Chunks(elements.Count)];
+        Parallel.For(0, chunks.Length, chunk => chunks[chunk] = GapChunk.Scan(Chunk(elements, chunk), background, (long)chunk * ChunkLength));
+        var fillers = new long[MaxGapWidth + 1];
+        long last = 0;
+        foreach (var chunk in chunks)
+        {
+            if (chunk.First < 0) continue;
+            if (chunk.First > 0) GapChunk.AddFillers(fillers, chunk.First - last - 1, 1);
+            for (int width = 0; width < fillers.Length; width++) fillers[width] += chunk.Fillers[width];
+            last = chunk.Last;
+        }
+
+        return this with { Fillers = fillers };
+    }
+
+    private static int Chunks(long count) => checked((int)((count + ChunkLength - 1) / ChunkLength));
+
+    private static ReadOnlySpan<T> Chunk<T>(PackableElements<T> elements, int chunk) where T : unmanaged =>
+        elements.Span.Slice(chunk * ChunkLength, (int)Math.Min(ChunkLength, elements.Count - ((long)chunk * ChunkLength)));
+
+    private static long CountUnequal<T>(ReadOnlySpan<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
+    {
+        var sought = new Vector<T>(background);
+        long equal = 0;
+        int i = 0;
+        while (i <= elements.Length - Vector<T>.Count)
+        {
+            // A lane counts to 255 at most, so that bytes do not overflow.
+            int end = Math.Min(i + (255 * Vector<T>.Count), elements.Length - Vector<T>.Count + 1);
+            var lanes = Vector<T>.Zero;
+            for (; i < end; i += Vector<T>.Count) lanes -= Vector.Equals(new Vector<T>(elements[i..]), sought);
+            for (int lane = 0; lane < Vector<T>.Count; lane++) equal += long.CreateTruncating(lanes[lane]) & 255;
+        }
+
+        for (; i < elements.Length; i++) equal += elements[i] == background ? 1 : 0;
+        return elements.Length - equal;
+    }
+}

@@ -1,0 +1,78 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Packing;
+
+/// <summary>How one tensor will be stored. Making a plan counts; packing happens in <see cref="Prepare"/> or <see cref="Emit"/>.</summary>
+public sealed class PackingPlan
+{
+    private readonly PackingRequest request;
+    private readonly PackingRecipe recipe;
+    private readonly Tensor tensor;
+    private Dictionary<ConstantStep, Tensor>? prepared;
+
+    internal PackingPlan(PackingKind kind, Tensor tensor, PackingRequest request, PackingRecipe recipe, string reason)
+    {
+        Kind = kind;
+        Reason = reason;
+        StoredByteLength = recipe.ByteLength(request, tensor.Dims);
+        this.request = request;
+        this.recipe = recipe;
+        this.tensor = tensor;
+    }
+
+    /// <summary>The chosen form.</summary>
+    public PackingKind Kind { get; }
+
+    /// <summary>Why this form, in particular why not the one asked for or a smaller one; may be empty.</summary>
+    public string Reason { get; internal set; }
+
+    /// <summary>Bytes in the file: data, nodes, names, shapes and declared type.</summary>
+    public long StoredByteLength { get; }
+
+    /// <summary>Bytes of the plain initializer in the file.</summary>
+    public long DenseByteLength { get; internal init; }
+
+    /// <summary>Fraction of elements that have the background value (+0 for floating point), 0 when it was not counted.</summary>
+    public double Sparsity { get; internal init; }
+
+    /// <summary>Bits of a distance of <see cref="PackingKind.Gaps"/>, else 0.</summary>
+    public int GapBits { get; internal init; }
+
+    /// <summary>Bits of a palette index, or 0 when values are stored as they are or there is only one.</summary>
+    public int PaletteBits { get; internal init; }
+
+    /// <summary>Short description: <c>gaps 5 bit</c>, <c>bitmask, palette 4 bit</c>, …</summary>
+    public string Description
+    {
+        get
+        {
+            if (Kind == PackingKind.Palette && PaletteBits == 0) return "one value";
+            string values = PaletteBits > 0 ? FormattableString.Invariant($"palette {PaletteBits} bit") : "";
+            string positions = Kind switch
+            {
+                PackingKind.Gaps => FormattableString.Invariant($"gaps {GapBits} bit"),
+                PackingKind.Bitmask => "bitmask",
+                PackingKind.Dense => "dense",
+                _ => "",
+            };
+            return positions.Length > 0 && values.Length > 0 ? $"{positions}, {values}" : positions + values;
+        }
+    }
+
+    /// <summary>Packs the data ahead of <see cref="Emit"/>; different plans may be prepared at the same time.</summary>
+    public void Prepare() => prepared ??= recipe.Steps.OfType<ConstantStep>().ToDictionary(step => step, step => step.Make(), (IEqualityComparer<ConstantStep>)ReferenceEqualityComparer.Instance);
+
+    /// <summary>Adds the constants and nodes to a graph and returns the value that equals the tensor in type, shape and bits.</summary>
+    /// <param name="graph">The graph that owns the value; consumers may be in its subgraphs.</param>
+    /// <param name="insertBefore">The nodes go before this one; null = first in the graph.</param>
+    /// <param name="name">Wanted name of the result, made unique.</param>
+    /// <exception cref="ArgumentException"><paramref name="insertBefore"/> is not in <paramref name="graph"/>.</exception>
+    public Value Emit(OnnxGraph graph, Node? insertBefore, string name)
+    {
+        Prepare();
+        var value = recipe.Emit(graph, insertBefore, name, request.UseConstantNodes, prepared!);
+        value.Type = new TensorType(tensor.DataType, Shape.Of(tensor.Dims));
+        return value;
+    }
+}

@@ -1,0 +1,82 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Packing;
+
+/// <summary>The constants and nodes that stand for one tensor, in order; the last step yields it.</summary>
+internal sealed class PackingRecipe
+{
+    /// <summary>Assumed length of the prefix that keeps names apart.</summary>
+    private const int PrefixByteLength = 5;
+
+    private readonly List<RecipeStep> steps = [];
+
+    public IReadOnlyList<RecipeStep> Steps => steps;
+
+    public int Add(RecipeStep step)
+    {
+        steps.Add(step);
+        return steps.Count - 1;
+    }
+
+    /// <summary>Adds a constant of a known small content.</summary>
+    public int Constant<T>(string suffix, DataType type, long[] dims, params T[] elements) where T : unmanaged =>
+        Add(new ConstantStep(suffix, type, dims, () => Tensor.Create(type, dims, elements)));
+
+    /// <summary>Adds a node named by its position.</summary>
+    public int Node(string opType, int[] inputs, params NodeAttribute[] attributes) =>
+        Add(new NodeStep(FormattableString.Invariant($"{steps.Count}"), opType, inputs, attributes));
+
+    /// <summary>Bytes in the file: messages with their prefixes and names.</summary>
+    public long ByteLength(PackingRequest request, ReadOnlySpan<long> dims)
+    {
+        long total = 0;
+        for (int i = 0; i < steps.Count; i++)
+        {
+            total += steps[i] switch
+            {
+                ConstantStep c when request.UseConstantNodes => ProtobufLength.Prefixed(ConstantNode(c, NameLength(i, request))),
+                ConstantStep c => ProtobufLength.Prefixed(ProtobufLength.Tensor(c.Type, c.Dims, c.DataByteLength, NameLength(i, request))),
+                NodeStep n => ProtobufLength.Prefixed(ProtobufLength.Node(n.OpType, [.. n.Inputs.Select(j => NameLength(j, request)), NameLength(i, request)], n.Attributes)),
+                _ => throw new NotSupportedException(),
+            };
+        }
+
+        return steps[^1] is NodeStep ? total + ProtobufLength.ValueInfo(dims, request.NameByteLength) : total;
+    }
+
+    /// <summary>Adds the steps to a graph. Data made beforehand is passed in <paramref name="tensors"/>.</summary>
+    public Value Emit(OnnxGraph graph, Node? insertBefore, string name, bool useConstantNodes, IReadOnlyDictionary<ConstantStep, Tensor> tensors)
+    {
+        int index = insertBefore is null ? 0 : graph.IndexOf(insertBefore);
+        if (index < 0) throw new ArgumentException("The node is not in this graph.", nameof(insertBefore));
+        string prefix = graph.NewName("p");
+        var values = new Value[steps.Count];
+        for (int i = 0; i < steps.Count; i++)
+        {
+            string wanted = i == steps.Count - 1 ? name : $"{prefix}.{steps[i].Suffix}";
+            values[i] = steps[i] switch
+            {
+                ConstantStep c when useConstantNodes => Append("Constant", [], [NodeAttribute.Of("value", tensors[c])]),
+                ConstantStep c => graph.AddInitializer(wanted, tensors[c]),
+                NodeStep n => Append(n.OpType, n.Inputs.Select(j => values[j]), n.Attributes),
+                _ => throw new NotSupportedException(),
+            };
+
+            Value Append(string opType, IEnumerable<Value?> inputs, NodeAttribute[] attributes) =>
+                graph.AddNode(opType, inputs, [wanted], attributes, index: index++).Outputs[0]!;
+        }
+
+        return values[^1];
+    }
+
+    private static long ConstantNode(ConstantStep constant, int nameByteLength)
+    {
+        long tensor = ProtobufLength.Tensor(constant.Type, constant.Dims, constant.DataByteLength, 0);
+        long attribute = ProtobufLength.Prefixed("value".Length) + 3 + ProtobufLength.Prefixed(tensor);
+        return ProtobufLength.Node("Constant", [nameByteLength], []) + ProtobufLength.Prefixed(attribute);
+    }
+
+    private int NameLength(int step, PackingRequest request) =>
+        step == steps.Count - 1 ? request.NameByteLength : PrefixByteLength + 1 + steps[step].Suffix.Length;
+}

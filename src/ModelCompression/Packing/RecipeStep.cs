@@ -1,0 +1,17 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Packing;
+
+/// <summary>One constant or node of a packed form.</summary>
+/// <param name="Suffix">Last part of the value's name.</param>
+internal abstract record RecipeStep(string Suffix);
+
+/// <summary>A stored constant whose bytes are made when they are needed.</summary>
+internal sealed record ConstantStep(string Suffix, DataType Type, long[] Dims, Func<Tensor> Make) : RecipeStep(Suffix)
+{
+    public long DataByteLength => Type.ByteLength(Tensor.CountElements(Dims));
+}
+
+/// <summary>A single-output node; inputs are positions of earlier steps.</summary>
+internal sealed record NodeStep(string Suffix, string OpType, int[] Inputs, NodeAttribute[] Attributes) : RecipeStep(Suffix);
