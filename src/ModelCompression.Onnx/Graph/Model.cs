@@ -1,3 +1,5 @@
+using ModelCompression.Onnx.Diagnostics;
+
 namespace ModelCompression.Onnx.Graph;
 
 /// <summary>Domain to version, in file order. <c>ai.onnx</c> and the empty domain are the same.</summary>
@@ -117,6 +119,12 @@ public sealed class Model : IDisposable
 
     /// <summary>Files other than the model itself that were read, full paths: its external data.</summary>
     public IReadOnlyList<string> ExternalDataFiles { get; internal set; } = [];
+
+    /// <summary>Full path of the file the model was read from, or null.</summary>
+    public string? SourcePath { get; internal set; }
+
+    /// <summary>What the reader found worth mentioning, none of it an error: an unknown IR version, nodes out of order.</summary>
+    public IReadOnlyList<Diagnostic> Notes { get; internal set; } = [];
 
     /// <summary>Unknown fields, training info, configurations of the file, for the serializer.</summary>
     internal object? Opaque { get; set; }

@@ -202,6 +202,9 @@ public sealed class OnnxGraph
         return new Value(this, name);
     }
 
+    /// <summary>Keeps <see cref="NewName"/> away from a name that stands in the file without being a value.</summary>
+    internal void ReserveName(string name) => names.Add(name);
+
     /// <summary>Adds a node whose names the file gives; used by the reader.</summary>
     internal void AppendNode(Node node)
     {
@@ -213,6 +216,7 @@ public sealed class OnnxGraph
     {
         initializers.Add(value);
         value.SparseInitializer = tensor;
+        value.Type ??= new TensorType(tensor.Values.DataType, Shape.Of([.. tensor.Dims]));
     }
 
     /// <summary>Releases every use the graph's nodes and outputs hold, so that outer values forget them.</summary>

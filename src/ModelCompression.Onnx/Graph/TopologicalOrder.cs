@@ -39,6 +39,30 @@ internal static class TopologicalOrder
         return true;
     }
 
+    /// <summary>Nodes that form a cycle, each consuming something of the one before it; empty when there is none.</summary>
+    public static IReadOnlyList<Node> FindCycle(IReadOnlyList<Node> nodes)
+    {
+        var position = new Dictionary<Node, int>(nodes.Count);
+        for (int i = 0; i < nodes.Count; i++) position[nodes[i]] = i;
+        var predecessors = nodes.Select(n => Predecessors(n, position)).ToArray();
+        var isDone = new bool[nodes.Count];
+        // Nodes whose predecessors are all done are done; what is left when nothing changes leads back into a cycle.
+        for (bool changed = true; changed;)
+        {
+            changed = false;
+            for (int i = 0; i < nodes.Count; i++)
+                if (!isDone[i] && predecessors[i].All(p => isDone[p])) changed = isDone[i] = true;
+        }
+
+        int at = Array.IndexOf(isDone, false);
+        var path = new List<int>();
+        for (; at >= 0 && !path.Contains(at); at = predecessors[at].Where(p => !isDone[p]).Min()) path.Add(at);
+        if (at < 0) return [];
+        var cycle = path[path.IndexOf(at)..];
+        cycle.Reverse();
+        return [.. cycle.Select(i => nodes[i])];
+    }
+
     /// <summary>Positions of the nodes whose outputs <paramref name="node"/> consumes, itself or in its subgraphs.</summary>
     private static HashSet<int> Predecessors(Node node, Dictionary<Node, int> position)
     {

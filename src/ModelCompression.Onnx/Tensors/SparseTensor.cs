@@ -4,4 +4,8 @@ namespace ModelCompression.Onnx.Tensors;
 /// <param name="Values">Shape [nnz].</param>
 /// <param name="Indices">int64; shape [nnz] (linear) or [nnz, rank].</param>
 /// <param name="Dims">Dense shape.</param>
-public sealed record SparseTensor(Tensor Values, Tensor Indices, IReadOnlyList<long> Dims);
+public sealed record SparseTensor(Tensor Values, Tensor Indices, IReadOnlyList<long> Dims)
+{
+    /// <summary>Unknown fields of the file, for the serializer.</summary>
+    internal object? Opaque { get; init; }
+}

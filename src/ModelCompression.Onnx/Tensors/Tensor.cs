@@ -29,6 +29,7 @@ public sealed class Tensor
         ElementCount = CountElements(dims);
         Data = TensorData.FromArray(Array.Empty<byte>());
         Strings = strings;
+        if (strings.Count != ElementCount) throw new ArgumentException($"{strings.Count} strings are not the {ElementCount} of the shape.", nameof(strings));
     }
 
     /// <summary>Element type.</summary>
@@ -69,6 +70,7 @@ public sealed class Tensor
     public static Tensor Int64(ReadOnlySpan<long> dims, params long[] elements) => Create(DataType.Int64, dims, elements);
 
     /// <summary>Makes a string tensor.</summary>
+    /// <exception cref="ArgumentException">The number of strings does not fit the shape.</exception>
     public static Tensor FromStrings(ReadOnlySpan<long> dims, IReadOnlyList<ReadOnlyMemory<byte>> strings) => new(dims, strings);
 
     /// <summary>Views the elements without copying.</summary>
@@ -76,7 +78,12 @@ public sealed class Tensor
     public ReadOnlySpan<T> AsSpan<T>() where T : unmanaged => Data.AsSpan<T>();
 
     /// <summary>The same elements under another shape with the same number of elements.</summary>
-    public Tensor Reshape(params ReadOnlySpan<long> newDims) => new(DataType, newDims, Data);
+    public Tensor Reshape(params ReadOnlySpan<long> newDims) => Strings is null ? new(DataType, newDims, Data) : new(newDims, Strings);
+
+    /// <summary>The same tensor with what else its file says about it.</summary>
+    internal Tensor WithOrigin(string docString, object opaque) => Strings is null
+        ? new(DataType, dims, Data) { DocString = docString, Opaque = opaque }
+        : new(dims, Strings) { DocString = docString, Opaque = opaque };
 
     /// <summary>Product of dimensions.</summary>
     /// <exception cref="OverflowException">A dimension is negative or the product does not fit in 63 bits.</exception>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ModelCompression.Onnx.Tensors;
@@ -28,7 +29,7 @@ public abstract class TensorData
 /// <summary>Tensor bytes held in a managed array.</summary>
 internal sealed class ArrayTensorData<T>(T[] array) : TensorData where T : unmanaged
 {
-    public override long ByteLength => (long)array.Length * Marshal.SizeOf<T>();
+    public override long ByteLength => (long)array.Length * Unsafe.SizeOf<T>();
 
     public override ReadOnlySpan<TElement> AsSpan<TElement>() => MemoryMarshal.Cast<T, TElement>(array);
 
@@ -47,8 +48,8 @@ internal sealed class CastMemoryManager<T>(T[] array, long offset = 0, int lengt
 
     public override unsafe Span<byte> GetSpan()
     {
-        ref byte first = ref System.Runtime.CompilerServices.Unsafe.As<T, byte>(ref MemoryMarshal.GetArrayDataReference(array));
-        return MemoryMarshal.CreateSpan(ref System.Runtime.CompilerServices.Unsafe.AddByteOffset(ref first, (nint)offset), length);
+        ref byte first = ref Unsafe.As<T, byte>(ref MemoryMarshal.GetArrayDataReference(array));
+        return MemoryMarshal.CreateSpan(ref Unsafe.AddByteOffset(ref first, (nint)offset), length);
     }
 
     public override unsafe MemoryHandle Pin(int elementIndex = 0)

@@ -1,0 +1,105 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization.Reading;
+using ModelCompression.Onnx.Serialization.Writing;
+
+namespace ModelCompression.Onnx.Serialization;
+
+/// <summary>What <see cref="OnnxWriter"/> has written.</summary>
+/// <param name="Path">Full path of the model.</param>
+/// <param name="ExternalDataFiles">Full paths of the files with its weights; empty when they are in the model itself.</param>
+/// <param name="ByteLength">Bytes of all files together.</param>
+public sealed record WrittenModel(string Path, IReadOnlyList<string> ExternalDataFiles, long ByteLength);
+
+/// <summary>Writes ONNX models. Weights go straight from where they lie to the file; equal models give equal bytes.</summary>
+public static class OnnxWriter
+{
+    /// <summary>Protobuf's limit of 2 GiB less a margin, for what a runtime may add to the message in memory.</summary>
+    private const long MaxMessageByteLength = int.MaxValue - (16L << 20);
+
+    /// <summary>Writes a model file, and beside it <c>&lt;name&gt;.data</c> when the model is too large for one file.</summary>
+    /// <param name="model">The model; it stays as it is.</param>
+    /// <param name="path">File to write; its folder must exist. An old file is replaced only when the new one is complete.</param>
+    /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
+    /// <exception cref="DiagnosticException">The files cannot be written (<c>MCB4001</c> to <c>MCB4004</c>).</exception>
+    public static WrittenModel Write(Model model, string path, CancellationToken cancellation = default) =>
+        Write(model, path, MaxMessageByteLength, cancellation);
+
+    /// <summary>Writes a model with all its weights to a stream.</summary>
+    /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
+    public static void Write(Model model, Stream stream, CancellationToken cancellation = default)
+    {
+        var message = new ModelMessage(model);
+        RequireFits(message, int.MaxValue, null);
+        message.WriteTo(stream, cancellation);
+    }
+
+    /// <summary>Gives the bytes of a model with all its weights.</summary>
+    /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
+    public static byte[] ToBytes(Model model)
+    {
+        var message = new ModelMessage(model);
+        RequireFits(message, Array.MaxLength, null);
+        byte[] bytes = new byte[message.ByteLength];
+        using var stream = new MemoryStream(bytes);
+        message.WriteTo(stream, default);
+        return bytes;
+    }
+
+    /// <summary>Writes with a limit of one's own for what stays in one file.</summary>
+    internal static WrittenModel Write(Model model, string path, long maxMessageByteLength, CancellationToken cancellation)
+    {
+        string full = Path.GetFullPath(path);
+        string dataPath = full + ".data";
+        var message = new ModelMessage(model);
+        RequireNotRead(model, full, path);
+        ExternalDataLayout? layout = null;
+        if (message.ByteLength > maxMessageByteLength)
+        {
+            RequireNotRead(model, dataPath, path);
+            layout = message.MoveData(Path.GetFileName(dataPath));
+            RequireFits(message, MaxMessageByteLength, path);
+        }
+
+        try
+        {
+            using var replacement = new FileReplacement();
+            if (layout is not null)
+                using (var stream = replacement.Create(dataPath, layout.ByteLength)) layout.WriteTo(stream, cancellation);
+            using (var stream = replacement.Create(full, message.ByteLength)) message.WriteTo(stream, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            replacement.Commit();
+        }
+        catch (IOException error) when (IsDiskFull(error))
+        {
+            throw ReadContext.Error(path, "MCB4003", $"The disk is full: the model needs {message.ByteLength + (layout?.ByteLength ?? 0)} bytes. Free some space; nothing was changed.", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw ReadContext.Error(path, "MCB4001", $"The model cannot be written: {error.Message.ReplaceLineEndings(" ")} Make sure that the folder exists and is writable; nothing was changed.", error);
+        }
+
+        return new WrittenModel(full, layout is null ? [] : [dataPath], message.ByteLength + (layout?.ByteLength ?? 0));
+    }
+
+    private static void RequireFits(ModelMessage message, long max, string? path)
+    {
+        if (message.ByteLength > max)
+            throw ReadContext.Error(path, "MCB4004", $"The model takes {message.ByteLength} bytes apart from what external data may hold; ONNX allows {max}. Split the model.");
+    }
+
+    /// <summary>The files a model was read from are mapped: its tensors would change under it.</summary>
+    private static void RequireNotRead(Model model, string target, string path)
+    {
+        if (!File.Exists(target)) return;
+        string real = ContainedPath.RealPath(target);
+        foreach (string? source in model.ExternalDataFiles.Append(model.SourcePath))
+        {
+            if (source is not null && ContainedPath.RealPath(source) == real)
+                throw ReadContext.Error(path, "MCB4002", $"'{Path.GetFileName(target)}' is a file the model is read from; it is never overwritten. Write to another place.");
+        }
+    }
+
+    private static bool IsDiskFull(IOException error) =>
+        OperatingSystem.IsWindows() ? (error.HResult & 0xFFFF) is 0x27 or 0x70 : error.HResult is 28 or 122;
+}

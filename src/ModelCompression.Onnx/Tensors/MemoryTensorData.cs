@@ -1,0 +1,17 @@
+using System.Runtime.InteropServices;
+
+namespace ModelCompression.Onnx.Tensors;
+
+/// <summary>Tensor bytes in a block of memory; any alignment.</summary>
+internal sealed class MemoryTensorData(ReadOnlyMemory<byte> memory) : TensorData
+{
+    public override long ByteLength => memory.Length;
+
+    public override ReadOnlySpan<T> AsSpan<T>() => MemoryMarshal.Cast<byte, T>(memory.Span);
+
+    public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
+    {
+        for (int at = 0; at < memory.Length; at += MaxBlockByteLength)
+            yield return memory.Slice(at, Math.Min(MaxBlockByteLength, memory.Length - at));
+    }
+}
