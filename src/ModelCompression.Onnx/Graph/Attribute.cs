@@ -81,6 +81,9 @@ public sealed class NodeAttribute
     /// <summary>Unknown fields of the file, for the serializer.</summary>
     internal object? Opaque { get; init; }
 
+    /// <summary>True if it has a value of that kind here, not one that a function's caller supplies.</summary>
+    public bool Holds(AttributeType type) => Type == type && ReferencedName is null;
+
     /// <summary>The float.</summary>
     public float Float => Get<float>();
 
@@ -149,5 +152,7 @@ public sealed class NodeAttribute
 
     private T Get<T>() => content is T value
         ? value
-        : throw new InvalidOperationException($"Attribute '{Name}' is {Type}, not {typeof(T).Name}.");
+        : throw new InvalidOperationException(ReferencedName is null
+            ? $"Attribute '{Name}' is {Type}, not {typeof(T).Name}."
+            : $"Attribute '{Name}' is supplied by the function's caller as '{ReferencedName}'.");
 }

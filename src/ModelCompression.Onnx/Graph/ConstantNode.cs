@@ -12,15 +12,15 @@ internal static class ConstantNode
         {
             switch (attribute.Name)
             {
-                case "value" when attribute.Type == AttributeType.Tensor:
+                case "value" when attribute.Holds(AttributeType.Tensor):
                     return attribute.Tensor;
-                case "value_float" when attribute.Type == AttributeType.Float:
+                case "value_float" when attribute.Holds(AttributeType.Float):
                     return Tensor.Float([], attribute.Float);
-                case "value_floats" when attribute.Type == AttributeType.Floats:
+                case "value_floats" when attribute.Holds(AttributeType.Floats):
                     return Tensor.Float([attribute.Floats.Count], [.. attribute.Floats]);
-                case "value_int" when attribute.Type == AttributeType.Int:
+                case "value_int" when attribute.Holds(AttributeType.Int):
                     return Tensor.Int64([], attribute.Int);
-                case "value_ints" when attribute.Type == AttributeType.Ints:
+                case "value_ints" when attribute.Holds(AttributeType.Ints):
                     return Tensor.Int64([attribute.Ints.Count], [.. attribute.Ints]);
                 default:
                     continue;

@@ -6,6 +6,9 @@ namespace ModelCompression.Onnx.Graph;
 public sealed class Node
 {
     private readonly List<Value?> inputs = [];
+
+    /// <summary>Per input, where its value lists this use, so that changing an input does not search.</summary>
+    private readonly List<int> usePositions = [];
     private readonly List<Value?> outputs = [];
     private readonly List<NodeAttribute> attributes = [];
 
@@ -55,6 +58,9 @@ public sealed class Node
     /// <summary>All subgraphs among the attributes.</summary>
     public IEnumerable<OnnxGraph> Subgraphs => attributes.SelectMany(a => a.Graphs);
 
+    /// <summary>True in function bodies when an attribute gets its value from the function's caller: what the node computes is then not known.</summary>
+    public bool IsParameterized => attributes.Exists(a => a.ReferencedName is not null);
+
     /// <summary>True if it is operator <paramref name="opType"/> of the standard domain.</summary>
     public bool Is(string opType) => OpType == opType && IsOnnxDomain;
 
@@ -71,21 +77,21 @@ public sealed class Node
         return attribute is not null;
     }
 
-    /// <summary>An integer attribute, or <paramref name="defaultValue"/> when absent or of another kind.</summary>
+    /// <summary>An integer attribute, or <paramref name="defaultValue"/> when absent, of another kind, or supplied by the function (<see cref="IsParameterized"/>).</summary>
     public long GetInt(string name, long defaultValue) =>
-        TryGetAttribute(name, out var a) && a.Type == AttributeType.Int ? a.Int : defaultValue;
+        TryGetAttribute(name, out var a) && a.Holds(AttributeType.Int) ? a.Int : defaultValue;
 
-    /// <summary>A float attribute, or <paramref name="defaultValue"/> when absent or of another kind.</summary>
+    /// <summary>A float attribute, or <paramref name="defaultValue"/> when absent, of another kind, or supplied by the function (<see cref="IsParameterized"/>).</summary>
     public float GetFloat(string name, float defaultValue) =>
-        TryGetAttribute(name, out var a) && a.Type == AttributeType.Float ? a.Float : defaultValue;
+        TryGetAttribute(name, out var a) && a.Holds(AttributeType.Float) ? a.Float : defaultValue;
 
-    /// <summary>A string attribute, or <paramref name="defaultValue"/> when absent or of another kind.</summary>
+    /// <summary>A string attribute, or <paramref name="defaultValue"/> when absent, of another kind, or supplied by the function (<see cref="IsParameterized"/>).</summary>
     public string GetString(string name, string defaultValue) =>
-        TryGetAttribute(name, out var a) && a.Type == AttributeType.String ? a.Text : defaultValue;
+        TryGetAttribute(name, out var a) && a.Holds(AttributeType.String) ? a.Text : defaultValue;
 
-    /// <summary>An integer list attribute, or null when absent or of another kind.</summary>
+    /// <summary>An integer list attribute, or null when absent, of another kind, or supplied by the function (<see cref="IsParameterized"/>).</summary>
     public IReadOnlyList<long>? GetInts(string name) =>
-        TryGetAttribute(name, out var a) && a.Type == AttributeType.Ints ? a.Ints : null;
+        TryGetAttribute(name, out var a) && a.Holds(AttributeType.Ints) ? a.Ints : null;
 
     /// <summary>Sets an attribute, replacing one of the same name in place.</summary>
     public void SetAttribute(NodeAttribute attribute)
@@ -106,10 +112,11 @@ public sealed class Node
     /// <summary>Exchanges one input, extending the list with omitted inputs when <paramref name="index"/> lies beyond its end.</summary>
     public void SetInput(int index, Value? value)
     {
-        while (inputs.Count <= index) inputs.Add(null);
-        inputs[index]?.RemoveUse(new Use(this, index));
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        PadInput(index);
+        inputs[index]?.RemoveUseAt(usePositions[index]);
         inputs[index] = value;
-        value?.AddUse(new Use(this, index));
+        usePositions[index] = value?.AddUse(new Use(this, index)) ?? -1;
     }
 
     /// <summary>Drops the inputs from <paramref name="count"/> on.</summary>
@@ -117,16 +124,24 @@ public sealed class Node
     {
         for (int i = inputs.Count - 1; i >= count; i--)
         {
-            inputs[i]?.RemoveUse(new Use(this, i));
+            inputs[i]?.RemoveUseAt(usePositions[i]);
             inputs.RemoveAt(i);
+            usePositions.RemoveAt(i);
         }
     }
 
-    /// <summary>Makes position <paramref name="index"/> exist as an omitted input.</summary>
+    /// <summary>Makes position <paramref name="index"/> exist, as an omitted input if it is new.</summary>
     internal void PadInput(int index)
     {
-        while (inputs.Count <= index) inputs.Add(null);
+        while (inputs.Count <= index)
+        {
+            inputs.Add(null);
+            usePositions.Add(-1);
+        }
     }
+
+    /// <summary>Called by a value that has moved its entry for an input.</summary>
+    internal void MoveUse(int index, int position) => usePositions[index] = position;
 
     internal void AddOutput(Value? value)
     {

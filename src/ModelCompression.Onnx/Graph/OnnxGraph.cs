@@ -13,13 +13,13 @@ public sealed class OnnxGraph
     private readonly List<Value> inputs = [];
     private readonly List<Value> outputs = [];
     private readonly List<Value> initializers = [];
-    private readonly HashSet<string> names;
+    private readonly ValueNames names;
 
     /// <summary>Makes an empty graph; a subgraph shares the name space of <paramref name="outer"/>.</summary>
     public OnnxGraph(string name = "", OnnxGraph? outer = null)
     {
         Name = name;
-        names = outer?.names ?? new HashSet<string>(StringComparer.Ordinal);
+        names = outer?.names ?? new ValueNames();
     }
 
     /// <summary>Graph name.</summary>
@@ -60,12 +60,7 @@ public sealed class OnnxGraph
     public IEnumerable<Node> AllNodes() => SelfAndSubgraphs().SelectMany(g => g.nodes);
 
     /// <summary>A name no value of the whole model has, starting with <paramref name="wanted"/>; it is reserved at once.</summary>
-    public string NewName(string wanted)
-    {
-        string name = wanted;
-        for (int i = 1; !names.Add(name); i++) name = FormattableString.Invariant($"{wanted}_{i}");
-        return name;
-    }
+    public string NewName(string wanted) => names.Take(wanted);
 
     /// <summary>Adds an input.</summary>
     public Value AddInput(string name, ValueType? type)
@@ -122,6 +117,7 @@ public sealed class OnnxGraph
     /// <param name="index">Position, or null for the end.</param>
     public Node AddNode(string opType, IEnumerable<Value?> inputValues, IEnumerable<string> outputNames, IEnumerable<NodeAttribute>? attributes = null, string domain = "", string name = "", int? index = null)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(index ?? 0, nodes.Count);
         var node = new Node(domain, opType, name) { Graph = this };
         int i = 0;
         foreach (var input in inputValues)
@@ -155,7 +151,7 @@ public sealed class OnnxGraph
         var set = removed.ToHashSet();
         foreach (var node in set)
             foreach (var output in node.Outputs)
-                if (output is not null && (output.IsGraphOutput || output.Uses.Any(u => !IsInside(u.Node, set))))
+                if (output is not null && (output.IsGraphOutput || output.IsReferencedByName || output.Uses.Any(u => !IsInside(u.Node, set))))
                     throw new InvalidOperationException($"Output '{output.Name}' of {node} is still used.");
         foreach (var node in set) node.Detach();
         nodes.RemoveAll(set.Contains);
@@ -169,24 +165,38 @@ public sealed class OnnxGraph
     }
 
     /// <summary>
-    /// Makes the graph return <paramref name="replacement"/> wherever it returned <paramref name="value"/>. The output name belongs to the
-    /// interface, so the two values exchange names; <paramref name="replacement"/> must be a node output of this graph that is not returned yet.
+    /// Makes the graph return <paramref name="replacement"/> wherever it returned <paramref name="value"/>. The output names of a main graph
+    /// belong to its interface, so there the two values exchange names, and what the file says about them.
     /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// <paramref name="replacement"/> is no inner value of this graph or is returned already, or <paramref name="value"/> is an input that the main
+    /// graph returns as it is: its name cannot be given away.
+    /// </exception>
     public void ReplaceOutput(Value value, Value replacement)
     {
-        if (replacement.Graph != this || replacement.IsGraphInput || replacement.IsGraphOutput)
-            throw new InvalidOperationException($"'{replacement.Name}' cannot take the place of output '{value.Name}'.");
+        RequireReplaceable(value, replacement);
+        bool isReturned = false;
         for (int i = 0; i < outputs.Count; i++)
         {
             if (outputs[i] != value) continue;
             outputs[i] = replacement;
             value.RemoveOutputOf(this);
             replacement.AddOutputOf(this);
+            isReturned = true;
         }
 
-        (value.Name, replacement.Name) = (replacement.Name, value.Name);
+        if (!isReturned) return;
         if (value.Type is not null) replacement.Type = value.Type;
-        (value.Opaque, replacement.Opaque) = (replacement.Opaque, value.Opaque);
+        if (ParentNode is null) value.ExchangeIdentity(replacement);
+    }
+
+    /// <summary>Checks what <see cref="ReplaceOutput"/> needs, before anything is changed.</summary>
+    internal void RequireReplaceable(Value value, Value replacement)
+    {
+        if (replacement.Graph != this || replacement.IsGraphInput || replacement.IsGraphOutput)
+            throw new InvalidOperationException($"'{replacement.Name}' cannot take the place of output '{value.Name}'.");
+        if (ParentNode is null && (value.IsGraphInput || value.Graph != this))
+            throw new InvalidOperationException($"'{value.Name}' is an input that the graph returns; another value cannot have its name.");
     }
 
     /// <summary>Puts the nodes into a stable topological order (captured values count), keeping the given order where it is valid.</summary>
@@ -198,12 +208,12 @@ public sealed class OnnxGraph
 
     internal Value NewValue(string name)
     {
-        names.Add(name);
+        names.Reserve(name);
         return new Value(this, name);
     }
 
     /// <summary>Keeps <see cref="NewName"/> away from a name that stands in the file without being a value.</summary>
-    internal void ReserveName(string name) => names.Add(name);
+    internal void ReserveName(string name) => names.Reserve(name);
 
     /// <summary>Adds a node whose names the file gives; used by the reader.</summary>
     internal void AppendNode(Node node)

@@ -56,11 +56,14 @@ public sealed class Value
     /// <summary>The graphs that return it, one entry per output position; more than one only when subgraphs return captured values.</summary>
     public IReadOnlyList<OnnxGraph> OutputOf => outputOf;
 
-    /// <summary>All consuming node inputs, captured uses in subgraphs included; graph outputs are not among them (<see cref="OutputOf"/>).</summary>
+    /// <summary>
+    /// All consuming node inputs, captured uses in subgraphs included, in no particular (but reproducible) order; graph outputs are not among
+    /// them (<see cref="OutputOf"/>).
+    /// </summary>
     public IReadOnlyList<Use> Uses => uses;
 
-    /// <summary>True if no node and no graph output consumes it.</summary>
-    public bool IsUnused => uses.Count == 0 && outputOf.Count == 0;
+    /// <summary>True if no node and no graph output consumes it and nothing refers to it by name.</summary>
+    public bool IsUnused => uses.Count == 0 && outputOf.Count == 0 && !IsReferencedByName;
 
     /// <summary>True when a training section or similar refers to it by name, so that it must neither change nor disappear.</summary>
     public bool IsReferencedByName { get; internal set; }
@@ -80,18 +83,43 @@ public sealed class Value
     }
 
     /// <summary>Makes every consumer (captured uses and graph outputs included) use <paramref name="replacement"/> instead.</summary>
-    /// <remarks>
-    /// A main graph output keeps its name: when this value is a graph output, the caller exchanges names (see <see cref="OnnxGraph.ReplaceOutput"/>).
-    /// </remarks>
+    /// <remarks>A main graph output keeps its name: see <see cref="OnnxGraph.ReplaceOutput"/>, which also says when this is refused.</remarks>
+    /// <exception cref="InvalidOperationException">A graph that returns this value cannot return the other; nothing is changed.</exception>
     public void ReplaceAllUsesWith(Value replacement)
     {
+        if (replacement == this) return;
+        var returning = outputOf.Distinct().ToArray();
+        if (returning.Length > 1) throw new InvalidOperationException($"'{Name}' is returned by several graphs; one value cannot replace it in all of them.");
+        foreach (var graph in returning) graph.RequireReplaceable(this, replacement);
         foreach (var use in uses.ToArray()) use.Node.SetInput(use.Index, replacement);
-        foreach (var graph in outputOf.ToArray()) graph.ReplaceOutput(this, replacement);
+        foreach (var graph in returning) graph.ReplaceOutput(this, replacement);
     }
 
-    internal void AddUse(Use use) => uses.Add(use);
+    /// <summary>Adds a use and returns its position for <see cref="RemoveUseAt"/>.</summary>
+    internal int AddUse(Use use)
+    {
+        uses.Add(use);
+        return uses.Count - 1;
+    }
 
-    internal void RemoveUse(Use use) => uses.Remove(use);
+    /// <summary>Removes the use at a position, in constant time: the last one takes its place.</summary>
+    internal void RemoveUseAt(int position)
+    {
+        var last = uses[^1];
+        uses.RemoveAt(uses.Count - 1);
+        if (position == uses.Count) return;
+        uses[position] = last;
+        last.Node.MoveUse(last.Index, position);
+    }
+
+    /// <summary>Exchanges the names of two values, and what the file says under these names.</summary>
+    internal void ExchangeIdentity(Value other)
+    {
+        (Name, other.Name) = (other.Name, Name);
+        (DocString, other.DocString) = (other.DocString, DocString);
+        (Opaque, other.Opaque) = (other.Opaque, Opaque);
+        (IsReferencedByName, other.IsReferencedByName) = (other.IsReferencedByName, IsReferencedByName);
+    }
 
     internal void AddOutputOf(OnnxGraph graph) => outputOf.Add(graph);
 

@@ -27,7 +27,12 @@ public readonly record struct Dimension
     public bool IsKnown => Size is not null;
 
     /// <summary>A dimension of known size.</summary>
-    public static Dimension Of(long size) => new(size, null);
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="size"/> is negative.</exception>
+    public static Dimension Of(long size)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(size);
+        return new(size, null);
+    }
 
     /// <summary>A dimension named by a symbol; two equal symbols are the same size.</summary>
     public static Dimension OfSymbol(string symbol) => symbol.Length == 0 ? default : new(null, symbol);
@@ -57,8 +62,23 @@ public sealed class Shape : IEquatable<Shape>
     /// <summary>True if every size is known.</summary>
     public bool IsStatic => Dimensions.All(d => d.IsKnown);
 
-    /// <summary>Product of the sizes, or null if one is not known.</summary>
-    public long? ElementCount => IsStatic ? Tensor.CountElements([.. Dimensions.Select(d => d.Size!.Value)]) : null;
+    /// <summary>Product of the sizes, or null if one is not known or the product does not fit in 63 bits.</summary>
+    public long? ElementCount
+    {
+        get
+        {
+            if (!IsStatic) return null;
+            if (Dimensions.Any(d => d.Size == 0)) return 0;
+            UInt128 count = 1;
+            foreach (var dimension in Dimensions)
+            {
+                count *= (ulong)dimension.Size!.Value;
+                if (count > long.MaxValue) return null;
+            }
+
+            return (long)count;
+        }
+    }
 
     /// <summary>A shape of known sizes.</summary>
     public static Shape Of(params ReadOnlySpan<long> sizes)
