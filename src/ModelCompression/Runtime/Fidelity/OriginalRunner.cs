@@ -1,0 +1,84 @@
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
+
+namespace ModelCompression.Runtime.Fidelity;
+
+/// <summary>Runs the original on a few samples and keeps what it returns.</summary>
+internal static class OriginalRunner
+{
+    private const long MaxKeptByteLength = 64L << 20;
+
+    /// <summary>Opens, runs and closes the original.</summary>
+    /// <param name="path">Model file.</param>
+    /// <param name="samples">What to feed.</param>
+    /// <param name="maxSamples">Most samples to run; with more at hand they are taken at even distances.</param>
+    /// <param name="settings">How to open it.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    public static OriginalRun Run(string path, SampleSource samples, int maxSamples, SessionSettings settings, CancellationToken cancellation)
+    {
+        ModelSession session;
+        try
+        {
+            session = ModelSession.Open(path, settings, ModelRole.Original);
+        }
+        catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040")
+        {
+            return new OriginalRun(OriginalStatus.Refused) { Problem = e.Diagnostic };
+        }
+
+        using (session)
+        {
+            if (samples.Refusal is { } refusal || samples.Count == 0) return OnlyLoads(session, samples.Refusal ?? "there are no samples");
+            return RunAttempts(session, samples, maxSamples, cancellation);
+        }
+    }
+
+    /// <summary>Up to <paramref name="max"/> indices below <paramref name="count"/> at even distances, the first included.</summary>
+    internal static int[] Spread(int count, int max) =>
+        [.. Enumerable.Range(0, Math.Min(count, max)).Select(i => (int)((long)i * count / Math.Min(count, max)))];
+
+    private static OriginalRun RunAttempts(ModelSession session, SampleSource samples, int maxSamples, CancellationToken cancellation)
+    {
+        DiagnosticException? first = null;
+        for (int attempt = 0; attempt < samples.AttemptCount; attempt++)
+        {
+            try
+            {
+                return RunSamples(session, samples, attempt, Spread(samples.Count, maxSamples), cancellation);
+            }
+            catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2041")
+            {
+                first ??= e;
+            }
+        }
+
+        var problem = first!.Diagnostic;
+        return samples.Origin == SampleOrigin.Synthetic
+            ? OnlyLoads(session, $"it does not run on synthetic inputs: {RuntimeError.OneLine(first.InnerException?.Message ?? problem.Message)}")
+            : new OriginalRun(OriginalStatus.FailsOnData) { Problem = problem, Interface = session.Interface };
+    }
+
+    private static OriginalRun RunSamples(ModelSession session, SampleSource samples, int attempt, int[] indices, CancellationToken cancellation)
+    {
+        var outputs = new List<IReadOnlyList<NamedValue>>();
+        long kept = 0;
+        foreach (int index in indices)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (kept >= MaxKeptByteLength) break;
+            outputs.Add(session.Run(samples.Read(attempt, index).Inputs));
+            kept += FlatOutputs.Of(outputs[^1]).Sum(o => o.Tensor?.ByteLength ?? 0);
+        }
+
+        return new OriginalRun(OriginalStatus.Ran)
+        {
+            Interface = session.Interface,
+            Attempt = attempt,
+            SampleIndices = indices[..outputs.Count],
+            Outputs = outputs,
+        };
+    }
+
+    private static OriginalRun OnlyLoads(ModelSession session, string reason) =>
+        new(OriginalStatus.OnlyLoads) { Interface = session.Interface, Reason = $"only loading was checked: {reason}" };
+}

@@ -1,0 +1,117 @@
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Tensors;
+using ValueType = ModelCompression.Onnx.Tensors.ValueType;
+
+namespace ModelCompression.Runtime;
+
+/// <summary>
+/// A model opened in ONNX Runtime on the CPU. <see cref="Run(IReadOnlyList{NamedValue})"/> may be called from several threads at once.
+/// Failures of ONNX Runtime come back as one-line diagnostics; nothing is written to standard error.
+/// </summary>
+public sealed class ModelSession : IDisposable
+{
+    private readonly InferenceSession session;
+    private readonly RunOptions runOptions = new();
+    private readonly ModelRole role;
+
+    private ModelSession(InferenceSession session, ModelRole role, string name)
+    {
+        this.session = session;
+        this.role = role;
+        Name = name;
+        Interface = new(
+            [.. session.InputNames.Select(n => new ModelPort(n, TypeOf(session.InputMetadata[n])))],
+            [.. session.OutputNames.Select(n => new ModelPort(n, TypeOf(session.OutputMetadata[n])))]);
+    }
+
+    /// <summary>File name for messages.</summary>
+    public string Name { get; }
+
+    /// <summary>Inputs and outputs as ONNX Runtime sees them, in the model's order.</summary>
+    public ModelInterface Interface { get; }
+
+    /// <summary>Opens a model file; external data is found beside it.</summary>
+    /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
+    public static ModelSession Open(string path, SessionSettings settings, ModelRole role) =>
+        Open(role, Path.GetFileName(path), settings, options => new InferenceSession(path, options));
+
+    /// <summary>Opens a model from memory, which must be complete: external data has no folder to be found in.</summary>
+    /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
+    public static ModelSession Open(byte[] model, string name, SessionSettings settings, ModelRole role) =>
+        Open(role, name, settings, options => new InferenceSession(model, options));
+
+    /// <summary>Runs the model and copies all its outputs, in the model's order.</summary>
+    /// <param name="inputs">One value per model input.</param>
+    /// <exception cref="DiagnosticException">MCB2041 or MCB4041: the run failed.</exception>
+    public IReadOnlyList<NamedValue> Run(IReadOnlyList<NamedValue> inputs)
+    {
+        var native = new Dictionary<string, OrtValue>(inputs.Count, StringComparer.Ordinal);
+        try
+        {
+            foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
+            using var outputs = session.Run(runOptions, native, session.OutputNames);
+            return [.. session.OutputNames.Select((name, i) => new NamedValue(name, OrtValues.FromNative(outputs[i])))];
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            throw RuntimeError.CannotRun(role, Name, e);
+        }
+        finally
+        {
+            foreach (var value in native.Values) value.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        runOptions.Dispose();
+        session.Dispose();
+    }
+
+    private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open)
+    {
+        OrtEnvironment.EnsureStarted();
+        using var options = Translate(settings);
+        try
+        {
+            return new ModelSession(open(options), role, name);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // The binding throws more than OnnxRuntimeException here, e.g. KeyNotFoundException for an error code it does not know.
+            throw RuntimeError.CannotOpen(role, name, e);
+        }
+    }
+
+    private static SessionOptions Translate(SessionSettings settings)
+    {
+        var options = new SessionOptions
+        {
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+            GraphOptimizationLevel = settings.Optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
+            ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
+            IntraOpNumThreads = settings.Threads,
+            InterOpNumThreads = 1,
+            EnableCpuMemArena = settings.ReuseMemory,
+            EnableMemoryPattern = settings.ReuseMemory,
+        };
+        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        if (!settings.PrepackWeights) options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        return options;
+    }
+
+    private static ValueType? TypeOf(NodeMetadata metadata) => metadata.OnnxValueType switch
+    {
+        OnnxValueType.ONNX_TYPE_TENSOR => new TensorType((DataType)metadata.ElementDataType, ShapeOf(metadata)),
+        OnnxValueType.ONNX_TYPE_SEQUENCE => new SequenceType(TypeOf(metadata.AsSequenceMetadata().ElementMeta)),
+        OnnxValueType.ONNX_TYPE_OPTIONAL => new OptionalType(TypeOf(metadata.AsOptionalMetadata().ElementMeta)),
+        OnnxValueType.ONNX_TYPE_MAP when metadata.AsMapMetadata() is var map => new MapType((DataType)map.KeyDataType, TypeOf(map.ValueMetadata)),
+        _ => null,
+    };
+
+    private static Shape ShapeOf(NodeMetadata metadata) => new(metadata.Dimensions.Select((size, axis) =>
+        size >= 0 ? Dimension.Of(size) : Dimension.OfSymbol(metadata.SymbolicDimensions[axis] ?? "")));
+}

@@ -1,0 +1,89 @@
+using ModelCompression.Data;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Runtime.Synthetic;
+
+namespace ModelCompression.Runtime;
+
+/// <summary>
+/// Seeded inputs for a model nobody gave data for. They serve to see that a model loads and runs and how far the compressed one is from the original on them;
+/// they say nothing about accuracy on real data and are always reported as synthetic.
+/// </summary>
+/// <remarks>
+/// Symbols that occur twice get one size; sizes come from the weights an input meets where these decide, else from a ladder of usual sizes that is climbed until the model runs.
+/// Integer inputs stay below the tables they index; masks are ones; see <see cref="SyntheticSignal"/> for float inputs. The graph is read in <see cref="For"/> only.
+/// </remarks>
+public sealed class SyntheticInputs : SampleSource
+{
+    private const long BigModelByteLength = 128L << 20;
+    private const long HugeModelByteLength = 1L << 30;
+    private const double MaxElementCount = 1 << 26;
+
+    private readonly IReadOnlyList<InputPlan> plans;
+    private readonly IReadOnlyList<SyntheticAttempt> attempts;
+    private readonly int seed;
+
+    private SyntheticInputs(IReadOnlyList<InputPlan> plans, int count, int seed, string? refusal)
+    {
+        this.plans = plans;
+        this.seed = seed;
+        attempts = DistinctAttempts(plans);
+        Refusal = refusal ?? (attempts.Count == 0 ? "its inputs are too large to make up values for" : null);
+        Count = Refusal is null ? count : 0;
+    }
+
+    /// <inheritdoc/>
+    public override SampleOrigin Origin => SampleOrigin.Synthetic;
+
+    /// <inheritdoc/>
+    public override int Count { get; }
+
+    /// <inheritdoc/>
+    public override int AttemptCount => attempts.Count;
+
+    /// <inheritdoc/>
+    public override string? Refusal { get; }
+
+    /// <summary>Plans inputs for a model: 4 samples, 2 from 128 MiB of weights on, 1 from 1 GiB on.</summary>
+    public static SyntheticInputs For(Model model, int seed = 0)
+    {
+        long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
+        int count = weights >= HugeModelByteLength ? 1 : weights >= BigModelByteLength ? 2 : 4;
+        try
+        {
+            var inputs = model.Graph.Inputs.Where(i => i.Initializer is null && i.SparseInitializer is null);
+            return new SyntheticInputs([.. inputs.Select(InputPlan.For)], count, seed, null);
+        }
+        catch (NotSupportedException e)
+        {
+            return new SyntheticInputs([], 0, seed, e.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Sample Read(int attempt, int index)
+    {
+        var chosen = attempts[attempt];
+        return new Sample([.. plans.Select((plan, i) =>
+        {
+            var tensor = new TensorValue(SyntheticTensor.Make(plan, plan.ShapeFor(chosen), chosen, SeededRandom.From(seed, index, i)));
+            return new NamedValue(plan.Name, plan.IsSequence ? new SequenceValue([tensor]) : tensor);
+        })]);
+    }
+
+    /// <summary>Drops attempts that would feed the same as an earlier one, and those whose inputs together have more than 2^26 elements.</summary>
+    private static List<SyntheticAttempt> DistinctAttempts(IReadOnlyList<InputPlan> plans)
+    {
+        bool hasIntegers = plans.Any(p => p.Type is Onnx.Tensors.DataType.Int64 or Onnx.Tensors.DataType.Int32 or Onnx.Tensors.DataType.Bool);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var distinct = new List<SyntheticAttempt>();
+        foreach (var attempt in SyntheticAttempt.Ladder)
+        {
+            var wanted = plans.Select(p => p.ShapeFor(attempt)).ToArray();
+            if (wanted.Sum(shape => shape.Aggregate(1.0, (a, b) => a * b)) > MaxElementCount) continue;
+            string shapes = string.Join(';', wanted.Select(shape => string.Join(',', shape)));
+            if (seen.Add(hasIntegers ? $"{shapes} {attempt.Fill}" : shapes)) distinct.Add(attempt);
+        }
+
+        return distinct;
+    }
+}
