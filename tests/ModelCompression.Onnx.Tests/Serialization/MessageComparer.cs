@@ -1,5 +1,7 @@
 using System.Collections;
+using System.Reflection;
 using Google.Protobuf;
+using Google.Protobuf.Collections;
 using Google.Protobuf.Reflection;
 using ModelCompression.Onnx.Serialization.Proto;
 
@@ -31,7 +33,7 @@ internal static class MessageComparer
             else CompareOne(at, field, a, b, differences);
         }
 
-        if (!UnknownFields(a).SequenceEqual(UnknownFields(b))) differences.Add($"{path}: unknown fields differ");
+        if (!Equals(UnknownFields(a), UnknownFields(b))) differences.Add($"{path}: unknown fields differ");
     }
 
     private static void CompareOne(string at, FieldDescriptor field, IMessage a, IMessage b, List<string> differences)
@@ -61,37 +63,40 @@ internal static class MessageComparer
     private static void CompareValues(string at, object a, object b, List<string> differences)
     {
         if (a is IMessage message) Compare(at, message, (IMessage)b, differences);
-        else if (!a.Equals(b) && !(a is float fa && BitConverter.SingleToInt32Bits(fa) == BitConverter.SingleToInt32Bits((float)b)))
+        else if (a is float number ? BitConverter.SingleToInt32Bits(number) != BitConverter.SingleToInt32Bits((float)b) : !a.Equals(b))
             differences.Add($"{at}: {Show(a)} / {Show(b)}");
     }
 
     private static string Show(object value) => value is ByteString bytes ? $"{bytes.Length} bytes" : $"'{value}'";
 
-    /// <summary>Brings the elements into <c>raw_data</c>, by the rules of the specification.</summary>
+    /// <summary>Brings the elements into <c>raw_data</c>, by the rules of the specification; lists that do not belong to the type stay.</summary>
     private static void Normalize(TensorProto tensor)
     {
         using var raw = new MemoryStream();
         var writer = new BinaryWriter(raw);
-        int width = tensor.DataType switch { 1 or 6 or 12 or 14 => 4, 4 or 5 or 10 or 16 => 2, 7 or 11 or 13 or 15 => 8, _ => 1 };
-        foreach (float value in tensor.FloatData) writer.Write(value);
-        foreach (int value in tensor.Int32Data) writer.Write(BitConverter.GetBytes(value), 0, width);
-        foreach (long value in tensor.Int64Data) writer.Write(value);
-        foreach (double value in tensor.DoubleData) writer.Write(value);
-        foreach (ulong value in tensor.Uint64Data) writer.Write(BitConverter.GetBytes(value), 0, width);
-        tensor.FloatData.Clear();
-        tensor.Int32Data.Clear();
-        tensor.Int64Data.Clear();
-        tensor.DoubleData.Clear();
-        tensor.Uint64Data.Clear();
+        switch (tensor.DataType)
+        {
+            case 1 or 14: Move(tensor.FloatData, writer.Write); break;
+            case 11 or 15: Move(tensor.DoubleData, writer.Write); break;
+            case 7: Move(tensor.Int64Data, writer.Write); break;
+            case 13: Move(tensor.Uint64Data, writer.Write); break;
+            case 12: Move(tensor.Uint64Data, value => writer.Write((uint)value)); break;
+            case 6: Move(tensor.Int32Data, writer.Write); break;
+            case 4 or 5 or 10 or 16: Move(tensor.Int32Data, value => writer.Write((short)value)); break;
+            default: Move(tensor.Int32Data, value => writer.Write((byte)value)); break;
+        }
+
         if (raw.Length > 0) tensor.RawData = ByteString.CopyFrom(raw.ToArray());
         else if (tensor.RawData.Length == 0) tensor.ClearRawData();
     }
 
-    /// <summary>What is left of a message when all known fields are cleared.</summary>
-    private static byte[] UnknownFields(IMessage message)
+    private static void Move<T>(RepeatedField<T> elements, Action<T> write)
     {
-        var copy = (IMessage)message.GetType().GetMethod("Clone")!.Invoke(message, null)!;
-        foreach (var field in copy.Descriptor.Fields.InDeclarationOrder()) field.Accessor.Clear(copy);
-        return copy.ToByteArray();
+        foreach (var element in elements) write(element);
+        elements.Clear();
     }
+
+    /// <summary>The fields that the format does not define; the generated classes keep them but do not show them.</summary>
+    private static object? UnknownFields(IMessage message) =>
+        message.GetType().GetField("_unknownFields", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(message);
 }
