@@ -1,6 +1,5 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
-using ValueType = ModelCompression.Onnx.Tensors.ValueType;
 
 namespace ModelCompression.Analysis.Shapes;
 
@@ -39,7 +38,7 @@ internal sealed class GraphInference
     }
 
     /// <summary>Why nothing is known about a value that no rule has refused.</summary>
-    public string DefaultReason(Value value) =>
+    public static string DefaultReason(Value value) =>
         value.Producer is { } producer ? $"the inputs of {producer.OpType} are not fully known"
         : value.IsGraphInput ? "the graph does not declare the type of its input"
         : "nothing states its type";

@@ -25,7 +25,7 @@ internal sealed class ModelInference
         var walker = new GraphInference(model, state);
         walker.Infer(model.Graph, model.OpsetImports, null);
         state.Finish();
-        return Store(walker);
+        return Store();
     }
 
     private void SeedDeclared(OnnxGraph graph)
@@ -51,7 +51,7 @@ internal sealed class ModelInference
         ? null
         : new Shape([.. shape.Dimensions.Select(d => d.Size >= 0 || (d.Symbol is { } s && inputSymbols.Contains(s)) ? d with { Denotation = null } : default)]);
 
-    private ShapeInferenceResult Store(GraphInference walker)
+    private ShapeInferenceResult Store()
     {
         var values = new List<Value>();
         var unresolved = new List<UnresolvedValue>();
@@ -63,7 +63,7 @@ internal sealed class ModelInference
                 var type = state.TypeOf(value);
                 bool isInterface = graph == model.Graph && (value.IsGraphInput || value.OutputOf.Contains(graph));
                 if (type is not null && !(isInterface && value.Type is not null)) value.Type = type;
-                if (!TypeLattice.IsResolved(type ?? value.Type)) unresolved.Add(new(value, state.ReasonOf(value) ?? walker.DefaultReason(value)));
+                if (!TypeLattice.IsResolved(type ?? value.Type)) unresolved.Add(new(value, state.ReasonOf(value) ?? GraphInference.DefaultReason(value)));
             }
         }
 

@@ -94,5 +94,5 @@ internal sealed class NodeInference(GraphInference graphs, Node node, OpsetImpor
         node.Output(output) is { } value ? state.Fresh(value, axis) : default;
 
     [DoesNotReturn]
-    public InferenceRefusedException Refuse(string reason) => throw new InferenceRefusedException(reason);
+    public InferenceRefusedException Refuse(string reason) => throw new InferenceRefusedException($"{node.OpType}: {reason}");
 }
