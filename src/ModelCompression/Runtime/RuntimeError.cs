@@ -22,6 +22,7 @@ internal static partial class RuntimeError
     public static string OneLine(string message)
     {
         string line = ErrorCode().Replace(message, "");
+        line = FilePrefix().Replace(line, "");
         line = SourceLocation().Replace(line, "");
         line = WhiteSpace().Replace(line, " ").Trim().TrimEnd('.');
         return line.Length <= MaxLength ? line : string.Concat(line.AsSpan(0, MaxLength), "…");
@@ -31,6 +32,10 @@ internal static partial class RuntimeError
 
     [GeneratedRegex(@"^\[ErrorCode:\w+\]\s*")]
     private static partial Regex ErrorCode();
+
+    // The file is named by the diagnostic already, and "::<lambda()>" is all that the source location leaves of a lambda.
+    [GeneratedRegex(@"Load model from .*? failed:\s*|::<lambda\(\)>\s*")]
+    private static partial Regex FilePrefix();
 
     // "/onnxruntime_src/onnxruntime/core/graph/model.cc:181 onnxruntime::Model::Model(ModelProto&&, ...) " up to the closing parenthesis of the function.
     [GeneratedRegex(@"(?:[A-Za-z]:)?[\\/][^\s:]*\.(?:cc|cpp|h)(?::\d+|\(\d+\))\s+(?:[^()\n]*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)(?:\s+const)?\s*)?(?:\[[^\]]*\]\s*)?")]

@@ -1,5 +1,6 @@
 using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime.Synthetic;
 
 namespace ModelCompression.Runtime;
@@ -73,7 +74,7 @@ public sealed class SyntheticInputs : SampleSource
     /// <summary>Drops attempts that would feed the same as an earlier one, and those whose inputs together have more than 2^26 elements.</summary>
     private static List<SyntheticAttempt> DistinctAttempts(IReadOnlyList<InputPlan> plans)
     {
-        bool hasIntegers = plans.Any(p => p.Type is Onnx.Tensors.DataType.Int64 or Onnx.Tensors.DataType.Int32 or Onnx.Tensors.DataType.Bool);
+        bool hasIntegers = plans.Any(p => !p.Type.IsFloatingPoint() && p.Type != DataType.String);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var distinct = new List<SyntheticAttempt>();
         foreach (var attempt in SyntheticAttempt.Ladder)

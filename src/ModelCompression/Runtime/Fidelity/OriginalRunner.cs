@@ -19,7 +19,7 @@ internal static class OriginalRunner
         ModelSession session;
         try
         {
-            session = ModelSession.Open(path, settings, ModelRole.Original);
+            session = Open(path, settings);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040")
         {
@@ -30,6 +30,19 @@ internal static class OriginalRunner
         {
             if (samples.Refusal is { } refusal || samples.Count == 0) return OnlyLoads(session, samples.Refusal ?? "there are no samples");
             return RunAttempts(session, samples, maxSamples, cancellation);
+        }
+    }
+
+    /// <summary>Some nodes have no kernel but are folded away by the optimizer: only the way an application opens the model decides.</summary>
+    private static ModelSession Open(string path, SessionSettings settings)
+    {
+        try
+        {
+            return ModelSession.Open(path, settings, ModelRole.Original);
+        }
+        catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040" && !settings.Optimize)
+        {
+            return ModelSession.Open(path, SessionSettings.Default with { Threads = settings.Threads }, ModelRole.Original);
         }
     }
 

@@ -30,6 +30,8 @@ internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimen
     {
         if (Dimensions is null) return [1, attempt.Length];
         int rank = Dimensions.Count;
+        // One step, one sequence: a state that is carried from call to call has no other open sizes.
+        if (SyntheticSignal.IsState(Name)) return [.. Dimensions.Select(d => d.Size is >= 0 and var known ? known : 1)];
         return [.. Dimensions.Select((d, axis) => d.Size is >= 0 and var size ? size : OpenDimension.SizeOf(d.Symbol, axis, rank, rank >= 4, attempt))];
     }
 

@@ -34,13 +34,14 @@ internal static class RequiredSizes
     {
         var node = use.Node;
         if (!node.IsOnnxDomain) return null;
-        var weight = use.Index == 0 ? ConstantShape.Of(node.Input(1)) : null;
+        bool isScaled = node.OpType is "QLinearConv" or "QLinearMatMul";
+        var weight = use.Index == 0 ? ConstantShape.Of(node.Input(isScaled ? 3 : 1)) : null;
         bool isLast = axis == rank - 1;
         return node.OpType switch
         {
-            "Conv" when axis == 1 && weight is { Length: > 1 } => weight[1] * node.GetInt("group", 1),
+            "Conv" or "ConvInteger" or "QLinearConv" when axis == 1 && weight is { Length: > 1 } => weight[1] * node.GetInt("group", 1),
             "ConvTranspose" when axis == 1 && weight is { Length: > 1 } => weight[0],
-            "MatMul" when isLast && weight is { Length: > 1 } => weight[^2],
+            "MatMul" or "MatMulInteger" or "QLinearMatMul" when isLast && weight is { Length: > 1 } => weight[^2],
             "MatMul" when isLast && weight is { Length: 1 } => weight[0],
             "Gemm" when axis == 1 && weight is { Length: 2 } => weight[node.GetInt("transB", 0) == 0 ? 0 : 1],
             "LSTM" or "GRU" or "RNN" when axis == 2 && weight is { Length: 3 } => weight[2],
@@ -55,6 +56,7 @@ internal static class RequiredSizes
     private static long? StateSize(Node node, int axis) => axis switch
     {
         0 => node.GetString("direction", "forward") == "bidirectional" ? 2 : 1,
+        1 => 1,
         2 => node.GetInt("hidden_size", 0) is > 0 and var size ? size : null,
         _ => null,
     };

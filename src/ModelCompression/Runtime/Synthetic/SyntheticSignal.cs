@@ -15,11 +15,18 @@ internal static class SyntheticSignal
         var words = NameWords.Of(name);
         if (words.Any("mask", "temperature") || (values.Length <= 4 && words.Any("scale", "scale_factor", "scales"))) Array.Fill(values, 1f);
         else if (values.Length <= 1) Array.Fill(values, 0.5f);
-        else if (words.Any("state", "states", "cache", "past", "hidden", "past_key_values") || words.Is("h") || words.Is("c") || words.Is("h0") || words.Is("c0")) FillNormal(values, 0.1f, random);
+        else if (IsState(name)) FillNormal(values, 0.1f, random);
         else if (PictureLayout(shape) is { } picture) FillPicture(values, picture, random);
         else if (IsSignal(shape)) FillCurve(values, random);
         else FillNormal(values, 1f, random);
         return values;
+    }
+
+    /// <summary>True for the name of a state or cache that an application carries from one call to the next.</summary>
+    public static bool IsState(string name)
+    {
+        var words = NameWords.Of(name);
+        return words.Any("state", "states", "cache", "past", "past_key_values", "h0", "c0", "hx", "cx", "hn", "cn") || words.Is("h") || words.Is("c");
     }
 
     private static bool IsSignal(long[] shape) => shape.Length is 1 or 2 or 3 && shape[^1] >= SignalMinLength && shape[..^1].All(d => d <= 2);

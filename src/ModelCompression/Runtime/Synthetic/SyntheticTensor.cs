@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using ModelCompression.Onnx.Tensors;
@@ -13,7 +14,8 @@ internal static class SyntheticTensor
     public static Tensor Make(InputPlan plan, long[] shape, SyntheticAttempt attempt, SeededRandom random)
     {
         long count = Tensor.CountElements(shape);
-        if (plan.Type == DataType.String) return Tensor.FromStrings(shape, [.. Enumerable.Range(0, checked((int)count)).Select(i => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes($"text {i}"))]);
+        // Digits are words to a text model and numbers to one that parses them.
+        if (plan.Type == DataType.String) return Tensor.FromStrings(shape, [.. Enumerable.Range(0, checked((int)count)).Select(i => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)))]);
         if (plan.Type is DataType.Float or DataType.Float16 or DataType.BFloat16 or DataType.Double)
             return FromFloats(plan.Type, shape, SyntheticSignal.Make(plan.Name, shape, random));
 

@@ -9,7 +9,7 @@ internal static class ValueFlow
 
     private static readonly HashSet<string> Elementwise = new(StringComparer.Ordinal)
     {
-        "Identity", "Cast", "CastLike", "Relu", "LeakyRelu", "Clip", "Neg", "Abs", "Sqrt", "Log", "Exp", "Sigmoid", "Tanh", "Dropout", "QuantizeLinear", "DequantizeLinear",
+        "Identity", "Cast", "CastLike", "Relu", "LeakyRelu", "Clip", "Neg", "Abs", "Sqrt", "Log", "Exp", "Sigmoid", "Tanh", "Dropout", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
         "Sub", "Mul", "Div", "Add", "Pow", "Max", "Min", "PRelu", "LayerNormalization", "BatchNormalization", "InstanceNormalization",
     };
 
