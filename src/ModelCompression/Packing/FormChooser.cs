@@ -40,11 +40,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         return everyElement;
     }
 
-    private string WhyNotSparse()
-    {
-        var (what, needed) = request.Storage == SparseStorage.Gaps ? ("gaps", UnpackingOperators.MinGapsOpset) : ("sparse positions", UnpackingOperators.MinBitmaskOpset);
-        return request.Opset < needed ? FormattableString.Invariant($"opset {request.Opset} cannot unpack {what}; opset {needed} and later can") : "";
-    }
+    private string WhyNotSparse() => request.Opset < UnpackingOperators.MinSparseOpset
+        ? FormattableString.Invariant($"opset {request.Opset} cannot unpack sparse positions; opset {UnpackingOperators.MinSparseOpset} and later can")
+        : "";
 
     private IEnumerable<PackingPlan> SparseForms(ValuePalette<T>? palette)
     {
@@ -52,11 +50,11 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         if (request.Storage != SparseStorage.Gaps)
         {
             yield return BitmaskForm(null);
-            if (palette?.With(background, false) is { } stored) yield return BitmaskForm(stored);
+            if (palette?.With(background, true) is { } stored) yield return BitmaskForm(stored);
         }
 
         bool gapsCanWin = request.Storage == SparseStorage.Gaps || profile.Sparsity >= 1 - MaxGapsDensity;
-        if (request.Storage == SparseStorage.Bitmask || request.Opset < UnpackingOperators.MinGapsOpset || !gapsCanWin) yield break;
+        if (request.Storage == SparseStorage.Bitmask || !gapsCanWin) yield break;
         var gaps = profile.WithFillers(elements, background);
         for (int width = 1; width <= BackgroundProfile.MaxGapWidth; width++)
         {
@@ -85,9 +83,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var ops = new UnpackingOperators(request.Opset);
         var source = elements;
         int stored = (int)profile.Stored;
-        int positions = ops.PositionsFromMask(elements.Count, () => SparseEncoder.Mask(source.Span, background));
-        int values = Values(ops, palette, [1, stored], () => SparseEncoder.Stored(source.Span, background, stored));
-        Finish(ops, ops.Scatter([1, elements.Count], Background(), positions, values), 2);
+        int mask = ops.Codes(new PackedCodes("mask", elements.Count, 1, () => SparseEncoder.Mask(source.Span, background)), elements.Count);
+        int values = Values(ops, palette, stored + 1, () => SparseEncoder.BackgroundAndStored(source.Span, background, stored));
+        Finish(ops, ops.Pick(values, ops.OrdinalsFromMask(mask)));
         return Made(PackingKind.Bitmask, ops, palette?.Width ?? 0, 0);
     }
 
@@ -99,17 +97,15 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var entries = Once(() => SparseEncoder.Gaps(source.Span, background, width, count));
         int codes = ops.Codes(new PackedCodes("gaps", count, width, () => entries().Low, () => entries().High!), count);
         int positions = ops.PositionsFromGaps(codes);
-        int values = Values(ops, palette, [count], () => entries().Values);
-        Finish(ops, ops.Scatter([elements.Count], Background(), positions, values), 1);
+        int values = Values(ops, palette, count, () => entries().Values);
+        Finish(ops, ops.Scatter(elements.Count, Background(), positions, values));
         return Made(PackingKind.Gaps, ops, palette?.Width ?? 0, width);
     }
 
     /// <summary>The stored elements: as they are, or as palette indices.</summary>
-    private int Values(UnpackingOperators ops, ValuePalette<T>? palette, long[] dims, Func<T[]> values)
-    {
-        if (palette is null) return ops.Recipe.Add(new ConstantStep("values", tensor.DataType, dims, () => Tensor.Create(tensor.DataType, dims, values())));
-        return Pick(ops, palette, new PackedCodes("codes", dims[^1], palette.Width, Once(() => palette.Encode(values()))), dims);
-    }
+    private int Values(UnpackingOperators ops, ValuePalette<T>? palette, long count, Func<T[]> values) => palette is null
+        ? ops.Recipe.Add(new ConstantStep("values", tensor.DataType, [count], () => Tensor.Create(tensor.DataType, [count], values())))
+        : Pick(ops, palette, new PackedCodes("codes", count, palette.Width, Once(() => palette.Encode(values()))), [count]);
 
     private int Pick(UnpackingOperators ops, ValuePalette<T> palette, PackedCodes codes, long[] dims)
     {
@@ -118,9 +114,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         return ops.Pick(table, ops.Codes(codes, dims));
     }
 
-    private void Finish(UnpackingOperators ops, int flat, int flatRank)
+    private void Finish(UnpackingOperators ops, int flat)
     {
-        if (tensor.Rank != flatRank || (flatRank == 2 && tensor.Dims[0] != 1)) ops.Reshape(flat, tensor.Dims.ToArray());
+        if (tensor.Rank != 1) ops.Reshape(flat, tensor.Dims.ToArray());
     }
 
     /// <summary>The background as a one-element tensor; null for float 0, the operator's default.</summary>

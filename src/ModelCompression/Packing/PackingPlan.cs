@@ -8,7 +8,6 @@ public sealed class PackingPlan
 {
     private readonly PackingRequest request;
     private readonly PackingRecipe recipe;
-    private readonly Tensor tensor;
     private Dictionary<ConstantStep, Tensor>? prepared;
 
     internal PackingPlan(PackingKind kind, Tensor tensor, PackingRequest request, PackingRecipe recipe, string reason)
@@ -18,7 +17,7 @@ public sealed class PackingPlan
         StoredByteLength = recipe.ByteLength(request, tensor.Dims);
         this.request = request;
         this.recipe = recipe;
-        this.tensor = tensor;
+        Tensor = tensor;
     }
 
     /// <summary>The chosen form.</summary>
@@ -41,6 +40,9 @@ public sealed class PackingPlan
 
     /// <summary>Bits of a palette index, or 0 when values are stored as they are or there is only one.</summary>
     public int PaletteBits { get; internal init; }
+
+    /// <summary>What will be unpacked.</summary>
+    internal Tensor Tensor { get; }
 
     /// <summary>Short description: <c>gaps 5 bit</c>, <c>bitmask, palette 4 bit</c>, …</summary>
     public string Description
@@ -72,7 +74,7 @@ public sealed class PackingPlan
     {
         Prepare();
         var value = recipe.Emit(graph, insertBefore, name, request.UseConstantNodes, prepared!);
-        value.Type = new TensorType(tensor.DataType, Shape.Of(tensor.Dims));
+        value.Type = new TensorType(Tensor.DataType, Shape.Of(Tensor.Dims));
         return value;
     }
 }

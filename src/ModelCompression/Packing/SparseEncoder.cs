@@ -53,15 +53,16 @@ internal static class SparseEncoder
         return mask;
     }
 
-    /// <summary>The elements that differ from the background, in order.</summary>
-    public static T[] Stored<T>(ReadOnlySpan<T> elements, T background, int count) where T : unmanaged, IBinaryInteger<T>
+    /// <summary>The background, then the elements that differ from it in order.</summary>
+    public static T[] BackgroundAndStored<T>(ReadOnlySpan<T> elements, T background, int count) where T : unmanaged, IBinaryInteger<T>
     {
-        var stored = new T[count];
+        var stored = new T[count + 1];
+        stored[0] = background;
         int found = 0;
         int at = elements.IndexOfAnyExcept(background);
         while (at >= 0)
         {
-            stored[found++] = elements[at];
+            stored[++found] = elements[at];
             int zeros = elements[(at + 1)..].IndexOfAnyExcept(background);
             at = zeros < 0 ? -1 : at + 1 + zeros;
         }

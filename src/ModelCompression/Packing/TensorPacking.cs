@@ -10,6 +10,9 @@ namespace ModelCompression.Packing;
 /// </remarks>
 public static class TensorPacking
 {
+    /// <summary>ONNX Runtime folds no node whose output takes more than 1 GiB (since 1.27); int32 positions are the largest intermediate values of most forms.</summary>
+    private const long MaxElementCount = (1L << 30) / sizeof(int);
+
     /// <summary>Chooses the form of <paramref name="tensor"/>.</summary>
     /// <remarks>8-bit tensors take their most frequent element as background, all others the value whose bits are zero (+0).</remarks>
     public static PackingPlan Plan(Tensor tensor, PackingRequest request)
@@ -32,7 +35,8 @@ public static class TensorPacking
         // A handful of nodes takes more than this.
         const long MinByteLength = 256;
         if (PackableTypes.WhyNot(tensor.DataType) is { } reason) return reason;
-        if (tensor.ElementCount >= int.MaxValue) return "more elements than int32 positions reach";
+        if (tensor.ElementCount > MaxElementCount) return FormattableString.Invariant($"more than {MaxElementCount} elements");
+        if (tensor.ByteLength > 1L << 30) return "more than 1 GiB";
         if (tensor.ByteLength < MinByteLength) return "too small to gain from packing";
         return request.Opset < UnpackingOperators.MinOpset
             ? FormattableString.Invariant($"opset {request.Opset} cannot unpack; opset {UnpackingOperators.MinOpset} and later can")

@@ -24,11 +24,8 @@ internal sealed class UnpackingOperators(long opset)
     /// <summary>First opset with <c>ConstantOfShape</c>.</summary>
     public const long MinFillOpset = 9;
 
-    /// <summary>First opset with <c>NonZero</c>, <c>Scatter</c> and <c>ConstantOfShape</c>.</summary>
-    public const long MinBitmaskOpset = 9;
-
-    /// <summary>First opset with <c>CumSum</c>.</summary>
-    public const long MinGapsOpset = 11;
+    /// <summary>First opset with <c>CumSum</c> and <c>ScatterElements</c>.</summary>
+    public const long MinSparseOpset = 11;
 
     private const long BitShiftOpset = 11;
     private const long SliceInputsOpset = 10;
@@ -55,29 +52,23 @@ internal sealed class UnpackingOperators(long opset)
         return result;
     }
 
-    /// <summary>Picks palette values (1-D) by int32 indices of any shape.</summary>
-    public int Pick(int palette, int indices) => Node("Gather", palette, indices);
+    /// <summary>Picks elements of a 1-D table by int32 indices of any shape.</summary>
+    public int Pick(int table, int indices) => Node("Gather", table, indices);
 
     /// <summary>Running sum of distances: element i is the sum of (code + 1) of all codes before i.</summary>
     public int PositionsFromGaps(int codes) =>
         Recipe.Node("CumSum", [Node("Add", codes, Int32(1)), Int32(0)], NodeAttribute.Of("exclusive", 1));
 
-    /// <summary>Int64 positions [1, count] of the set bits of a mask over <paramref name="count"/> elements.</summary>
-    public int PositionsFromMask(long count, Func<byte[]> mask)
-    {
-        var codes = new PackedCodes("mask", count, 1, mask);
-        int planes = Planes(codes, mask, 0, 1);
-        // Bits beyond the last element are 0 and give no position.
-        return Node("NonZero", Reshape(planes, -1));
-    }
+    /// <summary>For each element of a mask (int32 zeros and ones) its number among the ones, from 1; 0 where the mask is 0.</summary>
+    /// <remarks>
+    /// <c>NonZero</c> would give positions directly, but its output shape is not known beforehand, and since 1.27 ONNX Runtime folds only nodes
+    /// whose output size is known (https://github.com/microsoft/onnxruntime/issues/32130).
+    /// </remarks>
+    public int OrdinalsFromMask(int mask) => Node("Mul", Node("CumSum", mask, Int32(0)), mask);
 
-    /// <summary>Puts values into a tensor of a background value; values and positions have the shape of <paramref name="flatDims"/> but for the length of the last axis.</summary>
-    public int Scatter(long[] flatDims, Tensor? background, int positions, int values)
-    {
-        int canvas = Fill(flatDims, background);
-        NodeAttribute[] axis = flatDims.Length > 1 ? [NodeAttribute.Of("axis", flatDims.Length - 1)] : [];
-        return Recipe.Node(opset >= 11 ? "ScatterElements" : "Scatter", [canvas, positions, values], axis);
-    }
+    /// <summary>Puts values at positions of a 1-D tensor of a background value; null = float 0.</summary>
+    public int Scatter(long count, Tensor? background, int positions, int values) =>
+        Node("ScatterElements", Fill([count], background), positions, values);
 
     /// <summary>A tensor of one value; null = float 0.</summary>
     public int Fill(long[] dims, Tensor? value) =>

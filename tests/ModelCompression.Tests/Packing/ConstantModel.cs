@@ -21,7 +21,7 @@ internal static class ConstantModel
         var model = Empty(opset);
         var value = plan.Emit(model.Graph, null, "w");
         if (value.Producer is null) value = model.Graph.AddNode("Identity", [value], ["y"]).Outputs[0]!;
-        value.Type ??= plan.Tensor is { } t ? new TensorType(t.DataType, Shape.Of(t.Dims)) : null;
+        value.Type ??= new TensorType(plan.Tensor.DataType, Shape.Of(plan.Tensor.Dims));
         model.Graph.AddOutput(value);
         return model;
     }

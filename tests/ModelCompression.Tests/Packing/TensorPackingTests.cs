@@ -42,8 +42,8 @@ public sealed class TensorPackingTests
 
     [TestMethod]
     [DataRow(7L, PackingKind.Palette)]
-    [DataRow(9L, PackingKind.Bitmask)]
-    [DataRow(10L, PackingKind.Bitmask)]
+    [DataRow(9L, PackingKind.Palette)]
+    [DataRow(10L, PackingKind.Palette)]
     [DataRow(11L, PackingKind.Gaps)]
     [DataRow(13L, PackingKind.Gaps)]
     [DataRow(17L, PackingKind.Gaps)]
@@ -67,17 +67,16 @@ public sealed class TensorPackingTests
     [DataRow(8)]
     public void Plan_StoresCodesOfNBitsInNBits(int bits)
     {
-        const int Count = 8 * 1000;
+        const int Count = 8 * 4000;
         var codes = new sbyte[Count];
         for (int i = 0; i < Count; i++) codes[i] = (sbyte)((i % (1 << bits)) - (1 << (bits - 1)));
-        var tensor = Tensor.Create(DataType.Int8, [8, 1000], codes);
+        var tensor = Tensor.Create(DataType.Int8, [8, 4000], codes);
         foreach (long opset in new[] { 7L, 9L, 11L, 13L, 18L, 21L })
         {
             var plan = TensorPacking.Plan(tensor, new PackingRequest(SparseStorage.Dense, opset));
             Assert.AreEqual(bits == 8 ? PackingKind.Dense : PackingKind.Palette, plan.Kind);
             Assert.AreEqual(bits == 8 ? 0 : bits, plan.PaletteBits);
-            int overhead = opset < 11 && bits == 7 ? 1400 : 1000;
-            Assert.IsLessThan((Count * bits / 8) + overhead, plan.StoredByteLength);
+            Assert.IsLessThan((Count * bits / 8) + 1600, plan.StoredByteLength);
             ConstantModel.AssertUnpacks(plan, tensor, opset);
         }
     }
@@ -130,7 +129,7 @@ public sealed class TensorPackingTests
     [TestMethod]
     [DataRow(6L, SparseStorage.Auto, "opset 6 cannot unpack")]
     [DataRow(8L, SparseStorage.Auto, "opset 8 cannot unpack sparse positions")]
-    [DataRow(10L, SparseStorage.Gaps, "opset 10 cannot unpack gaps")]
+    [DataRow(10L, SparseStorage.Gaps, "opset 10 cannot unpack sparse positions")]
     public void Plan_OpsetTooOld_StaysDenseWithAReason(long opset, SparseStorage storage, string reason)
     {
         var tensor = new Case(DataType.Float, [100, 100], 0.1, int.MaxValue, storage, opset, true, 5).Make();
