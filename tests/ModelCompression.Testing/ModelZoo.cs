@@ -22,6 +22,13 @@ public static class ModelZoo
         return File.Exists(path) ? path : throw new ArgumentException($"The zoo has no '{model}'.", nameof(model));
     }
 
+    /// <summary>The paths of all published models, sorted; the ONNX project's test cases are not among them.</summary>
+    public static IReadOnlyList<string> Models() =>
+        [.. ZooCatalogue.Sources.Values.OfType<NpmSource>()
+            .SelectMany(source => source.Members.Where(member => member.EndsWith(".onnx", StringComparison.Ordinal))
+                .Select(member => Path($"{source.Name}/{System.IO.Path.GetFileName(member)}")))
+            .Order(StringComparer.Ordinal)];
+
     /// <summary>The folder of the ONNX project's test cases: <c>node/test_*/model.onnx</c> with <c>test_data_set_*</c>, <c>simple/</c> and others.</summary>
     public static string OnnxTestData() => Folder("onnx-testdata");
 

@@ -16,6 +16,14 @@ public sealed class ModelZooTests
     public void Path_OfPublishedModel_IsFileWithContent(string model) => Assert.IsGreaterThan(10_000, new FileInfo(ModelZoo.Path(model)).Length);
 
     [TestMethod]
+    public void Models_AreAllThere()
+    {
+        var models = ModelZoo.Models();
+        Assert.HasCount(14, models);
+        Assert.IsTrue(models.All(File.Exists));
+    }
+
+    [TestMethod]
     public void OnnxTestData_HasModelsWithInputs()
     {
         var testCase = Path.Combine(ModelZoo.OnnxTestData(), "node", "test_add");
