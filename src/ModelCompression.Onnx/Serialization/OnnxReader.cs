@@ -14,8 +14,7 @@ public static class OnnxReader
     /// <exception cref="DiagnosticException">The file cannot be read or is no valid model (<c>MCB2001</c> to <c>MCB2039</c>).</exception>
     public static Model Read(string path)
     {
-        string full = Path.GetFullPath(path);
-        var file = OpenFile(path, full);
+        var file = OpenFile(path, out string full);
         try
         {
             using var source = ByteSource.Of(file);
@@ -80,10 +79,11 @@ public static class OnnxReader
         }
     }
 
-    private static MappedFile OpenFile(string path, string full)
+    private static MappedFile OpenFile(string path, out string full)
     {
         try
         {
+            full = Path.GetFullPath(path);
             if (Directory.Exists(full)) throw ReadContext.Error(path, "MCB2001", "The model is a folder. Give the path of the .onnx file in it.");
             if (!File.Exists(full)) throw ReadContext.Error(path, "MCB2001", "The model file does not exist. Check the path.");
             if (new FileInfo(full).Length == 0 && IsReallyEmpty(full)) throw ReadContext.Error(path, "MCB2002", "The model file is empty. Export or download it again.");

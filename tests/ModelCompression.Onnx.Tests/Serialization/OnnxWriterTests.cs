@@ -1,0 +1,190 @@
+using Google.Protobuf;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Serialization.Proto;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Testing;
+using static ModelCompression.Onnx.Tests.Serialization.SampleModels;
+
+namespace ModelCompression.Onnx.Tests.Serialization;
+
+[TestClass]
+public sealed class OnnxWriterTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [TestMethod]
+    public void NewModel_HasEveryPart()
+    {
+        var model = new Model(new OnnxGraph("made")) { IrVersion = 9 };
+        model.OpsetImports[""] = 21;
+        var x = model.Graph.AddInput("x", new TensorType(DataType.Float, new Shape(Dimension.OfSymbol("N"), 4)));
+        var w = model.Graph.AddInitializer("w", Tensor.Float([4], 1, 2, 3, 4));
+        var node = model.Graph.AddNode("Clip", [x, null, w], ["y"], [NodeAttribute.Of("a", 1.5f), NodeAttribute.Of("b", 1L, 2L), NodeAttribute.Of("c", "text")], name: "n");
+        node.Outputs[0]!.Type = new TensorType(DataType.Float, null);
+        model.Graph.AddOutput(node.Outputs[0]!);
+        model.SetMetadata("k", "v");
+
+        var proto = ModelProto.Parser.ParseFrom(OnnxWriter.ToBytes(model));
+
+        Assert.AreEqual((9L, 21L, "made"), (proto.IrVersion, proto.OpsetImport.Single().Version, proto.Graph.Name));
+        Assert.AreEqual("N", proto.Graph.Input.Single().Type.TensorType.Shape.Dim[0].DimParam);
+        Assert.AreEqual(16, proto.Graph.Initializer.Single().RawData.Length);
+        CollectionAssert.AreEqual(new[] { "x", "", "w" }, proto.Graph.Node.Single().Input);
+        Assert.AreEqual("text", proto.Graph.Node[0].Attribute[2].S.ToStringUtf8());
+        Assert.IsNull(proto.Graph.Output.Single().Type.TensorType.Shape);
+        Assert.AreEqual(Entry("k", "v"), proto.MetadataProps.Single());
+    }
+
+    [TestMethod]
+    public void InferredTypes_DoNotChangeWhatTheFileDeclares()
+    {
+        var proto = Relu();
+        proto.Graph.Output[0].Type.TensorType.Shape.Dim[0] = new TensorShapeProto.Types.Dimension { DimParam = "N" };
+        proto.Graph.Node.Add(Node("Abs", ["y"], ["inner"]));
+        using var model = OnnxReader.Read(proto.ToByteArray());
+        model.Graph.Outputs[0].Type = new TensorType(DataType.Float, Shape.Of(3));
+        model.Graph.Nodes[1].Outputs[0]!.Type = new TensorType(DataType.Float, Shape.Of(3));
+
+        var written = ModelProto.Parser.ParseFrom(OnnxWriter.ToBytes(model));
+
+        Assert.AreEqual(proto.Graph.Output[0], written.Graph.Output[0]);
+        Assert.IsEmpty(written.Graph.ValueInfo);
+    }
+
+    [TestMethod]
+    public void TypeThatContradictsTheDeclaredOne_ReplacesIt()
+    {
+        var proto = Relu();
+        proto.Graph.Node.Add(Node("Abs", ["y"], ["inner"]));
+        proto.Graph.ValueInfo.Add(Info("inner", 3));
+        using var model = OnnxReader.Read(proto.ToByteArray());
+        model.Graph.Nodes[1].Outputs[0]!.Type = new TensorType(DataType.Float, Shape.Of(2));
+
+        var written = ModelProto.Parser.ParseFrom(OnnxWriter.ToBytes(model));
+
+        Assert.AreEqual(2, written.Graph.ValueInfo.Single().Type.TensorType.Shape.Dim[0].DimValue);
+    }
+
+    [TestMethod]
+    public void ReplacedInitializer_KeepsItsNameAndOrder()
+    {
+        var proto = Add(Floats("w", 1, 2, 3));
+        proto.Graph.Initializer.Insert(0, Floats("v", 1));
+        using var model = OnnxReader.Read(proto.ToByteArray());
+        model.Graph.SetInitializer(model.Graph.Initializers[1], Tensor.Create(DataType.Int8, [3], new sbyte[] { 1, 2, 3 }));
+
+        var written = ModelProto.Parser.ParseFrom(OnnxWriter.ToBytes(model));
+
+        CollectionAssert.AreEqual(new[] { "v", "w" }, written.Graph.Initializer.Select(i => i.Name).ToArray());
+        Assert.AreEqual(3, written.Graph.Initializer[1].DataType);
+    }
+
+    [TestMethod]
+    public void TheModelsOwnFile_IsNeverOverwritten()
+    {
+        string path = folder.Combine("m.onnx");
+        byte[] bytes = Relu().ToByteArray();
+        File.WriteAllBytes(path, bytes);
+        File.CreateSymbolicLink(folder.Combine("link.onnx"), path);
+        using var model = OnnxReader.Read(path);
+        model.DocString = "changed";
+
+        Assert.AreEqual("MCB4002", BadInput.Refused(() => OnnxWriter.Write(model, path)).Code);
+        Assert.AreEqual("MCB4002", BadInput.Refused(() => OnnxWriter.Write(model, folder.Combine("link.onnx"))).Code);
+
+        CollectionAssert.AreEqual(bytes, File.ReadAllBytes(path));
+    }
+
+    [TestMethod]
+    public void UnwritablePlace_IsRefusedAndLeavesNothing()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        string file = folder.Write("file", "x");
+        Directory.CreateDirectory(folder.Combine("taken.onnx"));
+
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, Path.Combine(folder.Path, "none", "m.onnx"))).Code);
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, Path.Combine(file, "m.onnx"))).Code);
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, folder.Combine("taken.onnx"))).Code);
+
+        CollectionAssert.AreEquivalent(new[] { "file", "taken.onnx" }, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).ToArray());
+    }
+
+    [TestMethod]
+    public void FailureWhileWriting_KeepsTheOldFiles()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        model.Graph.AddOutput(model.Graph.AddInitializer("w", new Tensor(DataType.UInt8, [2048], new FailingData())));
+        string path = folder.Write("m.onnx", "old");
+        folder.Write("m.onnx.data", "old data");
+
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, path, 100, default)).Code);
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, path)).Code);
+
+        Assert.AreEqual("old", File.ReadAllText(path));
+        Assert.AreEqual("old data", File.ReadAllText(path + ".data"));
+        Assert.HasCount(2, Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
+    public void ModelThatCannotBePutIntoPlace_KeepsTheOldData()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        model.Graph.AddOutput(model.Graph.AddInitializer("w", Tensor.Create(DataType.UInt8, [2048], new byte[2048])));
+        string path = folder.Combine("m.onnx");
+        Directory.CreateDirectory(path);
+        folder.Write("m.onnx.data", "old data");
+
+        Assert.AreEqual("MCB4001", BadInput.Refused(() => OnnxWriter.Write(model, path, 100, default)).Code);
+
+        Assert.AreEqual("old data", File.ReadAllText(path + ".data"));
+        Assert.HasCount(2, Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
+    public void Cancellation_LeavesNothing()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Assert.ThrowsExactly<OperationCanceledException>(() => OnnxWriter.Write(model, folder.Combine("m.onnx"), source.Token));
+        Assert.IsEmpty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
+    public void FullDisk_IsNamed()
+    {
+        const string FullDevice = "/dev/full";
+        if (!File.Exists(FullDevice)) Assert.Inconclusive("Needs a device that is always full.");
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        // Without a buffer nothing is left to flush when the stream is disposed.
+        using var device = new FileStream(FullDevice, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        var error = Assert.ThrowsExactly<IOException>(() => OnnxWriter.Write(model, device));
+        Assert.IsTrue(OnnxWriter.IsDiskFull(error));
+    }
+
+    [TestMethod]
+    public void MoreThanTwoGigabytesInOneStream_IsRefused()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        model.Graph.AddOutput(model.Graph.AddInitializer("w", new Tensor(DataType.UInt8, [1L << 31], new FailingData(1L << 31))));
+        Assert.AreEqual("MCB4004", BadInput.Refused(() => OnnxWriter.Write(model, Stream.Null)).Code);
+        Assert.AreEqual("MCB4004", BadInput.Refused(() => OnnxWriter.ToBytes(model)).Code);
+    }
+
+    /// <summary>Data whose second block cannot be read.</summary>
+    private sealed class FailingData(long length = 2048) : TensorData
+    {
+        public override long ByteLength => length;
+
+        public override ReadOnlySpan<T> AsSpan<T>() => throw new IOException("The device is gone.");
+
+        public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
+        {
+            yield return new byte[1024];
+            throw new IOException("The device is gone.");
+        }
+    }
+}
