@@ -1,0 +1,25 @@
+namespace ModelCompression.Data.Sources;
+
+/// <summary>One entry of a data setting: a file or a folder, checked against the model when opened and read sample by sample.</summary>
+internal abstract class DataSource : IDisposable
+{
+    /// <summary>Number of feeds.</summary>
+    public abstract int Count { get; }
+
+    /// <summary>Rows of data in all feeds: more than <see cref="Count"/> when the model has a fixed batch size above 1.</summary>
+    public abstract long RowCount { get; }
+
+    /// <summary>Whether samples have labels.</summary>
+    public virtual bool HasLabels => false;
+
+    /// <summary>Outputs for which expected values are there.</summary>
+    public virtual IReadOnlyList<string> ExpectedOutputs => [];
+
+    /// <summary>Reads feed <paramref name="index"/>. Thread-safe.</summary>
+    public abstract Sample Read(int index);
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+    }
+}
