@@ -1,0 +1,41 @@
+namespace ModelCompression.Numerics;
+
+/// <summary>
+/// How the channels that have a scale of their own lie in a row-major tensor: element (o, c, i) is at (o·<see cref="Channels"/> + c)·<see cref="Inner"/> + i.
+/// </summary>
+/// <param name="Outer">Product of the dimensions before the channel axes.</param>
+/// <param name="Channels">Product of the channel axes; 1 when the whole tensor shares one scale.</param>
+/// <param name="Inner">Product of the dimensions after the channel axes.</param>
+internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner)
+{
+    /// <summary>Number of elements.</summary>
+    public int ElementCount => Outer * Channels * Inner;
+
+    /// <summary>One scale for the whole tensor.</summary>
+    /// <exception cref="OverflowException">More than <see cref="int.MaxValue"/> elements.</exception>
+    public static ChannelLayout PerTensor(long elementCount) => new(1, 1, checked((int)elementCount));
+
+    /// <summary>One scale per index tuple of <paramref name="axes"/>.</summary>
+    /// <param name="dims">Shape.</param>
+    /// <param name="axes">Consecutive, ascending, not negative; none = per tensor.</param>
+    /// <exception cref="ArgumentException">The axes are not consecutive or lie outside the shape.</exception>
+    /// <exception cref="OverflowException">More than <see cref="int.MaxValue"/> elements.</exception>
+    public static ChannelLayout Of(ReadOnlySpan<long> dims, IReadOnlyList<int> axes)
+    {
+        if (axes.Count == 0) return PerTensor(Product(dims));
+        int first = axes[0];
+        for (int i = 0; i < axes.Count; i++)
+            if (axes[i] != first + i || axes[i] < 0 || axes[i] >= dims.Length) throw new ArgumentException("The axes are not consecutive dimensions of the shape.", nameof(axes));
+        int end = first + axes.Count;
+        var layout = new ChannelLayout((int)Product(dims[..first]), (int)Product(dims[first..end]), (int)Product(dims[end..]));
+        _ = checked(layout.Outer * layout.Channels * layout.Inner);
+        return layout;
+    }
+
+    private static long Product(ReadOnlySpan<long> dims)
+    {
+        long product = 1;
+        foreach (long dim in dims) product = checked(product * dim);
+        return product <= int.MaxValue ? product : throw new OverflowException("The tensor has more elements than one array holds.");
+    }
+}
