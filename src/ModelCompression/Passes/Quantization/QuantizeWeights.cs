@@ -1,0 +1,87 @@
+using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Packing;
+
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>
+/// Stores weights as 8-bit integers with scales and lets the model unpack them: <c>Quantization=WeightOnly</c>. Needs no data; activations stay float.
+/// </summary>
+/// <remarks>
+/// ŵ = (code − zero point) · scale, code = clamp(round(w / scale) + zero point), ties to even; symmetric codes are −127…127 with scale max|w|/127 and zero point 0,
+/// asymmetric ones 0…255 with scale (max − min)/255, the range widened to contain 0. Zeros stay zeros. Biases and normalization parameters stay float: they are
+/// few and every error in them reaches all elements of a channel.
+/// </remarks>
+public sealed class QuantizeWeights : ModelPass
+{
+    /// <summary>Share of zero codes from which a sparse form of the codes is looked for: a bit mask costs one bit in eight.</summary>
+    private const double SparseZeroFraction = 0.1;
+
+    /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
+    private const long ReportedByteLength = 4096;
+
+    /// <inheritdoc/>
+    protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        var catalog = WeightCatalog.Of(model);
+        var planner = new WeightPlanner(model, settings);
+        var decisions = catalog.Weights.Select(planner.Decide).ToArray();
+        var encoded = new (EncodedWeight? Weight, PackingPlan? Codes)[decisions.Length];
+        Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
+        for (int i = 0, number = 0; i < decisions.Length; i++)
+        {
+            var record = Record(log, decisions[i].Site.Value, decisions[i].Site.Tensor, decisions[i].Site.Node);
+            if (encoded[i] is ({ } weight, { } codes)) Write(decisions[i].Plan!, weight, codes, number++, record, log);
+            else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);
+        }
+
+        foreach (var other in catalog.Others)
+        {
+            if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0) continue;
+            var record = Record(log, other.Value, other.Tensor, other.Value.Uses[0].Node);
+            if (record.Reason.Length == 0) record.Reason = other.Reason;
+        }
+    }
+
+    private static (EncodedWeight?, PackingPlan?) Encode(WeightPlan? plan)
+    {
+        if (plan is null || EncodedWeight.TryMake(plan, threads: -1) is not { } weight) return default;
+        bool sparse = weight.ZeroFraction() >= SparseZeroFraction && plan.Form != WeightForm.GatheredRows;
+        var request = new PackingRequest(sparse ? plan.Options.SparseStorage : SparseStorage.Dense, plan.Target.Opset)
+        {
+            AllowPalette = sparse,
+            UseConstantNodes = plan.Target.UsesConstantNodes,
+            NameByteLength = StoredSize.CodesNameByteLength(plan),
+        };
+        var codes = TensorPacking.Plan(weight.Codes, request);
+        codes.Prepare();
+        return (weight, codes);
+    }
+
+    private void Write(WeightPlan plan, EncodedWeight weight, PackingPlan codes, int number, LayerRecord record, PassLog log)
+    {
+        bool wasInput = plan.Site.Value.IsGraphInput;
+        string name = plan.Site.Value.Name;
+        WeightWriter.Write(plan, weight, codes, number);
+        record.Bits = 8;
+        record.CompressedBytes = codes.StoredByteLength + (weight.Scales.Length * (plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
+        record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
+        record.Action = codes.Kind == PackingKind.Dense ? plan.Action : $"{plan.Action}, {codes.Description}";
+        record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
+        log.Applied(Name, name, record.Action);
+    }
+
+    private void Refuse(LayerRecord record, string reason, PassLog log)
+    {
+        record.Reason = reason;
+        log.Refused(Name, record.Weight, reason);
+    }
+
+    private static LayerRecord Record(PassLog log, Value value, Tensor tensor, Node consumer)
+    {
+        string name = value.Name;
+        return log.Layer(value, () => new LayerRecord(consumer.DisplayName, consumer.OpType, name) { OriginalBytes = tensor.ByteLength, CompressedBytes = tensor.ByteLength });
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text;
+using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Packing;
+
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>Bytes that a weight takes in the file: data, shapes, names and the nodes that unpack it.</summary>
+internal static class StoredSize
+{
+    /// <summary>Typical length of the names that <see cref="WeightNames"/> makes.</summary>
+    private const int NameByteLength = 6;
+
+    /// <summary>The weight as it is now.</summary>
+    public static long OfFloat(WeightSite site) =>
+        OfConstant(site.Tensor.DataType, site.Tensor.Dims, Encoding.UTF8.GetByteCount(site.Value.Name), site.Value.Producer is not null);
+
+    /// <summary>The weight as planned, codes stored densely.</summary>
+    public static long Of(WeightPlan plan)
+    {
+        var weight = plan.Site.Tensor;
+        bool nodes = plan.Target.UsesConstantNodes;
+        long[] scale = plan.Form == WeightForm.GatheredRows ? ScaleShape.Rows(weight.Dims, plan.ChannelAxes) : ScaleShape.Broadcast(weight.Dims, plan.ChannelAxes);
+        long total = OfConstant(plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, weight.Dims, CodesNameByteLength(plan), nodes)
+            + OfConstant(DataType.Float, scale, NameByteLength, nodes);
+        return plan.Form switch
+        {
+            WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], NameByteLength, nodes)
+                + OfNode("DequantizeLinear", [CodesNameByteLength(plan), NameByteLength, NameByteLength, NameByteLength], NodeAttribute.Of("axis", 1)),
+            WeightForm.GatheredRows => total + (OfArithmetic(plan, scale, nodes) * 2),
+            _ => total + OfArithmetic(plan, scale, nodes),
+        };
+    }
+
+    /// <summary>Length of the name of the codes.</summary>
+    public static int CodesNameByteLength(WeightPlan plan) => Encoding.UTF8.GetByteCount(WeightNames.OfCodes(plan.Site.Value));
+
+    private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
+    {
+        long total = OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], NodeAttribute.Of("to", 1)) + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]);
+        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, NameByteLength, constantNodes) + OfNode("Sub", [NameByteLength, NameByteLength, NameByteLength]);
+        if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [NameByteLength, NameByteLength], NodeAttribute.Of("to", 10));
+        return total;
+    }
+
+    private static long OfNode(string opType, int[] names, params NodeAttribute[] attributes) =>
+        ProtobufLength.Prefixed(ProtobufLength.Node(opType, names, attributes));
+
+    private static long OfConstant(DataType type, ReadOnlySpan<long> dims, int nameByteLength, bool asNode)
+    {
+        long data = type.ByteLength(Tensor.CountElements(dims));
+        if (!asNode) return ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, nameByteLength));
+        const int attributeHeader = 12;
+        return OfNode("Constant", [nameByteLength]) + attributeHeader + ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, 0));
+    }
+}

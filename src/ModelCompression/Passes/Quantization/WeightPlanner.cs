@@ -1,0 +1,78 @@
+using ModelCompression.Analysis;
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>Decides for every weight whether and how it is quantized. Looks at settings, consumers, shapes and sizes, never at the elements.</summary>
+internal sealed class WeightPlanner
+{
+    /// <summary>Numpy broadcasting of Mul and Sub; earlier versions line axes up by attributes.</summary>
+    private const long BroadcastOpset = 7;
+
+    private readonly CompressionSettings settings;
+    private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets;
+
+    public WeightPlanner(Model model, CompressionSettings settings)
+    {
+        this.settings = settings;
+        targets = GraphTarget.AllOf(model);
+    }
+
+    /// <summary>Plans one weight.</summary>
+    public WeightDecision Decide(WeightSite site)
+    {
+        string? reason = ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);
+        if (reason is not null) return new(site, null, reason);
+        var options = settings.For(site.Node);
+        var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ChannelAxes(site);
+        var target = targets[site.Value.Graph];
+        (var form, string note) = FormRules.Choose(site, options, axes, target);
+        var codes = options.QuantizationScheme == QuantizationScheme.Asymmetric ? CodeRange.Asymmetric(8) : CodeRange.Symmetric(8);
+        var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note);
+        return StoredSize.Of(plan) < StoredSize.OfFloat(site)
+            ? new(site, plan, "")
+            : new(site, null, "too small: codes, scales and unpacking nodes would take more bytes");
+    }
+
+    /// <summary>Axes of the scales: those of a consumer that sums, since its accuracy depends on them; any axes are valid for the others.</summary>
+    private static IReadOnlyList<int> ChannelAxes(WeightSite site) =>
+        (site.Uses.FirstOrDefault(u => u.Role != WeightRole.Embedding) ?? site.Uses[0]).ChannelAxes;
+
+    private string? ReasonToSkip(WeightSite site)
+    {
+        foreach (var use in site.Uses)
+            if (settings.ReasonToSkip(use.Node) is { } reason) return site.Uses.Count == 1 ? reason : $"{use.Node.DisplayName} is {reason}";
+        return null;
+    }
+
+    private string? Disagreement(WeightSite site)
+    {
+        var first = settings.For(site.Node);
+        foreach (var use in site.Uses)
+        {
+            var other = settings.For(use.Node);
+            if (!Same(first, other)) return $"shared by {site.Node.DisplayName} and {use.Node.DisplayName}, whose quantization settings differ";
+        }
+
+        return first.Quantization == QuantizationMode.WeightOnly ? null : $"Quantization={first.Quantization}";
+    }
+
+    private static bool Same(CompressionOptions a, CompressionOptions b) =>
+        (a.Quantization, a.WeightBits, a.QuantizationScheme, a.QuantizationGranularity, a.BlockSize, a.QuantizationFormat, a.QuantizationAlgorithm)
+        == (b.Quantization, b.WeightBits, b.QuantizationScheme, b.QuantizationGranularity, b.BlockSize, b.QuantizationFormat, b.QuantizationAlgorithm);
+
+    private string? WhyUnsuitable(WeightSite site, GraphTarget target)
+    {
+        var options = settings.For(site.Node);
+        if (options.WeightBits != 8) return $"{options.WeightBits} bits are not available";
+        if (options.QuantizationScheme is not (QuantizationScheme.Symmetric or QuantizationScheme.Asymmetric)) return $"{options.QuantizationScheme} is not available";
+        if (options.QuantizationGranularity == QuantizationGranularity.Block) return "blocks are not available";
+        if (site.Tensor.ElementCount == 0) return "empty";
+        if (site.Tensor.ElementCount > Array.MaxLength) return "more than 2^31 elements";
+        return target.Opset < BroadcastOpset
+            ? FormattableString.Invariant($"opset {target.Opset} has no broadcasting to unpack with; opset {BroadcastOpset} and later have")
+            : null;
+    }
+}
