@@ -80,11 +80,7 @@ internal sealed unsafe class MessageSplicer
     private static void WriteData(TensorData tensorData, Stream stream, CancellationToken cancellation)
     {
         WriteVarint(stream, (ulong)tensorData.ByteLength);
-        foreach (var block in tensorData.Blocks())
-        {
-            cancellation.ThrowIfCancellationRequested();
-            stream.Write(block.Span);
-        }
+        tensorData.WriteTo(stream, cancellation);
     }
 
     private static bool IsDataIndex(MessageKind kind, in WireReader reader) => kind == MessageKind.Tensor && reader.Field == WireSchema.RawData;

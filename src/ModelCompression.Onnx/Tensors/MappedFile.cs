@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
 
 namespace ModelCompression.Onnx.Tensors;
 
@@ -10,11 +11,12 @@ internal sealed unsafe class MappedFile : IDisposable
     private readonly MemoryMappedViewAccessor view;
     private byte* start;
 
-    private MappedFile(MemoryMappedFile file, long length)
+    private MappedFile(SafeFileHandle handle)
     {
-        this.file = file;
-        Length = length;
-        view = file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+        Handle = handle;
+        Length = RandomAccess.GetLength(handle);
+        file = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        view = file.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
         // Counts as a reference: the finalizer of the handle alone cannot unmap what a span may still look at.
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         start += view.PointerOffset;
@@ -22,6 +24,9 @@ internal sealed unsafe class MappedFile : IDisposable
 
     /// <summary>Bytes of the file when it was opened.</summary>
     public long Length { get; }
+
+    /// <summary>The open file.</summary>
+    public SafeFileHandle Handle { get; }
 
     /// <summary>First byte.</summary>
     /// <exception cref="ObjectDisposedException">The file has been unmapped.</exception>
@@ -39,15 +44,14 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <exception cref="UnauthorizedAccessException">It may not be read, or is a folder.</exception>
     public static MappedFile Open(string path)
     {
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1);
+        var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         try
         {
-            long length = stream.Length;
-            return new MappedFile(MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false), length);
+            return new MappedFile(handle);
         }
         catch
         {
-            stream.Dispose();
+            handle.Dispose();
             throw;
         }
     }
@@ -69,5 +73,6 @@ internal sealed unsafe class MappedFile : IDisposable
         view.SafeMemoryMappedViewHandle.ReleasePointer();
         view.Dispose();
         file.Dispose();
+        Handle.Dispose();
     }
 }

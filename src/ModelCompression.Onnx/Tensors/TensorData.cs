@@ -19,6 +19,16 @@ public abstract class TensorData
     /// <summary>Views the bytes as memory blocks of at most 1 GiB, in order, without copying.</summary>
     public abstract IEnumerable<ReadOnlyMemory<byte>> Blocks();
 
+    /// <summary>Writes the bytes to a stream.</summary>
+    internal virtual void WriteTo(Stream stream, CancellationToken cancellation)
+    {
+        foreach (var block in Blocks())
+        {
+            cancellation.ThrowIfCancellationRequested();
+            stream.Write(block.Span);
+        }
+    }
+
     /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
     public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData<T>(array);
 

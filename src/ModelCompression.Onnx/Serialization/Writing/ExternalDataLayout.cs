@@ -53,12 +53,7 @@ internal sealed class ExternalDataLayout
         foreach (var (offset, data) in parts)
         {
             stream.Write(zeros, 0, (int)(offset - at));
-            foreach (var block in data.Blocks())
-            {
-                cancellation.ThrowIfCancellationRequested();
-                stream.Write(block.Span);
-            }
-
+            data.WriteTo(stream, cancellation);
             at = offset + data.ByteLength;
         }
     }
