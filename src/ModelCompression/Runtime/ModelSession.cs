@@ -50,13 +50,12 @@ public sealed class ModelSession : IDisposable
         var native = new Dictionary<string, OrtValue>(inputs.Count, StringComparer.Ordinal);
         try
         {
-            foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
-            using var outputs = session.Run(runOptions, native, session.OutputNames);
-            return [.. session.OutputNames.Select((name, i) => new NamedValue(name, OrtValues.FromNative(outputs[i])))];
-        }
-        catch (Exception e) when (e is not OutOfMemoryException)
-        {
-            throw RuntimeError.CannotRun(role, Name, e);
+            return Guard(() =>
+            {
+                foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
+                using var outputs = session.Run(runOptions, native, session.OutputNames);
+                return session.OutputNames.Select((name, i) => new NamedValue(name, OrtValues.FromNative(outputs[i]))).ToArray();
+            });
         }
         finally
         {
@@ -64,11 +63,32 @@ public sealed class ModelSession : IDisposable
         }
     }
 
+    /// <summary>Copies inputs once for many runs whose outputs do not matter, as for timing.</summary>
+    public PreparedFeed Prepare(IReadOnlyList<NamedValue> inputs) => new(
+        Guard(() => inputs.ToDictionary(i => i.Name, i => OrtValues.ToNative(i.Value), StringComparer.Ordinal)),
+        native => Guard(() =>
+        {
+            using var outputs = session.Run(runOptions, native, session.OutputNames);
+            return outputs.Count;
+        }));
+
     /// <inheritdoc/>
     public void Dispose()
     {
         runOptions.Dispose();
         session.Dispose();
+    }
+
+    private T Guard<T>(Func<T> use)
+    {
+        try
+        {
+            return use();
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            throw RuntimeError.CannotRun(role, Name, e);
+        }
     }
 
     private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open)

@@ -1,0 +1,89 @@
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Runtime.Fidelity;
+
+namespace ModelCompression.Runtime.Evaluation;
+
+/// <summary>What one feed contributes to a metric. Feeds are measured in any order and added up in sample order, so sums do not depend on the number of threads.</summary>
+internal sealed class MetricSums
+{
+    private long rows;
+    private long feeds;
+    private double hits;
+    private double cosines;
+    private OutputDistance distance = new();
+
+    /// <summary>Samples so far.</summary>
+    public long RowCount => rows;
+
+    /// <summary>Measures one feed against its labels.</summary>
+    public static MetricSums OfLabels(Metric metric, Sample sample, IReadOnlyList<NamedValue> outputs) => new()
+    {
+        rows = sample.Labels.Count,
+        feeds = 1,
+        hits = LabelScore.CountHits(sample.Labels, outputs, metric == Metric.Top5 ? 5 : 1),
+    };
+
+    /// <summary>Measures one feed against reference outputs. Outputs that are not floating point are left out.</summary>
+    /// <exception cref="DiagnosticException">MCB3011: shapes differ.</exception>
+    public static MetricSums OfReference(Sample sample, IReadOnlyList<NamedValue> reference, IReadOnlyList<NamedValue> outputs)
+    {
+        var sums = new MetricSums { rows = sample.RowCount ?? BatchOf(sample), feeds = 1 };
+        var found = FlatOutputs.Of(outputs).ToDictionary(o => o.Name, o => o.Tensor, StringComparer.Ordinal);
+        foreach (var (name, expected) in FlatOutputs.Of(reference))
+        {
+            if (expected is null || !expected.DataType.IsFloatingPoint() || !found.TryGetValue(name, out var actual) || actual is null) continue;
+            if (!SameRows(expected, actual))
+                throw new DiagnosticException("MCB3011", $"The expected values of output '{name}' are {expected}, but the model returns {actual}. They must have the shape the model returns.");
+            // Expected values of a last, padded batch have fewer rows than the model returns; the padding does not count.
+            long count = expected.Rank == 0 ? 1 : Math.Min(sample.RowCount ?? long.MaxValue, expected.Dims[0]);
+            sums.distance.Add(FirstRows(expected, count), FirstRows(actual, count));
+        }
+
+        sums.cosines = sums.distance.NonFiniteCount > 0 ? 0 : sums.distance.Cosine;
+        return sums;
+    }
+
+    /// <summary>Adds the next feed.</summary>
+    public void Add(MetricSums next)
+    {
+        rows += next.rows;
+        feeds += next.feeds;
+        hits += next.hits;
+        cosines += next.cosines;
+        distance.Add(next.distance);
+    }
+
+    /// <summary>
+    /// The metric: share of hits (Top1, Top5); mean over feeds of the cosine between all outputs taken together (Cosine); mean over elements (Mse, Mae);
+    /// 20·log10(‖r‖/‖r−a‖) over everything (Sqnr). NaN or infinity in the output makes errors infinite and Sqnr −∞.
+    /// </summary>
+    public double Value(Metric metric)
+    {
+        bool broken = distance.NonFiniteCount > 0;
+        return metric switch
+        {
+            Metric.Top1 or Metric.Top5 => hits / rows,
+            Metric.Cosine => cosines / feeds,
+            Metric.Mse => broken ? double.PositiveInfinity : distance.ErrorPower / distance.ElementCount,
+            Metric.Mae => broken ? double.PositiveInfinity : distance.AbsoluteError / distance.ElementCount,
+            _ => broken ? double.NegativeInfinity : distance.SqnrDb,
+        };
+    }
+
+    private static int BatchOf(Sample sample) => Math.Max(1, sample.Labels.Count);
+
+    private static bool SameRows(Tensor expected, Tensor actual) =>
+        expected.DataType == actual.DataType && (expected.ElementCount == actual.ElementCount
+        || (expected.Rank == actual.Rank && expected.Rank > 0 && expected.Dims[1..].SequenceEqual(actual.Dims[1..]) && expected.Dims[0] < actual.Dims[0]));
+
+    private static Tensor FirstRows(Tensor tensor, long count)
+    {
+        if (tensor.Rank == 0 || tensor.Dims[0] <= count) return tensor;
+        long[] dims = tensor.Dims.ToArray();
+        dims[0] = count;
+        return Tensor.Create(tensor.DataType, dims, tensor.AsSpan<byte>()[..(int)tensor.DataType.ByteLength(Tensor.CountElements(dims))].ToArray());
+    }
+}
