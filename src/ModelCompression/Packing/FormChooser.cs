@@ -29,6 +29,7 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
     /// <summary>The plan.</summary>
     public PackingPlan Choose()
     {
+        dense.Sparsity = profile.Sparsity;
         var palette = request.AllowPalette ? ValuePalette<T>.Find(elements) : null;
         var everyElement = palette is null ? dense : Smaller(PaletteForm(palette), dense);
         if (request.Storage == SparseStorage.Dense) return everyElement;

@@ -3,7 +3,7 @@ using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Packing;
 
-/// <summary>How one tensor will be stored. Making a plan counts; packing happens in <see cref="Prepare"/> or <see cref="Emit"/>.</summary>
+/// <summary>How one tensor will be stored. Making a plan counts; packing happens in <see cref="Prepare"/> or when it is emitted.</summary>
 public sealed class PackingPlan
 {
     private readonly PackingRequest request;
@@ -26,14 +26,14 @@ public sealed class PackingPlan
     /// <summary>Why this form, in particular why not the one asked for or a smaller one; may be empty.</summary>
     public string Reason { get; internal set; }
 
-    /// <summary>Bytes in the file: data, nodes, names, shapes and declared type.</summary>
+    /// <summary>Bytes in the file: data, nodes, names, shapes and declared type; a little more than it takes when a section is shared.</summary>
     public long StoredByteLength { get; }
 
     /// <summary>Bytes of the plain initializer in the file.</summary>
     public long DenseByteLength { get; internal init; }
 
     /// <summary>Fraction of elements that have the background value (+0 for floating point), 0 when it was not counted.</summary>
-    public double Sparsity { get; internal init; }
+    public double Sparsity { get; internal set; }
 
     /// <summary>Bits of a distance of <see cref="PackingKind.Gaps"/>, else 0.</summary>
     public int GapBits { get; internal init; }
@@ -62,7 +62,7 @@ public sealed class PackingPlan
         }
     }
 
-    /// <summary>Packs the data ahead of <see cref="Emit"/>; different plans may be prepared at the same time.</summary>
+    /// <summary>Packs the data ahead of emission; different plans may be prepared at the same time.</summary>
     public void Prepare() => prepared ??= recipe.Steps.OfType<ConstantStep>().ToDictionary(step => step, step => step.Make(), (IEqualityComparer<ConstantStep>)ReferenceEqualityComparer.Instance);
 
     /// <summary>Adds the constants and nodes to a graph and returns the value that equals the tensor in type, shape and bits.</summary>
@@ -70,10 +70,15 @@ public sealed class PackingPlan
     /// <param name="insertBefore">The nodes go before this one; null = first in the graph.</param>
     /// <param name="name">Wanted name of the result, made unique.</param>
     /// <exception cref="ArgumentException"><paramref name="insertBefore"/> is not in <paramref name="graph"/>.</exception>
-    public Value Emit(OnnxGraph graph, Node? insertBefore, string name)
+    public Value Emit(OnnxGraph graph, Node? insertBefore, string name) => Emit(new UnpackingSection(graph, insertBefore), name);
+
+    /// <summary>The same for several weights of one graph, which then share what they can.</summary>
+    /// <param name="section">Where the nodes go.</param>
+    /// <param name="name">Wanted name of the result, made unique.</param>
+    public Value Emit(UnpackingSection section, string name)
     {
         Prepare();
-        var value = recipe.Emit(graph, insertBefore, name, request.UseConstantNodes, prepared!);
+        var value = recipe.Emit(section, name, request.UseConstantNodes, prepared!);
         value.Type = new TensorType(Tensor.DataType, Shape.Of(Tensor.Dims));
         return value;
     }

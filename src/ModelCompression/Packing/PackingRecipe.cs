@@ -21,11 +21,18 @@ internal sealed class PackingRecipe
 
     /// <summary>Adds a constant of a known small content.</summary>
     public int Constant<T>(string suffix, DataType type, long[] dims, params T[] elements) where T : unmanaged =>
-        Add(new ConstantStep(suffix, type, dims, () => Tensor.Create(type, dims, elements)));
+        Add(new ConstantStep(suffix, type, dims, () => Tensor.Create(type, dims, elements))
+        {
+            SharingKey = FormattableString.Invariant($"{type}[{string.Join(',', dims)}] {string.Join(',', elements)}"),
+        });
 
     /// <summary>Adds a node named by its position.</summary>
     public int Node(string opType, int[] inputs, params NodeAttribute[] attributes) =>
         Add(new NodeStep(FormattableString.Invariant($"{steps.Count}"), opType, inputs, attributes));
+
+    /// <summary>Adds a node whose output depends on nothing but <paramref name="key"/>.</summary>
+    public int SharedNode(string key, string opType, int[] inputs, params NodeAttribute[] attributes) =>
+        Add(new NodeStep(FormattableString.Invariant($"{steps.Count}"), opType, inputs, attributes) { SharingKey = key });
 
     /// <summary>Bytes in the file: messages with their prefixes and names.</summary>
     public long ByteLength(PackingRequest request, ReadOnlySpan<long> dims)
@@ -45,16 +52,22 @@ internal sealed class PackingRecipe
         return steps[^1] is NodeStep ? total + ProtobufLength.ValueInfo(dims, request.NameByteLength) : total;
     }
 
-    /// <summary>Adds the steps to a graph. Data made beforehand is passed in <paramref name="tensors"/>.</summary>
-    public Value Emit(OnnxGraph graph, Node? insertBefore, string name, bool useConstantNodes, IReadOnlyDictionary<ConstantStep, Tensor> tensors)
+    /// <summary>Adds the steps to a section. Data made beforehand is passed in <paramref name="tensors"/>.</summary>
+    public Value Emit(UnpackingSection section, string name, bool useConstantNodes, IReadOnlyDictionary<ConstantStep, Tensor> tensors)
     {
-        int index = insertBefore is null ? 0 : graph.IndexOf(insertBefore);
-        if (index < 0) throw new ArgumentException("The node is not in this graph.", nameof(insertBefore));
-        string prefix = graph.NewName("p");
+        var graph = section.Graph;
+        int index = section.NextIndex();
+        string? prefix = null;
         var values = new Value[steps.Count];
         for (int i = 0; i < steps.Count; i++)
         {
-            string wanted = i == steps.Count - 1 ? name : $"{prefix}.{steps[i].Suffix}";
+            if (section.TryGetShared(steps[i].SharingKey, out var shared))
+            {
+                values[i] = shared!;
+                continue;
+            }
+
+            string wanted = i == steps.Count - 1 ? name : $"{prefix ??= graph.NewName("p")}.{steps[i].Suffix}";
             values[i] = steps[i] switch
             {
                 ConstantStep c when useConstantNodes => Append("Constant", [], [NodeAttribute.Of("value", tensors[c])]),
@@ -62,9 +75,14 @@ internal sealed class PackingRecipe
                 NodeStep n => Append(n.OpType, n.Inputs.Select(j => values[j]), n.Attributes),
                 _ => throw new NotSupportedException(),
             };
+            section.Share(steps[i].SharingKey, values[i]);
 
-            Value Append(string opType, IEnumerable<Value?> inputs, NodeAttribute[] attributes) =>
-                graph.AddNode(opType, inputs, [wanted], attributes, index: index++).Outputs[0]!;
+            Value Append(string opType, IEnumerable<Value?> inputs, NodeAttribute[] attributes)
+            {
+                var node = graph.AddNode(opType, inputs, [wanted], attributes, index: index++);
+                section.EndAt(node);
+                return node.Outputs[0]!;
+            }
         }
 
         return values[^1];

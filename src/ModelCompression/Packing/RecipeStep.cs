@@ -5,7 +5,11 @@ namespace ModelCompression.Packing;
 
 /// <summary>One constant or node of a packed form.</summary>
 /// <param name="Suffix">Last part of the value's name.</param>
-internal abstract record RecipeStep(string Suffix);
+internal abstract record RecipeStep(string Suffix)
+{
+    /// <summary>Steps with the same key have the same value and are emitted once; null = never shared.</summary>
+    public string? SharingKey { get; init; }
+}
 
 /// <summary>A stored constant whose bytes are made when they are needed.</summary>
 internal sealed record ConstantStep(string Suffix, DataType Type, long[] Dims, Func<Tensor> Make) : RecipeStep(Suffix)

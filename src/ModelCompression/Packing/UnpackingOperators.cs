@@ -71,8 +71,11 @@ internal sealed class UnpackingOperators(long opset)
         Node("ScatterElements", Fill([count], background), positions, values);
 
     /// <summary>A tensor of one value; null = float 0.</summary>
-    public int Fill(long[] dims, Tensor? value) =>
-        Recipe.Node("ConstantOfShape", [Int64(dims)], value is null ? [] : [NodeAttribute.Of("value", value)]);
+    public int Fill(long[] dims, Tensor? value)
+    {
+        string content = value is null ? "" : $"{value.DataType} {Convert.ToHexString(value.AsSpan<byte>())}";
+        return Recipe.SharedNode($"fill {string.Join(',', dims)} {content}", "ConstantOfShape", [Int64(dims)], value is null ? [] : [NodeAttribute.Of("value", value)]);
+    }
 
     public int Reshape(int value, params long[] dims) => Node("Reshape", value, Int64(dims));
 

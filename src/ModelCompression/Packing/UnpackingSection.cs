@@ -1,0 +1,43 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Packing;
+
+/// <summary>
+/// The run of nodes at one place of a graph that unpacks its weights. Plans emitted into one section share small constants and empty tensors to scatter into, which saves bytes
+/// in the file and memory while a session is created.
+/// </summary>
+public sealed class UnpackingSection
+{
+    private readonly Dictionary<string, Value> shared = new(StringComparer.Ordinal);
+    private readonly Node? first;
+    private Node? last;
+
+    /// <summary>Opens a section.</summary>
+    /// <param name="graph">The graph that owns the weights; consumers may be in its subgraphs.</param>
+    /// <param name="insertBefore">The nodes go before this one; null = first in the graph.</param>
+    /// <exception cref="ArgumentException"><paramref name="insertBefore"/> is not in <paramref name="graph"/>.</exception>
+    public UnpackingSection(OnnxGraph graph, Node? insertBefore = null)
+    {
+        if (insertBefore is not null && insertBefore.Graph != graph) throw new ArgumentException("The node is not in this graph.", nameof(insertBefore));
+        Graph = graph;
+        first = insertBefore;
+    }
+
+    /// <summary>The graph.</summary>
+    public OnnxGraph Graph { get; }
+
+    internal int NextIndex() => last is not null ? Graph.IndexOf(last) + 1 : first is not null ? Graph.IndexOf(first) : 0;
+
+    internal void EndAt(Node node) => last = node;
+
+    internal bool TryGetShared(string? key, out Value? value)
+    {
+        value = null;
+        return key is not null && shared.TryGetValue(key, out value);
+    }
+
+    internal void Share(string? key, Value value)
+    {
+        if (key is not null) shared.Add(key, value);
+    }
+}

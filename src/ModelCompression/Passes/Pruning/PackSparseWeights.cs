@@ -1,0 +1,81 @@
+using System.Text;
+using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+using ModelCompression.Packing;
+
+namespace ModelCompression.Passes.Pruning;
+
+/// <summary>Stores floating point weights with many zeros in fewer bytes; they unpack themselves when a session is created, bit for bit.</summary>
+/// <remarks>
+/// <c>SparseStorage=Dense</c> leaves weights alone; <c>Gaps</c> and <c>Bitmask</c> take that form where it saves bytes; <c>Auto</c> takes the form with the fewest.
+/// A weight is unpacked once, in the graph that owns it. Weights in function bodies, and before IR version 4 all of them, are kept in <c>Constant</c> nodes.
+/// </remarks>
+public sealed class PackSparseWeights : ModelPass
+{
+    /// <inheritdoc/>
+    protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        var sites = WeightCatalog.Of(model).Weights
+            .Where(s => settings.For(s.Node).SparseStorage != SparseStorage.Dense && s.Uses.All(u => settings.ReasonToSkip(u.Node) is null))
+            .ToArray();
+        var plans = new PackingPlan[sites.Length];
+        Parallel.For(0, sites.Length, i =>
+        {
+            plans[i] = TensorPacking.Plan(sites[i].Tensor, Request(model, sites[i], settings));
+            if (plans[i].Kind != PackingKind.Dense) plans[i].Prepare();
+        });
+        var sections = new Dictionary<OnnxGraph, UnpackingSection>(ReferenceEqualityComparer.Instance);
+        for (int i = 0; i < sites.Length; i++)
+        {
+            if (plans[i].Kind == PackingKind.Dense)
+            {
+                Refuse(sites[i], plans[i], log);
+                continue;
+            }
+
+            var graph = sites[i].Value.Graph;
+            if (!sections.TryGetValue(graph, out var section)) sections.Add(graph, section = new UnpackingSection(graph));
+            Record(sites[i], plans[i], log);
+            Replace(sites[i].Value, plans[i].Emit(section, sites[i].Value.Name));
+        }
+    }
+
+    private static PackingRequest Request(Model model, WeightSite site, CompressionSettings settings)
+    {
+        var root = site.Value.Graph;
+        while (root.ParentNode?.Graph is { } outer) root = outer;
+        var function = model.Functions.FirstOrDefault(f => f.Body == root);
+        return new PackingRequest(settings.For(site.Node).SparseStorage, (function?.OpsetImports ?? model.OpsetImports).Onnx)
+        {
+            UseConstantNodes = function is not null || model.IrVersion < 4,
+            NameByteLength = Encoding.UTF8.GetByteCount(site.Value.Name),
+        };
+    }
+
+    private static void Replace(Value weight, Value unpacked)
+    {
+        weight.ReplaceAllUsesWith(unpacked);
+        if (weight.Producer is { } constant) constant.Graph!.RemoveNode(constant);
+        else weight.Graph.RemoveInitializer(weight);
+    }
+
+    private void Record(WeightSite site, PackingPlan plan, PassLog log)
+    {
+        var record = PruningRecord.Of(log, site);
+        record.Sparsity = plan.Sparsity;
+        record.CompressedBytes = plan.StoredByteLength;
+        if (plan.PaletteBits > 0) record.Bits = plan.PaletteBits;
+        string action = $"stored as {plan.Description}";
+        record.AddAction(action);
+        log.Applied(Name, site.Node.DisplayName, action);
+    }
+
+    private void Refuse(WeightSite site, PackingPlan plan, PassLog log)
+    {
+        // Without zeros there is nothing to explain.
+        if (plan.Sparsity == 0) return;
+        log.Refused(Name, site.Node.DisplayName, plan.Reason);
+        PruningRecord.Of(log, site).Reason = $"stored dense: {plan.Reason}";
+    }
+}

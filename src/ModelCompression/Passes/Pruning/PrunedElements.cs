@@ -1,0 +1,104 @@
+using System.Numerics;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Pruning;
+
+/// <inheritdoc cref="PrunedElements"/>
+internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[] result) : PrunedElements
+    where TBits : unmanaged, IBinaryInteger<TBits>
+    where TMagnitude : struct, IMagnitude<TBits>
+{
+    private const int ChunkLength = WeightElements.ChunkLength;
+
+    private int ChunkCount => (result.Length + ChunkLength - 1) / ChunkLength;
+
+    public override long CountZeros()
+    {
+        var zeros = new long[ChunkCount];
+        Parallel.For(0, zeros.Length, chunk =>
+        {
+            foreach (var bits in Chunk<TBits>(result, chunk))
+                if ((bits & TMagnitude.MagnitudeMask) == TBits.Zero) zeros[chunk]++;
+        });
+        return zeros.Sum();
+    }
+
+    public override int RestoreEmptyChannels(ChannelLayout layout)
+    {
+        var alive = Alive(layout, result);
+        if (!alive.AsSpan().Contains(false)) return 0;
+        var wasAlive = Alive(layout, original.AsSpan<TBits>());
+        int restored = 0;
+        for (int channel = 0; channel < layout.Channels; channel++)
+        {
+            if (alive[channel] || !wasAlive[channel]) continue;
+            int largest = LargestOf(layout, channel);
+            result[largest] = original.AsSpan<TBits>()[largest];
+            restored++;
+        }
+
+        return restored;
+    }
+
+    public override double? SqnrDb()
+    {
+        var kept = new double[ChunkCount];
+        var removed = new double[ChunkCount];
+        Parallel.For(0, ChunkCount, chunk =>
+        {
+            var before = Chunk(original.AsSpan<TBits>(), chunk);
+            var after = Chunk<TBits>(result, chunk);
+            for (int i = 0; i < before.Length; i++)
+            {
+                double value = BitConverter.UInt32BitsToSingle(TMagnitude.Key(before[i]));
+                if (after[i] == before[i]) kept[chunk] += value * value;
+                else removed[chunk] += value * value;
+            }
+        });
+        double noise = removed.Sum();
+        double signal = kept.Sum() + noise;
+        return noise > 0 && double.IsFinite(signal) ? 10 * Math.Log10(signal / noise) : null;
+    }
+
+    public override Tensor ToTensor() => new(original.DataType, original.Dims, TensorData.FromArray(result)) { DocString = original.DocString };
+
+    private static ReadOnlySpan<T> Chunk<T>(ReadOnlySpan<T> elements, int chunk) =>
+        elements.Slice(chunk * ChunkLength, Math.Min(ChunkLength, elements.Length - (chunk * ChunkLength)));
+
+    /// <summary>Which channels have a non-zero element.</summary>
+    private static bool[] Alive(ChannelLayout layout, ReadOnlySpan<TBits> elements)
+    {
+        var alive = new bool[layout.Channels];
+        for (int outer = 0; outer < layout.Outer; outer++)
+        {
+            for (int channel = 0; channel < layout.Channels; channel++)
+            {
+                if (alive[channel]) continue;
+                int start = ((outer * layout.Channels) + channel) * layout.Inner;
+                foreach (var bits in elements.Slice(start, layout.Inner))
+                {
+                    if ((bits & TMagnitude.MagnitudeMask) == TBits.Zero) continue;
+                    alive[channel] = true;
+                    break;
+                }
+            }
+        }
+
+        return alive;
+    }
+
+    /// <summary>Position of a channel's element of largest absolute value, the first of several.</summary>
+    private int LargestOf(ChannelLayout layout, int channel)
+    {
+        var elements = original.AsSpan<TBits>();
+        int largest = -1;
+        for (int outer = 0; outer < layout.Outer; outer++)
+        {
+            int start = ((outer * layout.Channels) + channel) * layout.Inner;
+            for (int i = start; i < start + layout.Inner; i++)
+                if (largest < 0 || (elements[i] & TMagnitude.MagnitudeMask) > (elements[largest] & TMagnitude.MagnitudeMask)) largest = i;
+        }
+
+        return largest;
+    }
+}
