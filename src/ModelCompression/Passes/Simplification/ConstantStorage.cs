@@ -1,0 +1,44 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Simplification;
+
+/// <summary>Writes constants where the format wants them.</summary>
+internal static class ConstantStorage
+{
+    /// <summary>Exchanges the content of an initializer or a <c>Constant</c> node in place, for all consumers.</summary>
+    public static void Replace(Value value, Tensor tensor)
+    {
+        if (value.Producer is not { } node)
+        {
+            value.Graph.SetInitializer(value, tensor);
+            return;
+        }
+
+        foreach (string name in node.Attributes.Select(a => a.Name).Where(n => n != "value").ToArray()) node.RemoveAttribute(name);
+        node.SetAttribute(NodeAttribute.Of("value", tensor));
+        value.Type = new TensorType(tensor.DataType, Shape.Of(tensor.Dims));
+    }
+
+    /// <summary>
+    /// Adds a constant that nodes from <paramref name="position"/> on can use: an initializer; listed as an input too where IR 3 asks for it; a
+    /// <c>Constant</c> node where initializers do not exist (functions) or would have to be listed as inputs of a subgraph.
+    /// </summary>
+    public static Value Add(GraphScope scope, string name, Tensor tensor, Node position)
+    {
+        var graph = scope.Graph;
+        if (scope.IsFunction || (scope.Model.IrVersion < 4 && graph != scope.Model.Graph)) return AddNode(scope, name, tensor, position);
+        if (scope.Model.IrVersion >= 4) return graph.AddInitializer(name, tensor);
+        var value = graph.AddInput(graph.NewName(name), null);
+        graph.SetInitializer(value, tensor);
+        return value;
+    }
+
+    /// <summary>Adds a <c>Constant</c> node before <paramref name="position"/>.</summary>
+    public static Value AddNode(GraphScope scope, string name, Tensor tensor, Node position)
+    {
+        var value = scope.Graph.InsertBefore(position, "Constant", [], name, NodeAttribute.Of("value", tensor));
+        value.Type = new TensorType(tensor.DataType, Shape.Of(tensor.Dims));
+        return value;
+    }
+}
