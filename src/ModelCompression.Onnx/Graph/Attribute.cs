@@ -150,6 +150,9 @@ public sealed class NodeAttribute
     /// <summary>Makes a subgraph attribute.</summary>
     public static NodeAttribute Of(string name, OnnxGraph value) => new(name, AttributeType.Graph, value);
 
+    /// <summary>Makes an attribute of a node in a function body that stands for the function's attribute <paramref name="referencedName"/>.</summary>
+    public static NodeAttribute Reference(string name, AttributeType type, string referencedName) => new(name, type, null) { ReferencedName = referencedName };
+
     private T Get<T>() => content is T value
         ? value
         : throw new InvalidOperationException(ReferencedName is null

@@ -47,7 +47,9 @@ internal sealed record ChannelAffine(Node Node, LinearLayer Layer, double[] Fact
 
         if (newBias is not null && Layer.BiasFactor != 1) Layer.Node.SetAttribute(NodeAttribute.Of("beta", 1f));
         Node.Outputs[0]!.ReplaceAllUsesWith(output);
+        var constants = Node.Inputs.Where(i => i is not null && scope.TryGetFixed(i, out _)).ToArray();
         scope.Graph.RemoveNode(Node);
+        foreach (var constant in constants) ConstantStorage.RemoveUnused(scope.Model, constant!);
     }
 
     private string BiasName => $"{Layer.Weight.Name}_bias";

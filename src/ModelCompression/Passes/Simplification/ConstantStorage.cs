@@ -34,6 +34,14 @@ internal static class ConstantStorage
         return value;
     }
 
+    /// <summary>Removes a constant that has lost its last use, unless it belongs to the model's interface.</summary>
+    public static void RemoveUnused(Model model, Value value)
+    {
+        if (!value.IsUnused || value.IsReferencedByName || GraphScope.IsOverridable(model, value)) return;
+        if (value.Producer is { } node) value.Graph.RemoveNode(node);
+        else value.Graph.RemoveInitializer(value);
+    }
+
     /// <summary>Adds a <c>Constant</c> node before <paramref name="position"/>.</summary>
     public static Value AddNode(GraphScope scope, string name, Tensor tensor, Node position)
     {

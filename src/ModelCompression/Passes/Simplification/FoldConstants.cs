@@ -13,8 +13,8 @@ namespace ModelCompression.Passes.Simplification;
 /// <para>The growth cap: the new constants take at most as many bytes as the nodes and constants take that are no longer needed. It holds
 /// for each connected group of nodes, or, when a group as a whole would grow, for the parts of it that do not. So compact weights that a model
 /// unpacks by itself stay compact.</para>
-/// <para>Refused, with a reason: results that would grow the file; results that a subgraph returns by capture. Since results are exact,
-/// outputs are bitwise the same.</para>
+/// <para>Refused, with a reason: results that would grow the file; results that a subgraph returns by capture. Stored values are
+/// bitwise what the nodes would compute; a runtime may still choose another kernel for an operator whose input has become constant.</para>
 /// </remarks>
 public sealed class FoldConstants : ModelPass
 {
@@ -43,12 +43,12 @@ public sealed class FoldConstants : ModelPass
 
     private void FoldByEvaluator(GraphScope scope, IConstantEvaluator runtime, HashSet<Node> done, PassLog log)
     {
-        var sizes = new Dictionary<Value, long>();
+        var bounds = new Dictionary<Value, TensorBound>();
         var constants = new Dictionary<Value, Tensor>();
-        var nodes = scope.Graph.Nodes.Where(n => !done.Contains(n) && ExactOperators.TryBound(n, scope, sizes, constants)).ToList();
+        var nodes = scope.Graph.Nodes.Where(n => !done.Contains(n) && ExactOperators.TryBound(n, scope, bounds, constants)).ToList();
         if (nodes.Count == 0) return;
-        var plan = FoldingPlan.Choose(scope, nodes, v => SerializedSize.AtMost(scope, v.Name, sizes[v], asNode: v.IsGraphOutput));
-        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"up to {sizes[value]} bytes would make the file larger");
+        var plan = FoldingPlan.Choose(scope, nodes, v => SerializedSize.AtMost(scope, v.Name, bounds[v].Type, bounds[v].Dims, v.IsGraphOutput));
+        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"up to {bounds[value].ByteLength} bytes would make the file larger");
         if (plan.Values.Count == 0) return;
         var wanted = plan.Values.Select(v => v.Producer!).Distinct().ToList();
         var subgraph = new ConstantSubgraph(scope.Model.IrVersion, scope.Opsets, wanted, constants, plan.Values);
@@ -59,7 +59,7 @@ public sealed class FoldConstants : ModelPass
         }
 
         // A bound that does not hold would break the cap.
-        if (plan.Values.Zip(tensors).Any(p => p.Second.Strings is not null || p.Second.ByteLength > sizes[p.First])) return;
+        if (plan.Values.Zip(tensors).Any(p => p.Second.Strings is not null || p.Second.ByteLength > bounds[p.First].ByteLength)) return;
         foreach (var value in plan.Values) log.Applied(Name, value.Name, "computed by the runtime");
         Store(scope, plan, tensors);
     }
@@ -81,5 +81,6 @@ public sealed class FoldConstants : ModelPass
         }
 
         scope.Graph.RemoveNodes(plan.Dead);
+        foreach (var constant in plan.GoneConstants) ConstantStorage.RemoveUnused(scope.Model, constant);
     }
 }

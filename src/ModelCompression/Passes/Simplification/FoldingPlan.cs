@@ -9,7 +9,6 @@ internal sealed class FoldingPlan
     private readonly HashSet<Node> nodes;
     private readonly Func<Value, long> cost;
     private readonly HashSet<Value> chosen = [];
-    private readonly HashSet<Value> goneConstants = [];
     private readonly HashSet<Value> tried = [];
 
     private FoldingPlan(GraphScope scope, IEnumerable<Node> nodes, Func<Value, long> cost)
@@ -27,6 +26,9 @@ internal sealed class FoldingPlan
 
     /// <summary>Nodes that nothing needs once the values are constants.</summary>
     public HashSet<Node> Dead { get; } = [];
+
+    /// <summary>Constants that nothing needs then.</summary>
+    public HashSet<Value> GoneConstants { get; } = [];
 
     /// <summary>Makes a plan.</summary>
     /// <param name="scope">The graph.</param>
@@ -95,7 +97,7 @@ internal sealed class FoldingPlan
         chosen.UnionWith(fresh);
         Values.AddRange(values.Where(fresh.Contains));
         Dead.UnionWith(dead);
-        goneConstants.UnionWith(constants);
+        GoneConstants.UnionWith(constants);
         return true;
     }
 
@@ -113,7 +115,7 @@ internal sealed class FoldingPlan
             {
                 if (input is null) continue;
                 if (input.Producer is { } producer && nodes.Contains(producer)) open.Push(producer);
-                else if (!goneConstants.Contains(input) && IsFree(input) && scope.TryGetFixed(input, out var tensor) && constants.Add(input))
+                else if (!GoneConstants.Contains(input) && IsFree(input) && scope.TryGetFixed(input, out var tensor) && constants.Add(input))
                     saved += SerializedSize.AtLeast(input, tensor);
             }
         }

@@ -11,7 +11,7 @@ namespace ModelCompression.Passes.Simplification;
 /// of an optional input, so it stays as well. Before IR 4 the listing is only a formality that the format asks for every initializer:
 /// there it goes together with the unused initializer.</para>
 /// <para>What training information refers to by name stays; with training information present, functions stay too.</para>
-/// <para>Values are untouched, so outputs are bitwise the same.</para>
+/// <para>Values are untouched, so outputs are the same.</para>
 /// </remarks>
 public sealed class RemoveUnusedNodes : ModelPass
 {

@@ -28,16 +28,12 @@ internal static class SerializedSize
         value.Producer is { } node ? AtLeast(node) : Field(Content(tensor) + Text(value.Name));
 
     /// <summary>At most this many bytes come with a new constant whose name starts with <paramref name="name"/>.</summary>
-    public static long AtMost(GraphScope scope, string name, DataType type, ReadOnlySpan<long> dims, bool asNode = false) =>
-        AtMost(scope, name, type.ByteLength(Tensor.CountElements(dims)), Dims(dims), asNode);
-
-    /// <summary>As above for a constant of unknown shape but bounded bytes.</summary>
-    public static long AtMost(GraphScope scope, string name, long byteLength, long dimsLength = 40, bool asNode = false)
+    public static long AtMost(GraphScope scope, string name, DataType type, ReadOnlySpan<long> dims, bool asNode = false)
     {
         const int suffix = 5, dataType = 2;
         long text = Text(name) + suffix;
-        long size = Field(text + dataType + dimsLength + Field(byteLength));
-        if (scope.Model.IrVersion < 4) size += Field(text + 8 + (3 * dimsLength));
+        long size = Field(text + dataType + Dims(dims) + Field(type.ByteLength(Tensor.CountElements(dims))));
+        if (scope.Model.IrVersion < 4) size += Field(text + 8 + (3 * Dims(dims)));
         return asNode ? size + Text("Constant") + Text("value") + 12 : size;
     }
 
