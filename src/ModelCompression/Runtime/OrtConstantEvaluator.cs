@@ -1,4 +1,5 @@
-using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
@@ -12,17 +13,21 @@ public sealed class OrtConstantEvaluator : IConstantEvaluator
     /// <inheritdoc/>
     public IReadOnlyList<Tensor>? TryEvaluate(ConstantSubgraph subgraph, out string? reason)
     {
-        using var model = Build(subgraph);
+        reason = null;
         try
         {
-            reason = null;
-            return Run(OnnxWriter.ToBytes(model), subgraph.Outputs.Count);
+            using var model = Build(subgraph);
+            using var session = ModelSession.Open(OnnxWriter.ToBytes(model), "constants", SessionSettings.Lean, ModelRole.Original);
+            var tensors = session.Run([]).Select(output => (output.Value as TensorValue)?.Tensor).ToList();
+            if (!tensors.Contains(null)) return tensors!;
+            reason = "ONNX Runtime's interface does not return its type";
         }
-        catch (OnnxRuntimeException error)
+        catch (DiagnosticException error)
         {
-            reason = $"ONNX Runtime does not compute it: {error.Message.ReplaceLineEndings(" ")}";
-            return null;
+            reason = $"ONNX Runtime does not compute it: {RuntimeError.OneLine(error.InnerException?.Message ?? error.Message)}";
         }
+
+        return null;
     }
 
     /// <summary>Copies the nodes into a model of their own; the tensors are shared, not copied.</summary>
@@ -48,29 +53,5 @@ public sealed class OrtConstantEvaluator : IConstantEvaluator
             if (!copies.TryGetValue(input, out var copy)) copies[input] = copy = graph.AddInitializer(input.Name, subgraph.Constants[input]);
             return copy;
         }
-    }
-
-    private static Tensor[] Run(byte[] bytes, int outputCount)
-    {
-        using var options = new SessionOptions
-        {
-            GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL,
-            IntraOpNumThreads = 1,
-            InterOpNumThreads = 1,
-            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
-        };
-        using var session = new InferenceSession(bytes, options);
-        using var run = new RunOptions();
-        using var outputs = session.Run(run, [], [], session.OutputNames);
-        var tensors = new Tensor[outputCount];
-        for (int i = 0; i < outputCount; i++)
-        {
-            var info = outputs[i].GetTensorTypeAndShape();
-            tensors[i] = info.ElementDataType == Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.String
-                ? Tensor.FromStrings(info.Shape, [.. outputs[i].GetStringTensorAsArray().Select(s => (ReadOnlyMemory<byte>)System.Text.Encoding.UTF8.GetBytes(s))])
-                : Tensor.Create((DataType)info.ElementDataType, info.Shape, outputs[i].GetTensorMutableRawData().ToArray());
-        }
-
-        return tensors;
     }
 }

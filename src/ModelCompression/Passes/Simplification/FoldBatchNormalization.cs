@@ -64,7 +64,7 @@ public sealed class FoldBatchNormalization : ModelPass
 
     private static string? WhyNotInference(Node node, GraphScope scope)
     {
-        if (GraphScope.HasReferences(node)) return "its attributes are those of a function call";
+        if (node.IsParameterized) return "its attributes are those of a function call";
         if (scope.Opset < 7 && node.GetInt("is_test", 0) == 0) return "it is in training mode (is_test is not set)";
         if (scope.Opset >= 14 && node.GetInt("training_mode", 0) != 0) return "it is in training mode";
         return node.Outputs.Skip(1).Any(o => o is not null) ? "it also returns its statistics" : null;

@@ -26,7 +26,7 @@ internal static class IdentityRules
     /// <summary>Judges one node.</summary>
     public static IdentityVerdict Judge(Node node, GraphScope scope)
     {
-        if (!node.IsOnnxDomain || node.Input(0) is null || node.Output() is null || GraphScope.HasReferences(node)) return default;
+        if (!node.IsOnnxDomain || node.Input(0) is null || node.Output() is null || node.IsParameterized) return default;
         return node.OpType switch
         {
             "Identity" => IdentityVerdict.Yes("Identity"),

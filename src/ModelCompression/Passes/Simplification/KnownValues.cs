@@ -29,7 +29,7 @@ internal sealed class KnownValues
     /// <summary>True if the node's outputs may become constants at all.</summary>
     public static bool CanReplace(Node node)
     {
-        if (!node.IsOnnxDomain || node.OpType is "Constant" or "DequantizeLinear" || GraphScope.HasReferences(node)) return false;
+        if (!node.IsOnnxDomain || node.OpType is "Constant" or "DequantizeLinear" || node.IsParameterized) return false;
         foreach (var output in node.Outputs)
             if (output is not null && (output.IsReferencedByName || output.OutputOf.Count > 1 || (output.IsGraphOutput && output.OutputOf[0] != node.Graph))) return false;
         return !node.Subgraphs.Any();

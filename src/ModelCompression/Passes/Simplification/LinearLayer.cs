@@ -61,7 +61,7 @@ internal sealed class LinearLayer
         if (output?.Producer is not { IsOnnxDomain: true } last || output.OutputIndex != 0 || last.Graph != scope.Graph) return false;
         var (node, biasIndex) = last.OpType == "Add" ? MatMulBefore(last) : (last, last.OpType == "MatMul" ? -1 : 2);
         if (node is not { OpType: "Conv" or "ConvTranspose" or "Gemm" or "MatMul", IsOnnxDomain: true }) return false;
-        if (GraphScope.HasReferences(node)) reason = "its attributes are those of a function call";
+        if (node.IsParameterized) reason = "its attributes are those of a function call";
         else if (!scope.TryGetFixed(node.Input(1), out var tensor)) reason = "the weights are not constant";
         else if (!tensor.DataType.IsFloatingPoint()) reason = $"the weights are {tensor.DataType}";
         else if (tensor.ElementCount > Array.MaxLength) reason = $"the weights are too large ({tensor})";

@@ -9,9 +9,6 @@ namespace ModelCompression.Passes.Simplification;
 /// </summary>
 internal static class SerializedSize
 {
-    /// <summary>Longer integer tensors may be stored as variable-length integers, of which a byte per element is certain.</summary>
-    private const long MaxCertainIntegers = 8;
-
     /// <summary>At least this many bytes go with the node, constants it uses not counted, except those in its own attributes.</summary>
     public static long AtLeast(Node node)
     {
@@ -59,11 +56,7 @@ internal static class SerializedSize
         _ => 2,
     };
 
-    private static long Content(Tensor tensor)
-    {
-        bool isInteger = tensor.DataType is DataType.Int64 or DataType.UInt64 or DataType.Int32 or DataType.UInt32 or DataType.Int16 or DataType.UInt16;
-        return Dims(tensor.Dims) + (isInteger && tensor.ElementCount > MaxCertainIntegers ? tensor.ElementCount : tensor.ByteLength);
-    }
+    private static long Content(Tensor tensor) => Dims(tensor.Dims) + tensor.ByteLength;
 
     private static long Dims(ReadOnlySpan<long> dims)
     {

@@ -70,10 +70,11 @@ public sealed class ConstantEvaluationTests
         foreach (var result in results) known.Output(known.Node("Constant", [], NodeAttribute.Of("value", result)));
         foreach (var (output, result) in node.Outputs.Zip(results)) output!.Type = new TensorType(result.DataType, null);
         foreach (var (output, result) in known.Graph.Outputs.Zip(results)) output.Type = new TensorType(result.DataType, null);
-        using var expected = new OrtModel(OnnxWriter.ToBytes(m.Model));
-        using var actual = new OrtModel(OnnxWriter.ToBytes(known.Model));
-        foreach (var (e, a) in expected.Run(expected.SeededInputs(0)).Zip(actual.Run(actual.SeededInputs(0))))
-            Assert.IsNull(Equivalence.Difference(e, a, 0));
+        using var runtime = Equivalence.Open(OnnxWriter.ToBytes(m.Model));
+        using var stored = Equivalence.Open(OnnxWriter.ToBytes(known.Model));
+        var expected = runtime.Run([]);
+        Assert.HasCount(outputs, expected);
+        Assert.IsNull(Equivalence.Difference(expected, stored.Run([]), _ => 0));
     }
 
     private static object[] Call(string op, Tensor[] inputs, params NodeAttribute[] attributes) => [op, inputs, 1, attributes];
