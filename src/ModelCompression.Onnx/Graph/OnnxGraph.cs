@@ -164,6 +164,17 @@ public sealed class OnnxGraph
         value.AddOutputOf(this);
     }
 
+    /// <summary>Drops the outputs from <paramref name="count"/> on; their values stay.</summary>
+    public void TrimOutputs(int count)
+    {
+        for (int i = outputs.Count - 1; i >= count; i--)
+        {
+            var value = outputs[i];
+            outputs.RemoveAt(i);
+            value.RemoveOutputOf(this);
+        }
+    }
+
     /// <summary>
     /// Makes the graph return <paramref name="replacement"/> wherever it returned <paramref name="value"/>. The output names of a main graph
     /// belong to its interface, so there the two values exchange names, and what the file says about them.

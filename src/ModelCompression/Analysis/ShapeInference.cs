@@ -65,4 +65,9 @@ public static class ShapeInference
     /// interface, stay as they are (see <see cref="ShapeInferenceResult.TypeOf"/>). Running it again gives the same result.
     /// </summary>
     public static ShapeInferenceResult Run(Model model) => new ModelInference(model).Run();
+
+    /// <summary>Infers the types that hold for inputs of given shapes, without storing them: sizes are numbers where <see cref="Run"/> finds formulas.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="inputShapes">Shapes by input name. A symbol of the interface has the size it gets here in the other inputs, too.</param>
+    public static ShapeInferenceResult Evaluate(Model model, IReadOnlyDictionary<string, Shape> inputShapes) => new ModelInference(model, inputShapes).Evaluate();
 }

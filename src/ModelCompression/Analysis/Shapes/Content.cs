@@ -5,14 +5,14 @@ namespace ModelCompression.Analysis.Shapes;
 /// <summary>What is known of one element of a small tensor: an integer (a number or a formula of symbols), a real number, or nothing.</summary>
 /// <param name="Integer">The integer; unknown when it is not one.</param>
 /// <param name="Real">The real number when it is not an integer.</param>
-internal readonly record struct Element(Dimension Integer, double? Real)
+internal readonly record struct Element(Amount Integer, double? Real)
 {
     /// <summary>The number, or null when it is symbolic or unknown.</summary>
     public double? Number => Real ?? Integer.Size;
 
-    public bool IsUnknown => Real is null && Integer == Dimension.Unknown;
+    public bool IsUnknown => Real is null && !Integer.IsStated;
 
-    public static Element Of(Dimension integer) => new(integer, null);
+    public static Element Of(Amount integer) => new(integer, null);
 
     /// <summary>A number; integral values are kept as integers, so that they take part in symbolic arithmetic.</summary>
     public static Element OfNumber(double number) =>
@@ -30,7 +30,10 @@ internal sealed record Content(long[] Dims, Element[] Elements)
     public int Rank => Dims.Length;
 
     /// <summary>The elements as integers.</summary>
-    public IEnumerable<Dimension> Integers => Elements.Select(e => e.Integer);
+    public IEnumerable<Amount> Integers => Elements.Select(e => e.Integer);
+
+    /// <summary>The elements as sizes; negative ones are unknown.</summary>
+    public IEnumerable<Dimension> Sizes => Elements.Select(e => (Dimension)e.Integer);
 
     /// <summary>The elements as known integers, or null when one is not.</summary>
     public long[]? KnownIntegers => Elements.All(e => e.Integer.IsKnown) ? [.. Elements.Select(e => e.Integer.Size!.Value)] : null;
@@ -40,7 +43,7 @@ internal sealed record Content(long[] Dims, Element[] Elements)
 
     public static Content Scalar(Element element) => new([], [element]);
 
-    public static Content Vector(params IEnumerable<Dimension> elements)
+    public static Content Vector(params IEnumerable<Amount> elements)
     {
         Element[] list = [.. elements.Select(Element.Of)];
         return new([list.Length], list);

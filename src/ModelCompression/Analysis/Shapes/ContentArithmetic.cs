@@ -75,7 +75,7 @@ internal static class ContentArithmetic
         return target with { Elements = [result] };
     }
 
-    private static Element Both(Element[] e, Func<Dimension, Dimension, Dimension> symbolic, Func<double, double, double> numeric)
+    private static Element Both(Element[] e, Func<Amount, Amount, Amount> symbolic, Func<double, double, double> numeric)
     {
         if (e[0].IsUnknown || e[1].IsUnknown) return default;
         if (e[0].Real is null && e[1].Real is null && Element.Of(symbolic(e[0].Integer, e[1].Integer)) is { IsUnknown: false } result) return result;

@@ -26,25 +26,51 @@ internal static class ContentLayout
         return elements.Count == target.Elements.Length ? target with { Elements = [.. elements] } : null;
     }
 
-    /// <summary>Slice of a vector.</summary>
+    /// <summary>Slice along any axes with known bounds.</summary>
     public static Content? Slice(NodeInference n, Content x)
     {
-        if (x.Rank != 1) return null;
-        long? start = n.Attributes.Ints("starts")?[0] ?? n.ContentOf(1)?.KnownIntegers?.FirstOrDefault();
-        long? end = n.Attributes.Ints("ends")?[0] ?? n.ContentOf(2)?.KnownIntegers?.FirstOrDefault();
-        long? step = n.HasInput(4) ? n.ContentOf(4)?.KnownIntegers?.FirstOrDefault() : 1;
-        if (start is not { } from || end is not { } to || step is not { } by || by == 0) return null;
-        long size = x.Elements.Length;
-        from = from < 0 ? Math.Max(from + size, by > 0 ? 0 : -1) : Math.Min(from, by > 0 ? size : size - 1);
-        to = to < 0 ? Math.Max(to, -size - 1) + size : Math.Min(to, size);
-        var elements = new List<Element>();
-        for (long i = from; by > 0 ? i < to : i > to; i += by)
+        var starts = n.Attributes.Ints("starts") ?? n.ContentOf(1)?.KnownIntegers;
+        var ends = n.Attributes.Ints("ends") ?? n.ContentOf(2)?.KnownIntegers;
+        if (starts is null || ends is null || starts.Count != ends.Count) return null;
+        var axes = n.Attributes.Ints("axes") ?? (n.HasInput(3) ? n.ContentOf(3)?.KnownIntegers : Enumerable.Range(0, starts.Count).Select(i => (long)i).ToArray());
+        var steps = n.HasInput(4) ? n.ContentOf(4)?.KnownIntegers : Enumerable.Repeat(1L, starts.Count).ToArray();
+        if (axes?.Count != starts.Count || steps?.Length != starts.Count) return null;
+        var picked = x.Dims.Select(size => Enumerable.Range(0, (int)size).ToArray()).ToArray();
+        for (int i = 0; i < axes.Count; i++)
         {
-            if (i < 0 || i >= size) return null;
-            elements.Add(x.Elements[i]);
+            int axis = n.Normalize(axes[i], x.Rank);
+            if (steps[i] == 0) return null;
+            picked[axis] = [.. Positions(x.Dims[axis], starts[i], ends[i], steps[i])];
         }
 
-        return new([elements.Count], [.. elements]);
+        return Pick(x, picked, [.. Enumerable.Range(0, x.Rank)]);
+    }
+
+    /// <summary>Transposition.</summary>
+    public static Content? Transpose(NodeInference n, Content x)
+    {
+        int[] permutation = n.Attributes.Ints("perm") is { Count: > 0 } stated
+            ? [.. stated.Select(axis => n.Normalize(axis, x.Rank))]
+            : [.. Enumerable.Range(0, x.Rank).Reverse()];
+        return permutation.Length == x.Rank ? Pick(x, [.. x.Dims.Select(size => Enumerable.Range(0, (int)size).ToArray())], permutation) : null;
+    }
+
+    private static IEnumerable<int> Positions(long size, long start, long end, long step)
+    {
+        long from = start < 0 ? Math.Max(start + size, step > 0 ? 0 : -1) : Math.Min(start, step > 0 ? size : size - 1);
+        long to = end < 0 ? Math.Max(end, -size - 1) + size : Math.Min(end, size);
+        for (long i = from; step > 0 ? i < to : i > to; i += step)
+            if (i >= 0 && i < size) yield return (int)i;
+    }
+
+    /// <summary>The elements at <paramref name="positions"/> of each axis, with axes in the order <paramref name="permutation"/>.</summary>
+    private static Content Pick(Content x, int[][] positions, int[] permutation)
+    {
+        int[] strides = new int[x.Rank];
+        for (int axis = x.Rank - 1, stride = 1; axis >= 0; stride *= (int)x.Dims[axis--]) strides[axis] = stride;
+        IEnumerable<int> offsets = [0];
+        foreach (int axis in permutation) offsets = offsets.SelectMany(o => positions[axis], (o, at) => o + (at * strides[axis]));
+        return new([.. permutation.Select(axis => (long)positions[axis].Length)], [.. offsets.Select(o => x.Elements[o])]);
     }
 
     /// <summary>Concatenation of vectors, parts of which may be unknown.</summary>

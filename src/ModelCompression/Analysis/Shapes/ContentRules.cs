@@ -22,7 +22,7 @@ internal static class ContentRules
             case "Shape":
                 return ShapeContent(n);
             case "Size":
-                return n.ShapeOf(0) is { } shape ? Content.Scalar(Element.Of(shape.Dimensions.Aggregate((Dimension)1, n.Symbols.Multiply))) : null;
+                return n.ShapeOf(0) is { } shape ? Content.Scalar(Element.Of(n.Symbols.Product(shape.Dimensions))) : null;
             case "ConstantOfShape":
                 return Filled(n);
             case "Range":
@@ -40,7 +40,7 @@ internal static class ContentRules
             "Gather" => ContentLayout.Gather(n, x),
             "Slice" => ContentLayout.Slice(n, x),
             "Concat" => ContentLayout.Concat(n),
-            "Transpose" when x.Rank <= 1 => x,
+            "Transpose" => ContentLayout.Transpose(n, x),
             "Expand" or "Tile" when x.Elements.Length == 1 => Content.OfShape(OutputShape(n)) is { } target
                 ? target with { Elements = [.. Enumerable.Repeat(x.Elements[0], target.Elements.Length)] } : null,
             "ReduceProd" or "ReduceSum" or "ReduceMax" or "ReduceMin" => ContentArithmetic.Reduce(n, x, OutputShape(n)),
@@ -57,7 +57,7 @@ internal static class ContentRules
     {
         if (n.ShapeOf(0) is not { } shape) return null;
         var (start, count) = Rules.ReshapingRules.ShapeRange(n, shape.Rank);
-        return Content.Vector(shape.Dimensions.Skip(start).Take(count));
+        return Content.Vector(shape.Dimensions.Skip(start).Take(count).Select(d => (Amount)d));
     }
 
     private static Content? Filled(NodeInference n)

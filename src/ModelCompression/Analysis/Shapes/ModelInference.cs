@@ -11,21 +11,58 @@ internal sealed class ModelInference
     private readonly InferenceState state = new();
     private readonly HashSet<string> inputSymbols = new(StringComparer.Ordinal);
 
-    public ModelInference(Model model) => this.model = model;
+    private readonly IReadOnlyDictionary<string, Shape> inputShapes;
+    private readonly Dictionary<string, Dimension> sizes = new(StringComparer.Ordinal);
 
+    /// <param name="model">The model.</param>
+    /// <param name="inputShapes">Shapes of inputs that hold in this run only, or null.</param>
+    public ModelInference(Model model, IReadOnlyDictionary<string, Shape>? inputShapes = null)
+    {
+        this.model = model;
+        this.inputShapes = inputShapes ?? new Dictionary<string, Shape>();
+    }
+
+    /// <summary>Infers and stores the types.</summary>
     public ShapeInferenceResult Run()
+    {
+        Infer();
+        return Collect(stores: true);
+    }
+
+    /// <summary>Infers without storing.</summary>
+    public ShapeInferenceResult Evaluate()
+    {
+        Infer();
+        return Collect(stores: false);
+    }
+
+    private void Infer()
     {
         foreach (var input in model.Graph.Inputs)
             if (input.TensorType?.Shape is { } shape)
                 foreach (var dimension in shape.Dimensions)
                     if (dimension.Symbol is { } symbol && inputSymbols.Add(symbol)) state.Symbols.Declare(symbol);
+        foreach (var input in model.Graph.Inputs) BindSymbols(input);
         foreach (var graph in model.Graph.SelfAndSubgraphs()) SeedDeclared(graph);
-        foreach (var input in model.Graph.Inputs) state.SetInput(input, state.Declared.GetValueOrDefault(input));
+        foreach (var input in model.Graph.Inputs) state.SetInput(input, Bound(input, state.Declared.GetValueOrDefault(input)));
 
         var walker = new GraphInference(model, state);
         walker.Infer(model.Graph, model.OpsetImports, null);
         state.Finish();
-        return Store();
+    }
+
+    /// <summary>Notes which symbols of an input get a size from its given shape.</summary>
+    private void BindSymbols(Value input)
+    {
+        if (!inputShapes.TryGetValue(input.Name, out var given) || input.TensorType?.Shape is not { } declared || declared.Rank != given.Rank) return;
+        for (int i = 0; i < given.Rank; i++)
+            if (declared[i].Symbol is { } symbol && given[i].IsKnown) sizes.TryAdd(symbol, given[i]);
+    }
+
+    private ValueType? Bound(Value input, ValueType? declared)
+    {
+        if (declared is not TensorType tensor) return declared;
+        return inputShapes.TryGetValue(input.Name, out var given) ? tensor with { Shape = given } : tensor;
     }
 
     private void SeedDeclared(OnnxGraph graph)
@@ -49,9 +86,11 @@ internal sealed class ModelInference
 
     private Shape? Normalize(Shape? shape) => shape is null
         ? null
-        : new Shape([.. shape.Dimensions.Select(d => d.Size >= 0 || (d.Symbol is { } s && inputSymbols.Contains(s)) ? d with { Denotation = null } : default)]);
+        : new Shape([.. shape.Dimensions.Select(d => d.Size >= 0 ? d with { Denotation = null }
+            : d.Symbol is not { } symbol || !inputSymbols.Contains(symbol) ? default
+            : sizes.TryGetValue(symbol, out var size) ? size : d with { Denotation = null })]);
 
-    private ShapeInferenceResult Store()
+    private ShapeInferenceResult Collect(bool stores)
     {
         var values = new List<Value>();
         var unresolved = new List<UnresolvedValue>();
@@ -62,7 +101,7 @@ internal sealed class ModelInference
                 values.Add(value);
                 var type = state.TypeOf(value);
                 bool isInterface = graph == model.Graph && (value.IsGraphInput || value.OutputOf.Contains(graph));
-                if (type is not null && !(isInterface && value.Type is not null)) value.Type = type;
+                if (stores && type is not null && !(isInterface && value.Type is not null)) value.Type = type;
                 if (!TypeLattice.IsResolved(type ?? value.Type)) unresolved.Add(new(value, state.ReasonOf(value) ?? GraphInference.DefaultReason(value)));
             }
         }

@@ -6,7 +6,7 @@ namespace ModelCompression.Analysis.Shapes;
 
 /// <summary>
 /// Arithmetic on dimensions. Sizes computed from symbols become symbols themselves, written as the formula (<c>4*N+1</c>);
-/// the same formula always gets the same symbol. A result that cannot be expressed is <see cref="Dimension.Unknown"/>.
+/// the same formula always gets the same symbol. A result that cannot be expressed is unknown.
 /// </summary>
 internal sealed class SymbolTable
 {
@@ -24,8 +24,8 @@ internal sealed class SymbolTable
     public int AtomCount => atomNames.Count;
 
     /// <summary>True if the symbol is made only of atoms older than <paramref name="atomCount"/>.</summary>
-    public bool IsOlderThan(Dimension dimension, int atomCount) =>
-        dimension.IsKnown || (dimension.Symbol is not null && Read(dimension)!.Terms.All(t => t.Atoms.All(a => a < atomCount)));
+    public bool IsOlderThan(Amount amount, int atomCount) =>
+        amount.IsKnown || (amount.Symbol is not null && Read(amount)!.Terms.All(t => t.Atoms.All(a => a < atomCount)));
 
     /// <summary>Makes a symbol the model itself uses known, so that no formula is confused with it.</summary>
     public void Declare(string symbol)
@@ -34,20 +34,23 @@ internal sealed class SymbolTable
     }
 
     /// <summary>A new symbol for a size that is not expressible otherwise, called <paramref name="name"/> if that is free.</summary>
-    public Dimension Fresh(string name) => Dimension.OfSymbol(atomNames[NewAtom(Unused(name))]);
+    public Amount Fresh(string name) => new Amount(null, atomNames[NewAtom(Unused(name))]);
 
-    public Dimension Add(Dimension a, Dimension b) => Combine(a, b, (x, y) => Polynomial.AddScaled(x, y, 1));
+    public Amount Add(Amount a, Amount b) => Combine(a, b, (x, y) => Polynomial.AddScaled(x, y, 1));
 
-    public Dimension Subtract(Dimension a, Dimension b) => Combine(a, b, (x, y) => Polynomial.AddScaled(x, y, -1));
+    /// <summary>Product of sizes; 1 for none.</summary>
+    public Amount Product(IEnumerable<Dimension> sizes) => sizes.Aggregate((Amount)1, (product, size) => Multiply(product, size));
 
-    public Dimension Multiply(Dimension a, Dimension b) =>
+    public Amount Subtract(Amount a, Amount b) => Combine(a, b, (x, y) => Polynomial.AddScaled(x, y, -1));
+
+    public Amount Multiply(Amount a, Amount b) =>
         a.Size == 0 || b.Size == 0 ? 0 : Combine(a, b, Polynomial.Multiply);
 
     /// <summary>a/b where b is known to divide a; unknown when that cannot be shown by formula.</summary>
-    public Dimension DivideExactly(Dimension a, Dimension b) => b.Size == 0 ? default : Combine(a, b, Polynomial.DivideExactly);
+    public Amount DivideExactly(Amount a, Amount b) => b.Size == 0 ? default : Combine(a, b, Polynomial.DivideExactly);
 
     /// <summary>⌊a/b⌋.</summary>
-    public Dimension FloorDivide(Dimension a, Dimension b)
+    public Amount FloorDivide(Amount a, Amount b)
     {
         if (b.Size == 0 || b.Size < 0 || Read(a) is not { } x) return default;
         if (DivideExactly(a, b) is { } exact && (exact.IsKnown || exact.Symbol is not null)) return exact;
@@ -64,21 +67,21 @@ internal sealed class SymbolTable
     }
 
     /// <summary>⌈a/b⌉.</summary>
-    public Dimension CeilingDivide(Dimension a, Dimension b) => FloorDivide(Subtract(Add(a, b), 1), b);
+    public Amount CeilingDivide(Amount a, Amount b) => FloorDivide(Subtract(Add(a, b), 1), b);
 
     /// <summary>True if the number cannot be negative.</summary>
-    public bool IsNonNegative(Dimension a) => Read(a)?.IsNonNegative ?? false;
+    public bool IsNonNegative(Amount a) => Read(a)?.IsNonNegative ?? false;
 
     /// <summary>The larger of two.</summary>
-    public Dimension Max(Dimension a, Dimension b) => Extreme(a, b, "max");
+    public Amount Max(Amount a, Amount b) => Extreme(a, b, "max");
 
     /// <summary>The smaller of two.</summary>
-    public Dimension Min(Dimension a, Dimension b) => Extreme(a, b, "min");
+    public Amount Min(Amount a, Amount b) => Extreme(a, b, "min");
 
     /// <summary>a − b if it is a known number although a and b need not be.</summary>
-    public long? Difference(Dimension a, Dimension b) => Subtract(a, b).Size;
+    public long? Difference(Amount a, Amount b) => Subtract(a, b).Size;
 
-    private Dimension Extreme(Dimension a, Dimension b, string name)
+    private Amount Extreme(Amount a, Amount b, string name)
     {
         if (Read(a) is not { } x || Read(b) is not { } y) return default;
         if (Difference(a, b) is { } d) return (d >= 0) == (name == "max") ? a : b;
@@ -110,7 +113,7 @@ internal sealed class SymbolTable
         return result;
     }
 
-    private Dimension Function(string name, Polynomial a, Polynomial b)
+    private Amount Function(string name, Polynomial a, Polynomial b)
     {
         if (!a.IsNonNegative || !b.IsNonNegative) return default;
         if (!functions.TryGetValue((name, a, b), out var result))
@@ -118,7 +121,7 @@ internal sealed class SymbolTable
         return Write(result);
     }
 
-    private Dimension Combine(Dimension a, Dimension b, Func<Polynomial, Polynomial, Polynomial?> operation)
+    private Amount Combine(Amount a, Amount b, Func<Polynomial, Polynomial, Polynomial?> operation)
     {
         if (Read(a) is not { } x || Read(b) is not { } y) return default;
         try
@@ -131,18 +134,18 @@ internal sealed class SymbolTable
         }
     }
 
-    private Polynomial? Read(Dimension dimension)
+    private Polynomial? Read(Amount amount)
     {
-        if (dimension.Size is { } size) return Polynomial.OfConstant(size);
-        if (dimension.Symbol is not { } symbol) return null;
+        if (amount.Size is { } size) return Polynomial.OfConstant(size);
+        if (amount.Symbol is not { } symbol) return null;
         Declare(symbol);
         return bySymbol[symbol];
     }
 
-    private Dimension Write(Polynomial polynomial)
+    private Amount Write(Polynomial polynomial)
     {
         if (polynomial.Constant is { } constant) return constant;
-        if (polynomial.Atom is { } atom) return Dimension.OfSymbol(atomNames[atom]);
+        if (polynomial.Atom is { } atom) return new Amount(null, atomNames[atom]);
         if (!byPolynomial.TryGetValue(polynomial, out string? symbol))
         {
             symbol = Unused(Short(Format(polynomial)));
@@ -150,7 +153,7 @@ internal sealed class SymbolTable
             bySymbol.Add(symbol, polynomial);
         }
 
-        return Dimension.OfSymbol(symbol);
+        return new Amount(null, symbol);
     }
 
     private int NewAtom(string name)

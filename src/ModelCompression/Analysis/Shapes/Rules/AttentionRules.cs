@@ -26,10 +26,10 @@ internal static class AttentionRules
         Dimension heads = isFolded ? n.Attributes.Int("q_num_heads", 0) : q[1];
         Dimension kvHeads = isFolded ? n.Attributes.Int("kv_num_heads", 0) : k[1];
         if (heads.Size == 0 || kvHeads.Size == 0) throw n.Refuse("the numbers of heads are missing");
-        var keySize = isFolded ? n.Symbols.FloorDivide(k[2], kvHeads) : k[3];
-        var valueSize = isFolded ? n.Symbols.FloorDivide(v[2], kvHeads) : v[3];
+        Dimension keySize = isFolded ? n.Symbols.FloorDivide(k[2], kvHeads) : k[3];
+        Dimension valueSize = isFolded ? n.Symbols.FloorDivide(v[2], kvHeads) : v[3];
         Dimension steps = q[isFolded ? 1 : 2];
-        var total = n.Symbols.Add(k[isFolded ? 1 : 2], n.ShapeOf(4) is { Rank: 4 } past ? past[2] : 0);
+        Dimension total = n.Symbols.Add(k[isFolded ? 1 : 2], n.ShapeOf(4) is { Rank: 4 } past ? past[2] : (Amount)0);
         n.Set(0, n.ElementOf(0), isFolded ? [q[0], steps, n.Symbols.Multiply(heads, valueSize)] : [q[0], heads, steps, valueSize]);
         n.Set(1, n.ElementOf(1), [q[0], kvHeads, total, keySize]);
         n.Set(2, n.ElementOf(2), [q[0], kvHeads, total, valueSize]);
@@ -46,12 +46,12 @@ internal static class AttentionRules
         var x = n.RequireShape(0, 3);
         var sizes = n.Attributes.Ints("qkv_hidden_sizes");
         var projected = n.ShapeOf(1) is { Rank: 2 } weight ? weight[1] : default;
-        var hidden = sizes is { Count: 3 } ? sizes[2] : n.Symbols.FloorDivide(projected, 3);
+        Dimension hidden = sizes is { Count: 3 } ? sizes[2] : n.Symbols.FloorDivide(projected, 3);
         n.Set(0, element, [x[0], x[1], hidden]);
         long heads = n.Attributes.Int("num_heads", 0);
         var past = n.ShapeOf(isQuantized ? 8 : 4);
-        var total = past is { Rank: 5 } ? n.Symbols.Add(past[3], x[1]) : x[1];
-        n.Set(1, element, [2, x[0], heads > 0 ? heads : default(Dimension), total, heads > 0 ? n.Symbols.FloorDivide(hidden, heads) : default]);
+        Dimension total = past is { Rank: 5 } ? n.Symbols.Add(past[3], x[1]) : x[1];
+        n.Set(1, element, [2, x[0], heads > 0 ? heads : default(Dimension), total, heads > 0 ? n.Symbols.FloorDivide(hidden, heads) : default(Amount)]);
     }
 
     /// <summary>Inputs: query, key, value, bias, key padding mask, attention bias, past key, past value.</summary>
@@ -68,11 +68,11 @@ internal static class AttentionRules
         }
 
         var v = n.ShapeOf(2);
-        var hidden = v is null ? q[2] : v.Rank == 4 ? n.Symbols.Multiply(v[1], v[3]) : v[2];
+        Dimension hidden = v is null ? q[2] : v.Rank == 4 ? n.Symbols.Multiply(v[1], v[3]) : v[2];
         n.Set(0, n.ElementOf(0), [q[0], q[1], hidden]);
         if (heads <= 0) return;
         var steps = n.ShapeOf(1) is { } k ? k.Rank == 3 ? k[1] : k.Rank == 4 ? k[2] : default : q[1];
-        var total = n.ShapeOf(6) is { Rank: 4 } past ? n.Symbols.Add(past[2], steps) : steps;
+        Dimension total = n.ShapeOf(6) is { Rank: 4 } past ? n.Symbols.Add(past[2], steps) : steps;
         n.Set(1, n.ElementOf(0), [q[0], heads, total, n.Symbols.FloorDivide(q[2], heads)]);
         n.Set(2, n.ElementOf(0), [q[0], heads, total, n.Symbols.FloorDivide(hidden, heads)]);
     }
@@ -85,7 +85,7 @@ internal static class AttentionRules
         long heads = n.Attributes.Int("num_heads", 0), kvHeads = n.Attributes.Int("kv_num_heads", 0);
         if (heads <= 0 || kvHeads <= 0) throw n.Refuse("the numbers of heads are missing");
         // Without a key, query, key and value are packed side by side.
-        var size = n.HasInput(1) ? n.Symbols.FloorDivide(q[2], heads) : n.Symbols.FloorDivide(q[2], heads + (2 * kvHeads));
+        Dimension size = n.HasInput(1) ? n.Symbols.FloorDivide(q[2], heads) : n.Symbols.FloorDivide(q[2], heads + (2 * kvHeads));
         n.Set(0, n.ElementOf(0), [q[0], q[1], n.Symbols.Multiply(size, heads)]);
         // The cache may be longer than past and present together when the caller shares its buffer.
         n.Set(1, n.ElementOf(0), [q[0], kvHeads, default, size]);

@@ -69,7 +69,7 @@ internal static class ClassicalMlRules
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0, 1);
         var indices = n.ShapeOf(1);
-        var count = indices?.Dimensions.Aggregate((Dimension)1, n.Symbols.Multiply) ?? default;
+        Dimension count = indices is null ? default : n.Symbols.Product(indices.Dimensions);
         n.Set(0, n.ElementOf(0), x.Rank == 1 ? [1, count] : [.. x.Dimensions.SkipLast(1), count]);
     }
 

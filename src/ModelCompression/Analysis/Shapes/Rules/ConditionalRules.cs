@@ -1,3 +1,5 @@
+using ModelCompression.Onnx.Tensors;
+
 namespace ModelCompression.Analysis.Shapes.Rules;
 
 /// <summary><c>If</c>.</summary>
@@ -18,6 +20,8 @@ internal static class ConditionalRules
             var a = n.State.TypeOf(thenBranch.Outputs[i]);
             var b = n.State.TypeOf(elseBranch.Outputs[i]);
             n.Set(i, taken is null ? TypeLattice.Merge(a, b, axis => n.Fresh(output, axis)) : taken == thenBranch ? a : b);
+            if (taken is null && a is TensorType { Shape: { } thenShape } && b is TensorType { Shape: { } elseShape } && thenShape.Rank != elseShape.Rank && n.Node.Output(i) is { } value)
+                n.State.SetReason(value, $"If: its branches return ranks {thenShape.Rank} and {elseShape.Rank}");
             if (taken is not null) n.SetContent(i, n.State.ContentOf(taken.Outputs[i]));
         }
     });

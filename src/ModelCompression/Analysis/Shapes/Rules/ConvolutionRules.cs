@@ -72,8 +72,8 @@ internal static class ConvolutionRules
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0, 3);
-        var image = n.RequireContent(1).Integers.ToList();
-        var block = n.RequireContent(2).Integers.Aggregate((Dimension)1, n.Symbols.Multiply);
+        var image = n.RequireContent(1).Sizes.ToList();
+        var block = n.Symbols.Product(n.RequireContent(2).Sizes);
         n.Set(0, n.ElementOf(0), [x[0], n.Symbols.DivideExactly(x[1], block), .. image]);
     }
 }

@@ -54,7 +54,7 @@ internal static class GatheringRules
         int axis = n.Axis("gather_axis", 0, data.Rank);
         // Packed in bytes, the last axis holds several codes per element.
         long perByte = n.ElementOf(0) == DataType.UInt8 ? 8 / n.Attributes.Int("bits", 4) : 1;
-        var full = data.Dimensions.Select((d, i) => i == data.Rank - 1 ? n.Symbols.Multiply(d, perByte) : d).ToArray();
+        var full = data.Dimensions.Select(Dimension (d, i) => i == data.Rank - 1 ? n.Symbols.Multiply(d, perByte) : d).ToArray();
         n.Set(0, element, [.. full.Take(axis), .. indices.Dimensions, .. full.Skip(axis + 1)]);
     }
 }

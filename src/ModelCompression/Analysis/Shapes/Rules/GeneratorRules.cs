@@ -50,7 +50,7 @@ internal static class GeneratorRules
     {
         var element = n.Attributes.TryGet("value", AttributeType.Tensor, out var value) ? value.Tensor.DataType : DataType.Float;
         n.Set(0, element, default(Shape));
-        if (n.ContentOf(0) is { } content) n.Set(0, element, content.Integers);
+        if (n.ContentOf(0) is { } content) n.Set(0, element, content.Sizes);
         else if (n.ShapeOf(0) is { Rank: 1 } shape && shape[0].Size is { } rank and <= 64) n.Set(0, element, new Dimension[rank]);
         else n.RequireContent(0);
     }

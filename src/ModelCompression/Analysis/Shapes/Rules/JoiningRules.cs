@@ -26,7 +26,7 @@ internal static class JoiningRules
         {
             int at = i;
             dimensions[i] = i == axis
-                ? shapes.Select(s => s[at]).Aggregate(n.Symbols.Add)
+                ? shapes.Select(s => (Amount)s[at]).Aggregate(n.Symbols.Add)
                 : shapes.Select(s => s[at]).Aggregate((a, b) => a.IsKnown ? a : b.IsKnown ? b : a);
         }
 
@@ -42,14 +42,14 @@ internal static class JoiningRules
         var parts = Parts(n, x[axis], count);
         for (int i = 0; i < count; i++)
         {
-            var part = i < parts.Count ? parts[i] : default;
+            Dimension part = i < parts.Count ? parts[i] : default;
             n.Set(i, n.ElementOf(0), x.Dimensions.Select((d, at) => at == axis ? part : d));
         }
     }
 
-    private static List<Dimension> Parts(NodeInference n, Dimension size, int count)
+    private static List<Amount> Parts(NodeInference n, Dimension size, int count)
     {
-        if (n.Attributes.Ints("split") is { } stated) return [.. stated.Select(s => (Dimension)s)];
+        if (n.Attributes.Ints("split") is { } stated) return [.. stated.Select(s => (Amount)s)];
         if (n.HasInput(1)) return n.ContentOf(1)?.Integers.ToList() ?? [];
         // Equal parts; since opset 18 the last one may be smaller.
         var part = n.Symbols.CeilingDivide(size, count);

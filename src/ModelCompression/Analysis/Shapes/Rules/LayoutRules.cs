@@ -31,7 +31,7 @@ internal static class LayoutRules
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0);
-        if (n.ContentOf(1) is { } target) n.Set(0, n.ElementOf(0), Broadcasting.Combine(n, x, new Shape(target.Integers)));
+        if (n.ContentOf(1) is { } target) n.Set(0, n.ElementOf(0), Broadcasting.Combine(n, x, new Shape(target.Sizes)));
         else if (n.ShapeOf(1) is { Rank: 1 } shape && shape[0].Size is { } rank and <= 64) n.Set(0, n.ElementOf(0), Broadcasting.Combine(n, x, new Shape(new Dimension[rank])));
         else n.RequireContent(1);
     }
@@ -40,9 +40,9 @@ internal static class LayoutRules
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0);
-        var repeats = n.ContentOf(1)?.Integers.ToList() ?? [.. new Dimension[x.Rank]];
+        var repeats = n.ContentOf(1)?.Integers.ToList() ?? [.. new Amount[x.Rank]];
         if (repeats.Count != x.Rank) throw n.Refuse($"{repeats.Count} repeats for an input of rank {x.Rank}");
-        n.Set(0, n.ElementOf(0), x.Dimensions.Zip(repeats, n.Symbols.Multiply));
+        n.Set(0, n.ElementOf(0), x.Dimensions.Zip(repeats, Dimension (d, times) => n.Symbols.Multiply(d, times)));
     }
 
     private static void Pad(NodeInference n)
@@ -52,7 +52,7 @@ internal static class LayoutRules
         // Opset 1 calls the attribute paddings.
         var stated = n.Attributes.Ints("pads") ?? n.Attributes.Ints("paddings");
         int[] axes = n.HasInput(3) ? [.. n.RequireContent(3).KnownIntegers?.Select(a => n.Normalize(a, x.Rank)) ?? throw n.Refuse("axes are computed at run time")] : [.. Enumerable.Range(0, x.Rank)];
-        Dimension[] pads = stated is not null ? [.. stated.Select(p => (Dimension)p)] : [.. n.ContentOf(1)?.Integers ?? new Dimension[2 * axes.Length]];
+        Amount[] pads = stated is not null ? [.. stated.Select(p => (Amount)p)] : [.. n.ContentOf(1)?.Integers ?? new Amount[2 * axes.Length]];
         if (pads.Length != 2 * axes.Length) throw n.Refuse($"{pads.Length} pads for {axes.Length} axes");
         var dimensions = x.Dimensions.ToArray();
         for (int i = 0; i < axes.Length; i++)
@@ -75,7 +75,7 @@ internal static class LayoutRules
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0);
-        var wanted = n.RequireContent(1).Integers.ToList();
+        var wanted = n.RequireContent(1).Sizes.ToList();
         var axes = n.Attributes.Ints("axes") ?? [.. Enumerable.Range(0, x.Rank).Select(i => (long)i)];
         if (axes.Count != wanted.Count) throw n.Refuse("shape and axes differ in length");
         var dimensions = x.Dimensions.ToArray();

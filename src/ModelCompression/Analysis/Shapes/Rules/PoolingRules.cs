@@ -61,7 +61,7 @@ internal static class PoolingRules
         var x = n.RequireShape(0, 3);
         if (n.HasInput(2))
         {
-            n.Set(0, n.ElementOf(0), n.RequireContent(2).Integers);
+            n.Set(0, n.ElementOf(0), n.RequireContent(2).Sizes);
             return;
         }
 

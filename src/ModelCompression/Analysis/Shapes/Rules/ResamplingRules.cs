@@ -16,7 +16,7 @@ internal static class ResamplingRules
         table.Add("AffineGrid", n =>
         {
             n.Set(0, n.ElementOf(0), default(Shape));
-            var size = n.RequireContent(1).Integers.ToList();
+            var size = n.RequireContent(1).Sizes.ToList();
             n.Set(0, n.ElementOf(0), [size[0], .. size.Skip(2), size.Count - 2]);
         });
     }
@@ -52,7 +52,7 @@ internal static class ResamplingRules
         var dimensions = x.Dimensions.ToArray();
         bool keepsRatio = n.Attributes.Text("keep_aspect_ratio_policy", "stretch") != "stretch";
         bool hasScales = n.HasInput(2) && !(n.HasInput(3) && n.ShapeOf(2) is { Rank: 1 } s && s[0].Size == 0);
-        var sizes = hasScales ? null : n.ContentOf(3)?.Integers.ToArray();
+        var sizes = hasScales ? null : n.ContentOf(3)?.Sizes.ToArray();
         double[]? scales = hasScales ? n.ContentOf(2)?.KnownNumbers : null;
         if ((sizes ?? (object?)scales) is not null && (sizes?.Length ?? scales!.Length) != axes.Length) throw n.Refuse("sizes or scales do not fit the axes");
         if (n.Attributes.Text("coordinate_transformation_mode", "") == "tf_crop_and_resize" && scales is not null) scales = null;

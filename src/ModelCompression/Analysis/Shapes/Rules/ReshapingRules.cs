@@ -7,7 +7,7 @@ internal static class ReshapingRules
 {
     public static void Register(RuleTable table)
     {
-        table.Add("Reshape", n => Reshape(n, n.Attributes.Ints("shape") is { } shape ? [.. shape.Select(s => (Dimension)s)] : null), until: 4);
+        table.Add("Reshape", n => Reshape(n, n.Attributes.Ints("shape") is { } shape ? [.. shape.Select(s => (Amount)s)] : null), until: 4);
         table.Add("Reshape", n => Reshape(n, null), since: 5);
         table.Add("Flatten", Flatten);
         table.Add("Squeeze", Squeeze);
@@ -25,7 +25,7 @@ internal static class ReshapingRules
         return ((int)start, (int)Math.Max(0, end - start));
     }
 
-    private static void Reshape(NodeInference n, IReadOnlyList<Dimension>? stated)
+    private static void Reshape(NodeInference n, IReadOnlyList<Amount>? stated)
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         if (stated is null && n.ContentOf(1) is null && n.ShapeOf(1) is { Rank: 1 } target && target[0].Size is { } rank and <= 64)
@@ -70,8 +70,8 @@ internal static class ReshapingRules
             others.RemoveAt(i);
         }
 
-        var total = left.Aggregate((Dimension)1, n.Symbols.Multiply);
-        var known = others.Aggregate((Dimension)1, n.Symbols.Multiply);
+        var total = n.Symbols.Product(left);
+        var known = n.Symbols.Product(others);
         var exact = n.Symbols.DivideExactly(total, known);
         return exact.IsKnown || exact.Symbol is not null ? exact : n.Symbols.FloorDivide(total, known);
     }
@@ -84,7 +84,7 @@ internal static class ReshapingRules
         long axis = n.Attributes.Int("axis", 1);
         if (axis < 0) axis += x.Rank;
         if (axis < 0 || axis > x.Rank) throw n.Refuse($"axis {axis} is outside rank {x.Rank}");
-        n.Set(0, n.ElementOf(0), [x.Dimensions.Take((int)axis).Aggregate((Dimension)1, n.Symbols.Multiply), x.Dimensions.Skip((int)axis).Aggregate((Dimension)1, n.Symbols.Multiply)]);
+        n.Set(0, n.ElementOf(0), [n.Symbols.Product(x.Dimensions.Take((int)axis)), n.Symbols.Product(x.Dimensions.Skip((int)axis))]);
     }
 
     private static void Squeeze(NodeInference n)

@@ -42,7 +42,7 @@ internal static class SelectionRules
         }
         else if (n.ShapeOf(0) is { } x)
         {
-            n.Set(2, DataType.Int64, [x.Dimensions.Aggregate((Dimension)1, n.Symbols.Multiply)]);
+            n.Set(2, DataType.Int64, [n.Symbols.Product(x.Dimensions)]);
         }
 
         n.Set(0, n.ElementOf(0), shape);

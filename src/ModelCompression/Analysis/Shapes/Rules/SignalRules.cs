@@ -12,11 +12,13 @@ internal static class SignalRules
         table.Add("STFT", ShortTime);
     }
 
+    private static Dimension Scalar(NodeInference n, int input) => n.ContentOf(input)?.Elements.FirstOrDefault().Integer ?? default;
+
     private static void Transform(NodeInference n, int axis)
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0, 2);
-        var length = n.HasInput(1) ? n.ContentOf(1)?.Elements.FirstOrDefault().Integer ?? default : x[axis];
+        Dimension length = n.HasInput(1) ? Scalar(n, 1) : x[axis];
         bool isOneSided = n.Attributes.Int("onesided", 0) != 0, isInverse = n.Attributes.Int("inverse", 0) != 0;
         if (isOneSided && !isInverse) length = n.Symbols.Add(n.Symbols.FloorDivide(length, 2), 1);
         var dimensions = x.Dimensions.Select((d, i) => i == axis ? length : d).ToArray();
@@ -29,11 +31,11 @@ internal static class SignalRules
     {
         n.Set(0, n.ElementOf(0), default(Shape));
         var x = n.RequireShape(0, 2);
-        var step = n.ContentOf(1)?.Elements.FirstOrDefault().Integer ?? default;
-        var length = n.HasInput(3) ? n.ContentOf(3)?.Elements.FirstOrDefault().Integer ?? default
+        var step = Scalar(n, 1);
+        Dimension length = n.HasInput(3) ? Scalar(n, 3)
             : n.ShapeOf(2) is { Rank: 1 } window ? window[0] : default;
-        var frames = n.Symbols.Add(n.Symbols.FloorDivide(n.Symbols.Subtract(x[1], length), step), 1);
-        var bins = n.Attributes.Int("onesided", 1) != 0 ? n.Symbols.Add(n.Symbols.FloorDivide(length, 2), 1) : length;
+        Dimension frames = n.Symbols.Add(n.Symbols.FloorDivide(n.Symbols.Subtract(x[1], length), step), 1);
+        Dimension bins = n.Attributes.Int("onesided", 1) != 0 ? n.Symbols.Add(n.Symbols.FloorDivide(length, 2), 1) : length;
         n.Set(0, n.ElementOf(0), [x[0], frames, bins, 2]);
     }
 }

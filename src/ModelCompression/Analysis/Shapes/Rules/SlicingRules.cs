@@ -38,7 +38,7 @@ internal static class SlicingRules
         var ends = n.ContentOf(2)?.Integers.ToArray();
         int? count = starts?.Length ?? ends?.Length ?? (int?)n.ShapeOf(1)?[0].Size;
         long[]? axes = n.HasInput(3) ? n.ContentOf(3)?.KnownIntegers : count is { } c ? [.. Enumerable.Range(0, c).Select(i => (long)i)] : null;
-        Dimension[]? steps = n.HasInput(4) ? n.ContentOf(4)?.Integers.ToArray() : null;
+        Amount[]? steps = n.HasInput(4) ? n.ContentOf(4)?.Integers.ToArray() : null;
         if (axes is null)
         {
             n.Set(0, n.ElementOf(0), new Dimension[x.Rank]);
@@ -49,7 +49,7 @@ internal static class SlicingRules
         for (int i = 0; i < axes.Length; i++)
         {
             int axis = n.Normalize(axes[i], x.Rank);
-            var step = steps is null ? n.HasInput(4) ? default : (Dimension)1 : i < steps.Length ? steps[i] : default;
+            var step = steps is null ? n.HasInput(4) ? default : (Amount)1 : i < steps.Length ? steps[i] : default;
             bool isKnown = starts is not null && ends is not null && i < starts.Length && i < ends.Length;
             dimensions[axis] = isKnown ? Size(n, x[axis], starts![i], ends![i], step) : default;
         }
@@ -58,7 +58,7 @@ internal static class SlicingRules
     }
 
     /// <summary>Number of elements a slice takes from an axis; unknown where the formula would need a case distinction.</summary>
-    private static Dimension Size(NodeInference n, Dimension size, Dimension start, Dimension end, Dimension step)
+    private static Amount Size(NodeInference n, Dimension size, Amount start, Amount end, Amount step)
     {
         if (step.Size is not { } by || by == 0) return default;
         if (size.Size is { } known && start.Size is { } from && end.Size is { } to)
@@ -85,13 +85,13 @@ internal static class SlicingRules
     }
 
     /// <summary>A position brought into [0, size] where that can be shown; otherwise unknown.</summary>
-    private static Dimension Clamp(NodeInference n, Dimension position, Dimension size)
+    private static Amount Clamp(NodeInference n, Amount position, Amount size)
     {
         if (position.Size is { } known)
         {
             if (known >= int.MaxValue) return size;
             if (known == 0) return 0;
-            if (known < 0) return known <= -int.MaxValue ? 0 : n.Symbols.Max(0, n.Symbols.Add(size, known)) is { } max && IsStated(max) ? max : default;
+            if (known < 0) return known <= -int.MaxValue ? 0 : n.Symbols.Max(0, n.Symbols.Add(size, known)) is { IsStated: true } max ? max : default;
             return n.Symbols.Min(known, size);
         }
 
@@ -99,6 +99,4 @@ internal static class SlicingRules
         if (n.Symbols.Difference(size, position) is { } rest) return rest <= 0 ? size : n.Symbols.IsNonNegative(position) ? position : default;
         return n.Symbols.IsNonNegative(position) ? n.Symbols.Min(position, size) : default;
     }
-
-    private static bool IsStated(Dimension dimension) => dimension.IsKnown || dimension.Symbol is not null;
 }
