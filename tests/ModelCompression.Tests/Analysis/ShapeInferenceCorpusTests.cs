@@ -32,8 +32,9 @@ public sealed class ShapeInferenceCorpusTests
     [DataRow("ppocr-v4/ch_PP-OCRv4_det_infer.onnx")]
     [DataRow("ppocr-v4/ch_ppocr_mobile_v2.0_cls_infer.onnx")]
     [DataRow("silero-vad/silero_vad_legacy.onnx")]
-    [DataRow("silero-vad/silero_vad_v5.onnx")]
-    [DataRow("silero-vad/silero_vad_v6.onnx")]
+    // These squeeze an axis only if its size, which depends on the length of the input, is 1: ranks follow from the length alone.
+    [DataRow("silero-vad/silero_vad_v5.onnx", 0.82)]
+    [DataRow("silero-vad/silero_vad_v6.onnx", 0.82)]
     [DataRow("blazeface/face_detection_front_128x128_barracuda.onnx")]
     [DataRow("blazeface/face_detection_back_256x256_barracuda.onnx")]
     [DataRow("mlsd/mlsd_320x320_large.onnx")]
@@ -42,14 +43,15 @@ public sealed class ShapeInferenceCorpusTests
     [DataRow("speech-embedding/melspectrogram.onnx")]
     [DataRow("whisper-tiny/encoder_model_quantized.onnx")]
     [DataRow("whisper-tiny/decoder_model_merged_quantized.onnx")]
-    public void Run_RealModel_AgreesWithObservedShapes(string name)
+    public void Run_RealModel_AgreesWithObservedShapes(string name, double minResolved = 0.97)
     {
         var total = new Tally();
         Check(ModelZoo.Path(name), total);
         TestContext.WriteLine($"{name}: {total}");
         Assert.IsEmpty(total.Contradictions, string.Join('\n', total.Contradictions.Take(20)));
         Assert.IsGreaterThan(0, total.Observed, string.Join('\n', total.NotRun));
-        Assert.IsGreaterThan(0.97, total.ResolvedFraction, string.Join('\n', total.Unresolved.Take(40)));
+        Assert.IsGreaterThan(minResolved, total.ResolvedFraction, string.Join('\n', total.Unresolved.Take(40)));
+        Assert.IsGreaterThan(0.97, total.StaticFraction, string.Join('\n', total.NotStatic.Take(40)));
     }
 
     private static void Check(string file, Tally total)

@@ -1,3 +1,5 @@
+using ModelCompression.Onnx.Tensors;
+
 namespace ModelCompression.Analysis.Shapes;
 
 /// <summary>Contents picked, cut and joined.</summary>
@@ -71,6 +73,20 @@ internal static class ContentLayout
         IEnumerable<int> offsets = [0];
         foreach (int axis in permutation) offsets = offsets.SelectMany(o => positions[axis], (o, at) => o + (at * strides[axis]));
         return new([.. permutation.Select(axis => (long)positions[axis].Length)], [.. offsets.Select(o => x.Elements[o])]);
+    }
+
+    /// <summary>Split of a vector: every output gets its part.</summary>
+    public static void Split(NodeInference n)
+    {
+        if (n.ContentOf(0) is not { Rank: 1 } x) return;
+        int at = 0;
+        for (int i = 0; i < n.Node.Outputs.Count; i++)
+        {
+            var type = n.Node.Output(i) is { } output ? n.State.TypeOf(output) as TensorType : null;
+            if (type?.Shape?.ElementCount is not { } size || at + size > x.Elements.Length) return;
+            n.SetContent(i, new([size], x.Elements[at..(at + (int)size)]));
+            at += (int)size;
+        }
     }
 
     /// <summary>Concatenation of vectors, parts of which may be unknown.</summary>

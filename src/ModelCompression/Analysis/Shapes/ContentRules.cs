@@ -6,11 +6,12 @@ namespace ModelCompression.Analysis.Shapes;
 /// <summary>Follows the content of small tensors through the operators that shape computations are made of.</summary>
 internal static class ContentRules
 {
-    /// <summary>States what follows for output 0 from the partly known contents of the inputs.</summary>
+    /// <summary>States what follows for the outputs from the partly known contents of the inputs.</summary>
     public static void Apply(NodeInference n)
     {
-        if (!n.Node.IsOnnxDomain || n.Node.Output() is null) return;
-        n.SetContent(0, Evaluate(n));
+        if (!n.Node.IsOnnxDomain) return;
+        if (n.Node.OpType == "Split") ContentLayout.Split(n);
+        else if (n.Node.Output() is not null) n.SetContent(0, Evaluate(n));
     }
 
     private static Content? Evaluate(NodeInference n)

@@ -34,9 +34,7 @@ internal sealed class InferenceState
     public Content? ContentOf(Value value)
     {
         if (contents.TryGetValue(value, out var content)) return content;
-        // An initializer that is also an input can be overridden by the caller: its shape holds, its content may not.
-        if (value.TryGetConstant(out var constant) && !value.IsGraphInput)
-            contents[value] = content = Content.Read(constant);
+        if (value.TryGetConstant(out var constant)) contents[value] = content = Content.Read(constant);
         return content;
     }
 
