@@ -1,0 +1,68 @@
+using ModelCompression.Analysis;
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Reports;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>Compresses one model: settings, passes, checks, files. Stateless; may run several models after one another.</summary>
+/// <param name="report">Takes every diagnostic as it arises, from one thread at a time.</param>
+public sealed partial class CompressionPipeline(Action<Diagnostic> report)
+{
+    /// <summary>
+    /// Compresses a model. Problems with the model, the data or the settings become diagnostics and <see cref="CompressionStatus.Failed"/>;
+    /// an earlier result at the output path is then left as it was.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing was left behind.</exception>
+    public CompressionOutcome Run(CompressionRequest request, CancellationToken cancellation = default)
+    {
+        try
+        {
+            return Compress(request, cancellation);
+        }
+        catch (DiagnosticException e)
+        {
+            report(e.Diagnostic.File is null ? e.Diagnostic with { File = request.SourcePath } : e.Diagnostic);
+        }
+        catch (OutOfMemoryException)
+        {
+            report(Diagnostic.Error("MCB9010", "The machine ran out of memory while compressing this model; compress fewer models at once or use a machine with more memory.") with { File = request.SourcePath });
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            report(Diagnostic.Error("MCB4099", $"Compressing this model failed by a defect of the tool ({e.GetType().Name}: {OneLine(e.Message)}). Please report it with the model's source; ModelCompressionEnabled=false ships the original meanwhile.") with { File = request.SourcePath });
+        }
+
+        return new CompressionOutcome { Status = CompressionStatus.Failed };
+    }
+
+    private CompressionOutcome Compress(CompressionRequest request, CancellationToken cancellation)
+    {
+        if (ReadSettings(request) is not { } settings) return new() { Status = CompressionStatus.Failed };
+        var digest = Task.Run(() => FileDigest.Sha256(request.SourcePath), cancellation);
+        try
+        {
+            using var run = new CompressionRun(request, settings, digest, report);
+            return run.Execute(cancellation);
+        }
+        finally
+        {
+            // The file must not be in use any more when the caller goes on; a failed digest is reported by whoever needs it.
+            ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+        }
+    }
+
+    private CompressionSettings? ReadSettings(CompressionRequest request)
+    {
+        var diagnostics = new List<Diagnostic>();
+        var settings = OptionParser.Parse(request.Item, request.Rules, diagnostics);
+        foreach (var diagnostic in diagnostics) report(diagnostic.File is null ? diagnostic with { File = request.SourcePath } : diagnostic);
+        return settings;
+    }
+
+    private static string OneLine(string text) => text.ReplaceLineEndings(" ").Trim();
+}

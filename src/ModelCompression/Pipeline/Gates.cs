@@ -1,0 +1,48 @@
+using System.Globalization;
+using ModelCompression.Options;
+using ModelCompression.Reports;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>Compares a result with the limits the user set.</summary>
+internal static class Gates
+{
+    private static readonly Metric[] SmallerIsBetter = [Metric.Mse, Metric.Mae];
+
+    /// <summary>Every gate that is set, in the order of the options page.</summary>
+    public static IReadOnlyList<GateFigures> Evaluate(CompressionOptions options, ModelFigures original, ModelFigures compressed, ValidationFigures? validation, LatencyFigures? latency)
+    {
+        var gates = new List<GateFigures>();
+        if (options.MaxMetricDrop is { } drop && validation is not null)
+            gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop <= drop));
+        if (options.MinMetric is { } min && validation is not null)
+            gates.Add(new("MinMetric", min, validation.Compressed, SmallerIsBetter.Any(m => m.ToString() == validation.Metric) ? validation.Compressed <= min : validation.Compressed >= min));
+        if (options.MaxSize is { } size)
+        {
+            double limit = size.Bytes ?? Math.Floor(original.Bytes * size.PercentOfOriginal!.Value / 100);
+            gates.Add(new("MaxSize", limit, compressed.Bytes, compressed.Bytes <= limit));
+        }
+
+        if (options.MaxLatencyRatio is { } ratio && latency is not null)
+            gates.Add(new("MaxLatencyRatio", ratio, latency.Ratio, latency.Ratio <= ratio));
+        return gates;
+    }
+
+    /// <summary>Code and message of a failed gate, with both numbers and the layers that lost most.</summary>
+    public static (string Code, string Message) Describe(GateFigures gate, CompressionReport report)
+    {
+        string code = gate.Name switch { "MaxMetricDrop" => "MCB5001", "MinMetric" => "MCB5002", "MaxSize" => "MCB5003", _ => "MCB5004" };
+        string subject = gate.Name switch
+        {
+            "MaxMetricDrop" => $"{report.Validation!.Metric} fell from {Text(report.Validation.Original)} to {Text(report.Validation.Compressed)}, a drop of {Text(gate.Actual)}",
+            "MinMetric" => $"{report.Validation!.Metric} is {Text(gate.Actual)}",
+            "MaxSize" => $"the file takes {Text(gate.Actual)} bytes",
+            _ => $"the compressed model takes {Text(gate.Actual)} times as long as the original",
+        };
+        var worst = report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).Take(3).Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Node} ({l.SqnrDb:0.0} dB)")).ToList();
+        string layers = worst.Count > 0 && gate.Name is "MaxMetricDrop" or "MinMetric" ? $" Layers that lost most: {string.Join(", ", worst)}." : "";
+        return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers}");
+    }
+
+    private static string Text(double value) => value.ToString("0.######", CultureInfo.InvariantCulture);
+}

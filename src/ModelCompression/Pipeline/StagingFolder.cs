@@ -1,0 +1,79 @@
+using ModelCompression.Onnx.Diagnostics;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>
+/// A folder beside the output in which a result is made and checked under its final file name before it replaces the old one.
+/// Whatever a killed run left in it is swept by the next.
+/// </summary>
+internal sealed class StagingFolder : IDisposable
+{
+    private readonly string outputPath;
+
+    /// <summary>Makes the folder, empty.</summary>
+    /// <exception cref="DiagnosticException">MCB4010: the output folder cannot be written to.</exception>
+    public StagingFolder(string outputPath)
+    {
+        this.outputPath = outputPath;
+        Folder = outputPath + ".staging";
+        try
+        {
+            if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
+            Directory.CreateDirectory(Folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(e);
+        }
+
+        ModelPath = Path.Combine(Folder, Path.GetFileName(outputPath));
+    }
+
+    /// <summary>The folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Where the model is made.</summary>
+    public string ModelPath { get; }
+
+    /// <summary>Moves every file of the folder to its final place, the model last, each by a rename.</summary>
+    /// <returns>Full paths of the files besides the model.</returns>
+    /// <exception cref="DiagnosticException">MCB4010.</exception>
+    public IReadOnlyList<string> Publish()
+    {
+        string target = Path.GetDirectoryName(outputPath)!;
+        var others = new List<string>();
+        try
+        {
+            foreach (string file in Directory.EnumerateFiles(Folder).Where(f => f != ModelPath).Order(StringComparer.Ordinal))
+            {
+                string destination = Path.Combine(target, Path.GetFileName(file));
+                File.Move(file, destination, overwrite: true);
+                others.Add(destination);
+            }
+
+            File.Move(ModelPath, outputPath, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(e);
+        }
+
+        return others;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        try
+        {
+            if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A virus scanner may hold a file for a moment; the next run sweeps what is left.
+        }
+    }
+
+    private DiagnosticException CannotWrite(Exception e) =>
+        new("MCB4010", $"The result '{Path.GetFileName(outputPath)}' cannot be written: {e.Message.ReplaceLineEndings(" ")} Check the permissions of its folder and the free space of the disk.", e);
+}
