@@ -1,10 +1,7 @@
-using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
-using ModelCompression.Passes;
 using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline;

@@ -35,6 +35,25 @@ internal sealed class StagingFolder : IDisposable
     /// <summary>Where the model is made.</summary>
     public string ModelPath { get; }
 
+    /// <summary>Puts a copy of the source and its external data in the place of what was made.</summary>
+    /// <param name="sourcePath">Source model.</param>
+    /// <param name="externalData">Its external data; files in sub-folders keep their relative place.</param>
+    /// <exception cref="DiagnosticException">MCB4010.</exception>
+    public void ReplaceWithOriginal(string sourcePath, IReadOnlyList<string> externalData)
+    {
+        try
+        {
+            foreach (string file in Directory.EnumerateFiles(Folder)) File.Delete(file);
+            Copy(sourcePath, ModelPath);
+            string sourceFolder = Path.GetDirectoryName(sourcePath)!;
+            foreach (string file in externalData) Copy(file, Path.Combine(Folder, Path.GetRelativePath(sourceFolder, file)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(e);
+        }
+    }
+
     /// <summary>Moves every file of the folder to its final place, the model last, each by a rename.</summary>
     /// <returns>Full paths of the files besides the model.</returns>
     /// <exception cref="DiagnosticException">MCB4010.</exception>
@@ -44,9 +63,10 @@ internal sealed class StagingFolder : IDisposable
         var others = new List<string>();
         try
         {
-            foreach (string file in Directory.EnumerateFiles(Folder).Where(f => f != ModelPath).Order(StringComparer.Ordinal))
+            foreach (string file in Directory.EnumerateFiles(Folder, "*", SearchOption.AllDirectories).Where(f => f != ModelPath).Order(StringComparer.Ordinal))
             {
-                string destination = Path.Combine(target, Path.GetFileName(file));
+                string destination = Path.Combine(target, Path.GetRelativePath(Folder, file));
+                Directory.CreateDirectory(Path.GetDirectoryName(destination)!);
                 File.Move(file, destination, overwrite: true);
                 others.Add(destination);
             }
@@ -72,6 +92,15 @@ internal sealed class StagingFolder : IDisposable
         {
             // A virus scanner may hold a file for a moment; the next run sweeps what is left.
         }
+    }
+
+    /// <summary>Copies the content only: a read-only source must not make a read-only result.</summary>
+    private static void Copy(string from, string to)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+        using var source = File.OpenRead(from);
+        using var target = File.Create(to);
+        source.CopyTo(target);
     }
 
     private DiagnosticException CannotWrite(Exception e) =>

@@ -1,0 +1,148 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Reports;
+using ModelCompression.Runtime;
+using ModelCompression.Runtime.Fidelity;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>One model on its way from source to result.</summary>
+internal sealed class CompressionRun : IDisposable
+{
+    private readonly CompressionRequest request;
+    private readonly CompressionSettings settings;
+    private readonly Task<string> sourceDigest;
+    private readonly Action<Diagnostic> report;
+    private readonly PassLog log = new();
+    private readonly StagingFolder staging;
+
+    public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, Action<Diagnostic> report)
+    {
+        this.request = request;
+        this.settings = settings;
+        this.sourceDigest = sourceDigest;
+        this.report = report;
+        staging = new StagingFolder(request.OutputPath);
+    }
+
+    private CompressionOptions Options => settings.Model;
+
+    /// <summary>Does the work.</summary>
+    /// <exception cref="DiagnosticException">The model or its data cannot be used.</exception>
+    public CompressionOutcome Execute(CancellationToken cancellation)
+    {
+        using var model = OnnxReader.Read(request.SourcePath);
+        using var data = RunData.Open(Options, model, request.SourcePath);
+        var dependencies = model.ExternalDataFiles;
+        var check = FidelityCheck.Start(request.SourcePath, model, data.FidelitySamples, cancellation: cancellation);
+        try
+        {
+            var counter = new ModelCounter();
+            var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
+            PassPlan.Run(model, settings, log, counter, cancellation);
+            original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
+            var texts = SettingsText.Of(request, Options);
+            Provenance.Stamp(model, texts, original.Sha256);
+            var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
+            var compressed = counter.CountAfter(model, log) with { Bytes = written.ByteLength };
+            var judged = Judge(check, data, original, compressed, texts, cancellation);
+            return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
+        }
+        finally
+        {
+            WaitFor(check);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => staging.Dispose();
+
+    /// <summary>Compares, measures and gates; null when the result must not be shipped.</summary>
+    private CompressionReport? Judge(FidelityCheck check, RunData data, ModelFigures original, ModelFigures compressed, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
+    {
+        var run = check.Original;
+        if (run.Problem is { } problem) throw new DiagnosticException(problem);
+        var fidelity = check.Compare(staging.ModelPath, cancellation);
+        foreach (var error in fidelity.Errors) Report(error);
+        if (!fidelity.Passed) return null;
+        foreach (var diagnostic in log.Diagnostics) Report(diagnostic);
+
+        string? whyOriginal = compressed.Bytes >= original.Bytes ? "these settings save no bytes" : null;
+        if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
+        compressed = compressed with { Sha256 = FileDigest.Sha256(staging.ModelPath), GzipBytes = FileDigest.GzipByteLength(StagedFiles(), request.Threads) };
+        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, Options, cancellation);
+        var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check) : null;
+        var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
+        return ApplyGates(result with { Validation = validation });
+    }
+
+    private CompressionReport? ApplyGates(CompressionReport result)
+    {
+        var gates = Gates.Evaluate(Options, result.Original, result.Compressed, result.Validation, result.Latency);
+        bool metricPassed = gates.All(g => g.Passed || g.Name is not ("MaxMetricDrop" or "MinMetric"));
+        result = result with { Gates = gates, Validation = result.Validation is { } v ? v with { Passed = metricPassed } : null };
+        var failed = gates.Where(g => !g.Passed).ToList();
+        foreach (var gate in failed)
+        {
+            var (code, message) = Gates.Describe(gate, result);
+            string outcome = Options.OnFailure switch { GateFailure.Error => "", GateFailure.Warn => " It is shipped all the same (OnFailure=Warn).", _ => " The original is shipped instead (OnFailure=KeepOriginal)." };
+            Report(new Diagnostic(code, Options.OnFailure == GateFailure.Error ? DiagnosticSeverity.Error : DiagnosticSeverity.Warning, message + outcome));
+        }
+
+        if (failed.Count == 0 || Options.OnFailure == GateFailure.Warn) return result;
+        if (Options.OnFailure == GateFailure.Error) return null;
+        return result with { Status = "original", StatusReason = $"{failed[0].Name} was not met", Compressed = result.Original };
+    }
+
+    private CompressionOutcome Publish(CompressionReport result, IReadOnlyList<string> dependencies)
+    {
+        bool original = result.Status == "original";
+        if (original) staging.ReplaceWithOriginal(request.SourcePath, dependencies);
+        var others = staging.Publish();
+        var reports = ReportFiles.Write(result, request.OutputPath, request.Reports);
+        return new()
+        {
+            Status = original ? CompressionStatus.Original : CompressionStatus.Compressed,
+            Report = result, ReportPaths = reports, AdditionalOutputs = others, Dependencies = dependencies,
+        };
+    }
+
+    private CompressionReport ReportOf(ModelFigures original, ModelFigures compressed, IReadOnlyDictionary<string, string> texts, FidelityResult? fidelity) => new()
+    {
+        Model = request.Identity.Replace('\\', '/'),
+        ToolVersion = ToolVersion.Current,
+        Status = "compressed",
+        Original = original,
+        Compressed = compressed,
+        Settings = texts,
+        Pruning = ReportFigures.Pruning(Options, log),
+        Quantization = new(Options.Quantization.ToString(), ReportFigures.WeightBits(Options)),
+        Fidelity = fidelity is { Samples: > 0, Cosine: not null } ? ReportFigures.Fidelity(fidelity) : null,
+        FidelityReason = fidelity?.Reason,
+        Layers = [.. log.Layers.Select(ReportFigures.Layer)],
+        Gates = [],
+        Edits = [.. log.Edits.Select(e => new EditFigures(e.Pass, e.Target, e.Applied, e.Reason))],
+    };
+
+    private void Report(Diagnostic diagnostic) => report(diagnostic.File is null ? diagnostic with { File = request.SourcePath } : diagnostic);
+
+    private string[] StagedFiles() => [.. Directory.EnumerateFiles(staging.Folder).Order(StringComparer.Ordinal)];
+
+    private static long ByteLength(IEnumerable<string> paths) => paths.Sum(p => new FileInfo(p).Length);
+
+    /// <summary>The original's run reads the source file; it must be over before the model is closed and the caller goes on.</summary>
+    private static void WaitFor(FidelityCheck check)
+    {
+        try
+        {
+            _ = check.Original;
+        }
+        catch (Exception e) when (e is DiagnosticException or OperationCanceledException)
+        {
+            // Whoever needed the original's outputs has met the same exception; here only the end of the run matters.
+        }
+    }
+}

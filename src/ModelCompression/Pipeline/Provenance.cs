@@ -1,0 +1,21 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Pipeline;
+
+/// <summary>What a result says of its origin in <c>metadata_props</c>. No time stamps and no absolute paths: equal results stay equal.</summary>
+internal static class Provenance
+{
+    /// <summary>Prefix of the keys.</summary>
+    public const string Prefix = "modelcompression.";
+
+    /// <summary>Stamps the model.</summary>
+    /// <param name="model">The compressed model.</param>
+    /// <param name="settings">Effective settings (<see cref="SettingsText.Of"/>).</param>
+    /// <param name="sourceSha256">Digest of the source file.</param>
+    public static void Stamp(Model model, IReadOnlyDictionary<string, string> settings, string sourceSha256)
+    {
+        model.SetMetadata(Prefix + "version", ToolVersion.Current);
+        model.SetMetadata(Prefix + "settings", SettingsText.Line(settings));
+        model.SetMetadata(Prefix + "source_sha256", sourceSha256);
+    }
+}
