@@ -1,8 +1,5 @@
-using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
-using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline;
 

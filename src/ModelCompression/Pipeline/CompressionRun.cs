@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
@@ -35,7 +34,7 @@ internal sealed class CompressionRun : IDisposable
     public CompressionOutcome Execute(CancellationToken cancellation)
     {
         using var model = OnnxReader.Read(request.SourcePath);
-        using var data = RunData.Open(Options, model, request.SourcePath);
+        using var data = RunData.Open(Options, model);
         var dependencies = model.ExternalDataFiles;
         var check = FidelityCheck.Start(request.SourcePath, model, data.FidelitySamples, cancellation: cancellation);
         try
@@ -68,13 +67,13 @@ internal sealed class CompressionRun : IDisposable
         var fidelity = check.Compare(staging.ModelPath, cancellation);
         foreach (var error in fidelity.Errors) Report(error);
         if (!fidelity.Passed) return null;
-        foreach (var diagnostic in log.Diagnostics) Report(diagnostic);
+        foreach (var diagnostic in log.Diagnostics.Concat(data.Warnings)) Report(diagnostic);
 
         string? whyOriginal = compressed.Bytes >= original.Bytes ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         compressed = compressed with { Sha256 = FileDigest.Sha256(staging.ModelPath), GzipBytes = FileDigest.GzipByteLength(StagedFiles(), request.Threads) };
-        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, Options, cancellation);
-        var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check) : null;
+        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, cancellation);
+        var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
         return ApplyGates(result with { Validation = validation });
     }

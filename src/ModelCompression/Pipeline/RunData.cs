@@ -1,3 +1,5 @@
+using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Reports;
@@ -8,18 +10,63 @@ namespace ModelCompression.Pipeline;
 /// <summary>The data of one run, opened and checked before anything else happens.</summary>
 internal sealed class RunData : IDisposable
 {
-    private RunData(SampleSource samples) => FidelitySamples = samples;
+    private readonly CompressionOptions options;
+    private readonly DataSet? validation;
+    private readonly DataSet? calibration;
+
+    private RunData(CompressionOptions options, DataSet? validation, DataSet? calibration, Model model)
+    {
+        this.options = options;
+        this.validation = validation;
+        this.calibration = calibration;
+        FidelitySamples = validation is not null ? new DataSetSamples(validation, SampleOrigin.Validation)
+            : calibration is not null ? new DataSetSamples(calibration, SampleOrigin.Calibration)
+            : SyntheticInputs.For(model, options.Seed);
+    }
 
     /// <summary>What original and result are compared on: validation data, else calibration data, else synthetic inputs.</summary>
     public SampleSource FidelitySamples { get; }
 
-    public static RunData Open(CompressionOptions options, Model model, string sourcePath) => new(SyntheticInputs.For(model, options.Seed));
+    /// <summary>What was noticed in the samples read so far.</summary>
+    public IEnumerable<Diagnostic> Warnings => (validation?.Warnings ?? []).Concat(calibration?.Warnings ?? []);
 
-    public ValidationFigures? Evaluate(string originalPath, string compressedPath, CompressionOptions options, CancellationToken cancellation) => null;
+    /// <summary>Opens the data the options name.</summary>
+    /// <exception cref="DiagnosticException">MCB3xxx: the data does not fit the model.</exception>
+    public static RunData Open(CompressionOptions options, Model model)
+    {
+        var ports = ModelInterface.Of(model);
+        var validation = options.ValidationData.Count > 0 ? DataSet.Open(options.ValidationData, ports) : null;
+        try
+        {
+            return new RunData(options, validation, options.CalibrationData.Count > 0 ? DataSet.Open(options.CalibrationData, ports) : null, model);
+        }
+        catch
+        {
+            validation?.Dispose();
+            throw;
+        }
+    }
 
-    public LatencyFigures? MeasureLatency(string originalPath, string compressedPath, FidelityCheck check) => null;
+    /// <summary>The task metric of both models, or null without validation data.</summary>
+    public ValidationFigures? Evaluate(string originalPath, string compressedPath, int threads, CancellationToken cancellation)
+    {
+        if (validation is null) return null;
+        var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress: null, cancellation);
+        return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = result.Original, Compressed = result.Compressed, Drop = result.Drop, Passed = true };
+    }
 
+    /// <summary>Latency of both models on the first sample, or null when the original cannot be run.</summary>
+    public LatencyFigures? MeasureLatency(string originalPath, string compressedPath, FidelityCheck check, CancellationToken cancellation)
+    {
+        if (check.Original.Interface is null || FidelitySamples.Count == 0) return null;
+        var result = LatencyMeter.Measure(originalPath, compressedPath, FidelitySamples.Read(check.Original.Attempt, 0), null, cancellation);
+        return new(Math.Round(result.OriginalMs, 4), Math.Round(result.CompressedMs, 4), Math.Round(result.Ratio, 4), result.Runs);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
+        validation?.Dispose();
+        calibration?.Dispose();
     }
 }
