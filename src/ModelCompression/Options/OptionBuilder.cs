@@ -13,8 +13,14 @@ internal sealed class OptionBuilder(string category)
         string[] names = [.. Enum.GetNames<T>().Select(Spelling)];
         return new()
         {
-            Name = name, Kind = OptionKind.Choice, Category = category, Meaning = meaning, Choices = names, AllowedInRule = rule,
-            Allowed = string.Join(", ", names), Default = defaultText ?? "",
+            Name = name,
+            Kind = OptionKind.Choice,
+            Category = category,
+            Meaning = meaning,
+            Choices = names,
+            AllowedInRule = rule,
+            Allowed = string.Join(", ", names),
+            Default = defaultText ?? "",
             Parse = (o, text) => Array.FindIndex(names, n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is >= 0 and int i ? set(o, Enum.GetValues<T>()[i]) : null,
             Format = o => get(o) is { } value ? Spelling(value.ToString()) : null,
         };
@@ -22,7 +28,12 @@ internal sealed class OptionBuilder(string category)
 
     public OptionDefinition Integer(string name, string meaning, int min, int max, Func<CompressionOptions, int, CompressionOptions> set, Func<CompressionOptions, int?> get, string defaultText, bool rule = false, string? allowed = null, Func<int, bool>? check = null) => new()
     {
-        Name = name, Kind = OptionKind.Integer, Category = category, Meaning = meaning, AllowedInRule = rule, Default = defaultText,
+        Name = name,
+        Kind = OptionKind.Integer,
+        Category = category,
+        Meaning = meaning,
+        AllowedInRule = rule,
+        Default = defaultText,
         Allowed = allowed ?? (max == int.MaxValue ? $"a whole number ≥ {min.ToString(Invariant)}" : $"a whole number from {min.ToString(Invariant)} to {max.ToString(Invariant)}"),
         Parse = (o, text) => int.TryParse(text, NumberStyles.AllowLeadingSign, Invariant, out int value) && value >= min && value <= max && check?.Invoke(value) != false ? set(o, value) : null,
         Format = o => get(o)?.ToString(Invariant),
@@ -30,21 +41,37 @@ internal sealed class OptionBuilder(string category)
 
     public OptionDefinition Real(string name, string meaning, string allowed, Func<double, bool> check, Func<CompressionOptions, double, CompressionOptions> set, Func<CompressionOptions, double?> get, string defaultText = "", bool rule = false) => new()
     {
-        Name = name, Kind = OptionKind.Real, Category = category, Meaning = meaning, AllowedInRule = rule, Default = defaultText, Allowed = allowed,
+        Name = name,
+        Kind = OptionKind.Real,
+        Category = category,
+        Meaning = meaning,
+        AllowedInRule = rule,
+        Default = defaultText,
+        Allowed = allowed,
         Parse = (o, text) => double.TryParse(text, NumberStyles.Float, Invariant, out double value) && double.IsFinite(value) && check(value) ? set(o, value) : null,
         Format = o => get(o)?.ToString("R", Invariant),
     };
 
     public OptionDefinition Boolean(string name, string meaning, Func<CompressionOptions, bool, CompressionOptions> set, Func<CompressionOptions, bool?> get, string defaultText) => new()
     {
-        Name = name, Kind = OptionKind.Boolean, Category = category, Meaning = meaning, Default = defaultText, Allowed = "true, false", Choices = ["true", "false"],
+        Name = name,
+        Kind = OptionKind.Boolean,
+        Category = category,
+        Meaning = meaning,
+        Default = defaultText,
+        Allowed = "true, false",
+        Choices = ["true", "false"],
         Parse = (o, text) => bool.TryParse(text, out bool value) ? set(o, value) : null,
         Format = o => get(o) switch { true => "true", false => "false", null => null },
     };
 
     public OptionDefinition List(string name, string meaning, OptionKind kind, string allowed, Func<CompressionOptions, IReadOnlyList<string>, CompressionOptions> set, Func<CompressionOptions, IReadOnlyList<string>> get) => new()
     {
-        Name = name, Kind = kind, Category = category, Meaning = meaning, Allowed = allowed,
+        Name = name,
+        Kind = kind,
+        Category = category,
+        Meaning = meaning,
+        Allowed = allowed,
         Parse = (o, text) => Split(text) is { Count: > 0 } items ? set(o, items) : null,
         Format = o => get(o) is { Count: > 0 } items ? string.Join(';', items) : null,
     };

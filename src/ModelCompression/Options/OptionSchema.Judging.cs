@@ -11,8 +11,11 @@ public static partial class OptionSchema
         yield return b.Real("MinMetric", "Gate: smallest metric of the compressed model.", "a real number", _ => true, (o, v) => o with { MinMetric = v }, o => o.MinMetric);
         yield return new OptionDefinition
         {
-            Name = "MaxSize", Kind = OptionKind.Size, Category = "Validation and gates",
-            Meaning = "Gate: largest file, external data included.", Allowed = "bytes with a unit (4MB, 512KiB) or percent of the original (25%)",
+            Name = "MaxSize",
+            Kind = OptionKind.Size,
+            Category = "Validation and gates",
+            Meaning = "Gate: largest file, external data included.",
+            Allowed = "bytes with a unit (4MB, 512KiB) or percent of the original (25%)",
             Parse = (o, text) => OptionValueParsers.Size(text) is { } size ? o with { MaxSize = size } : null,
             Format = o => o.MaxSize is { } size ? OptionValueParsers.Format(size) : null,
         };
@@ -28,8 +31,11 @@ public static partial class OptionSchema
         yield return b.Integer("SearchTrials", "Trials of the search.", 1, int.MaxValue, (o, v) => o with { SearchTrials = v }, o => o.SearchTrials, "24");
         yield return new OptionDefinition
         {
-            Name = "SearchTimeLimit", Kind = OptionKind.TimeSpan, Category = "Search",
-            Meaning = "Time limit of the search; the best result so far is kept.", Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
+            Name = "SearchTimeLimit",
+            Kind = OptionKind.TimeSpan,
+            Category = "Search",
+            Meaning = "Time limit of the search; the best result so far is kept.",
+            Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
             Parse = (o, text) => OptionValueParsers.Time(text) is { } time ? o with { SearchTimeLimit = time } : null,
             Format = o => o.SearchTimeLimit?.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
         };

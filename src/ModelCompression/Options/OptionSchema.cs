@@ -25,8 +25,13 @@ public static partial class OptionSchema
         yield return b.Choice<PruningCriterion>("Pruning", "Importance criterion: what ranks the weights or channels.", (o, v) => o with { Pruning = v }, o => o.Pruning, "None", rule: true);
         yield return new OptionDefinition
         {
-            Name = "PruningPattern", Kind = OptionKind.Choice, Category = "Pruning", AllowedInRule = true, Default = "Unstructured",
-            Choices = ["Unstructured", "Channel"], Allowed = "Unstructured, Channel, or N:M with 1 ≤ N < M (for example 2:4)",
+            Name = "PruningPattern",
+            Kind = OptionKind.Choice,
+            Category = "Pruning",
+            AllowedInRule = true,
+            Default = "Unstructured",
+            Choices = ["Unstructured", "Channel"],
+            Allowed = "Unstructured, Channel, or N:M with 1 ≤ N < M (for example 2:4)",
             Meaning = "What is removed: single weights; all but N of every M consecutive weights along the reduction axis; or whole channels with every edge connected to them.",
             Parse = (o, text) => OptionValueParsers.Pattern(text) is { } pattern ? o with { PruningPattern = pattern } : null,
             Format = o => o.PruningPattern.ToString(),

@@ -105,7 +105,10 @@ internal sealed class CompressionRun : IDisposable
         return new()
         {
             Status = original ? CompressionStatus.Original : CompressionStatus.Compressed,
-            Report = result, ReportPaths = reports, AdditionalOutputs = others, Dependencies = dependencies,
+            Report = result,
+            ReportPaths = reports,
+            AdditionalOutputs = others,
+            Dependencies = dependencies,
         };
     }
 

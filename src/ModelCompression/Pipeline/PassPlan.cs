@@ -1,15 +1,41 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Passes.Simplification;
+using ModelCompression.Runtime;
 
 namespace ModelCompression.Pipeline;
 
-/// <summary>The passes a run needs, in order: clean up, prune, quantize or convert, store what is left sparse.</summary>
+/// <summary>The passes of a run in their fixed order: clean up, prune, quantize, store what is left sparse.</summary>
 internal static class PassPlan
 {
+    /// <summary>Runs them on <paramref name="model"/>.</summary>
     public static void Run(Model model, CompressionSettings settings, PassLog log, ModelCounter counter, CancellationToken cancellation)
     {
-        cancellation.ThrowIfCancellationRequested();
-        counter.Remember(model);
+        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
+        foreach (var pass in Weights(settings))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (pass is QuantizeWeights) counter.Remember(model);
+            pass.Run(model, settings, log);
+        }
+
+        if (!Weights(settings).OfType<QuantizeWeights>().Any()) counter.Remember(model);
+        new RemoveUnusedNodes().Run(model, settings, log);
+        new RemoveUnusedOpsetImports().Run(model, settings, log);
     }
+
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings)
+    {
+        bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude);
+        if (prunes) yield return new PruneByMagnitude();
+        if (AnyOptions(settings, o => o.Quantization == QuantizationMode.WeightOnly)) yield return new QuantizeWeights();
+        if (prunes) yield return new PackSparseWeights();
+    }
+
+    /// <summary>True if the model's options or those of a rule ask for something.</summary>
+    private static bool AnyOptions(CompressionSettings settings, Func<CompressionOptions, bool> asks) =>
+        asks(settings.Model) || settings.Rules.Any(r => asks(r.Apply(settings.Model)));
 }

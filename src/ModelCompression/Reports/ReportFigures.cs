@@ -13,10 +13,16 @@ internal static class ReportFigures
 
     public static LayerFigures Layer(LayerRecord layer) => new()
     {
-        Node = layer.Node, OpType = layer.OpType, Weight = layer.Weight,
-        OriginalBytes = layer.OriginalBytes, CompressedBytes = layer.CompressedBytes,
-        Sparsity = Math.Round(layer.Sparsity, Digits), Bits = layer.Bits, SqnrDb = Finite(layer.SqnrDb),
-        Action = layer.Action, Reason = layer.Reason,
+        Node = layer.Node,
+        OpType = layer.OpType,
+        Weight = layer.Weight,
+        OriginalBytes = layer.OriginalBytes,
+        CompressedBytes = layer.CompressedBytes,
+        Sparsity = Math.Round(layer.Sparsity, Digits),
+        Bits = layer.Bits,
+        SqnrDb = Finite(layer.SqnrDb),
+        Action = layer.Action,
+        Reason = layer.Reason,
     };
 
     public static FidelityFigures Fidelity(FidelityResult fidelity) => new()
