@@ -100,6 +100,6 @@ public static class OnnxWriter
         }
     }
 
-    internal static bool IsDiskFull(IOException error) =>
-        OperatingSystem.IsWindows() ? (error.HResult & 0xFFFF) is 0x27 or 0x70 : error.HResult is 28 or 122;
+    internal static bool IsDiskFull(IOException error) => error is DiskFullException ||
+        (OperatingSystem.IsWindows() ? (error.HResult & 0xFFFF) is 0x27 or 0x70 : error.HResult is 28 or 122);
 }

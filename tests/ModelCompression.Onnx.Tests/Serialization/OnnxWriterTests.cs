@@ -166,6 +166,16 @@ public sealed class OnnxWriterTests : IDisposable
     }
 
     [TestMethod]
+    public void DiskWithoutEnoughSpace_IsRefusedBeforeAnythingIsWritten()
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        long byteLength = 1L << 60;
+        model.Graph.AddOutput(model.Graph.AddInitializer("w", new Tensor(DataType.UInt8, [byteLength], new FailingData(byteLength))));
+        Assert.AreEqual("MCB4003", BadInput.Refused(() => OnnxWriter.Write(model, folder.Combine("m.onnx"))).Code);
+        Assert.IsEmpty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
     public void MoreThanTwoGigabytesInOneStream_IsRefused()
     {
         using var model = OnnxReader.Read(Relu().ToByteArray());

@@ -11,18 +11,30 @@ internal sealed class FileReplacement : IDisposable
     /// <summary>Opens a new file that will become <paramref name="target"/>.</summary>
     /// <param name="target">Full path.</param>
     /// <param name="byteLength">Bytes that will be written; reserved at once, so that a full disk shows before any work is done.</param>
+    /// <exception cref="DiskFullException">There is not that much space.</exception>
+    /// <exception cref="IOException">The file cannot be made; the message names <paramref name="target"/>.</exception>
     public FileStream Create(string target, long byteLength)
     {
-        string temporary = Path.Combine(Path.GetDirectoryName(target)!, $".mcb-{Guid.NewGuid():N}.tmp");
+        string folder = Path.GetDirectoryName(target)!;
+        // Asked first, since reserving too much fills the disk for a moment before it fails.
+        if (FreeSpace(folder) is { } free && free < byteLength) throw new DiskFullException();
+        string temporary = Path.Combine(folder, $".mcb-{Guid.NewGuid():N}.tmp");
         files.Add((temporary, target));
-        return new FileStream(temporary, new FileStreamOptions
+        try
         {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            Share = FileShare.None,
-            BufferSize = 1 << 16,
-            PreallocationSize = byteLength,
-        });
+            return new FileStream(temporary, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                Share = FileShare.None,
+                BufferSize = 1 << 16,
+                PreallocationSize = byteLength,
+            });
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(error.Message.Replace(temporary, target, StringComparison.Ordinal), error) { HResult = error.HResult };
+        }
     }
 
     /// <summary>Puts all files into place. When one cannot be, those before it are taken back.</summary>
@@ -66,4 +78,20 @@ internal sealed class FileReplacement : IDisposable
     {
         foreach (var (temporary, _) in files) File.Delete(temporary);
     }
+
+    /// <summary>Bytes this user may still write to the disk of a folder, or null when the system does not say.</summary>
+    private static long? FreeSpace(string folder)
+    {
+        try
+        {
+            return new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
 }
+
+/// <summary>A disk has less space than a file needs.</summary>
+internal sealed class DiskFullException() : IOException("The disk is full.");
