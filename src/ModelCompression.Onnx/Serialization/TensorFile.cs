@@ -8,28 +8,38 @@ namespace ModelCompression.Onnx.Serialization;
 /// <summary>Reads the files of ONNX's test layout (<c>input_0.pb</c>): a serialized <c>TensorProto</c>, or the <c>SequenceProto</c> or <c>OptionalProto</c> of onnx-data.proto.</summary>
 public static class TensorFile
 {
-    private const uint TensorValuesTag = (3 << 3) | 2;
+    private const int DenseTensorKind = 1;
+    private const int SequenceKind = 3;
 
     /// <summary>Reads one tensor into memory.</summary>
     /// <exception cref="DiagnosticException">MCB3003: the file cannot be read or is no tensor.</exception>
     public static Tensor Read(string path) => Convert(path, () => ToTensor(TensorProto.Parser.ParseFrom(ReadBytes(path))));
 
-    /// <summary>Reads the tensors of a sequence, or the one of a present optional tensor. Sequences of anything else are refused.</summary>
+    /// <summary>Reads the tensors of a <c>SequenceProto</c>; sequences of anything else are refused.</summary>
     /// <exception cref="DiagnosticException">MCB3003: the file cannot be read or is no sequence of tensors.</exception>
-    public static IReadOnlyList<Tensor> ReadSequence(string path) => Convert(path, () =>
+    public static IReadOnlyList<Tensor> ReadSequence(string path) => Convert(path, () => ReadElements(ReadBytes(path), isOptional: false) ?? []);
+
+    /// <summary>Reads an <c>OptionalProto</c>: null when the value is absent, else the one tensor or the tensors of the sequence.</summary>
+    /// <exception cref="DiagnosticException">MCB3003: the file cannot be read or holds neither.</exception>
+    public static IReadOnlyList<Tensor>? ReadOptional(string path) => Convert(path, () => ReadElements(ReadBytes(path), isOptional: true));
+
+    /// <summary>Both messages: 1 name, 2 kind of element, 3 dense tensors, 5 sequences.</summary>
+    private static List<Tensor>? ReadElements(byte[] message, bool isOptional)
     {
-        var tensors = new List<Tensor>();
-        var input = new CodedInputStream(ReadBytes(path));
+        List<Tensor>? tensors = isOptional ? null : [];
+        int kind = DenseTensorKind;
+        var input = new CodedInputStream(message);
         while (input.ReadTag() is not 0 and var tag)
         {
-            // 1: name, 2: element kind (1 = dense tensor), 3: tensors. Both messages share these numbers.
-            if (tag == TensorValuesTag) tensors.Add(ToTensor(TensorProto.Parser.ParseFrom(input.ReadBytes())));
-            else if (tag == (2 << 3) && input.ReadInt32() is not (0 or 1) and var kind) throw new InvalidDataException($"it holds elements of kind {kind}, and only dense tensors (1) can be read");
-            else if (tag != (2 << 3)) input.SkipLastField();
+            if (tag == (2 << 3)) kind = input.ReadInt32();
+            else if (tag == ((3 << 3) | 2)) (tensors ??= []).Add(ToTensor(TensorProto.Parser.ParseFrom(input.ReadBytes())));
+            else if (tag == ((5 << 3) | 2) && isOptional) tensors = ReadElements(input.ReadBytes().ToByteArray(), isOptional: false);
+            else input.SkipLastField();
         }
 
-        return tensors;
-    });
+        bool isKnown = kind is 0 or DenseTensorKind || (isOptional && kind == SequenceKind);
+        return isKnown ? tensors : throw new InvalidDataException($"it holds elements of kind {kind}, and only dense tensors ({DenseTensorKind}) can be read");
+    }
 
     private static byte[] ReadBytes(string path) => File.ReadAllBytes(path);
 

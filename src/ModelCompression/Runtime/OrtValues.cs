@@ -15,8 +15,10 @@ internal static class OrtValues
     {
         TensorValue { Tensor.Strings: { } strings, Tensor: var tensor } => FromStrings(tensor, strings),
         TensorValue { Tensor: var tensor } => FromTensor(tensor),
+        SequenceValue { Elements.Count: 0 } => throw new NotSupportedException("ONNX Runtime's .NET interface cannot feed an empty sequence"),
         SequenceValue sequence => OrtValue.CreateSequence([.. sequence.Elements.Select(ToNative)]),
-        _ => throw new NotSupportedException($"A {value.GetType().Name} cannot be fed."),
+        OpaqueValue opaque => throw new NotSupportedException($"ONNX Runtime's .NET interface cannot feed a value of kind: {opaque.Description}"),
+        _ => throw new NotSupportedException($"a {value.GetType().Name} cannot be fed"),
     };
 
     /// <summary>Copies a native value; it may be disposed afterwards.</summary>

@@ -56,16 +56,25 @@ internal sealed class TestFolderSource : DataSource
             throw DataError.Of(folder, "MCB3012", $"output_{model.Outputs.Count}.pb has no output to be compared with: the model has {model.Outputs.Count}. Is this the data of another model?");
     }
 
+    private static SequenceValue SequenceOf(IReadOnlyList<Tensor> elements) => new([.. elements.Select(t => new TensorValue(t))]);
+
     private static ModelValue ReadValue(string file, ModelPort port)
     {
         switch (port.Type)
         {
-            case SequenceType or OptionalType { Element: SequenceType }:
-                return new SequenceValue([.. TensorFile.ReadSequence(file).Select(t => new TensorValue(t))]);
-            case OptionalType { Element: TensorType }:
-                return TensorFile.ReadSequence(file) is [var present] ? new TensorValue(present) : new OpaqueValue("absent optional");
+            case SequenceType:
+                return SequenceOf(TensorFile.ReadSequence(file));
+            case OptionalType optional:
+                return TensorFile.ReadOptional(file) switch
+                {
+                    null => new OpaqueValue("absent optional"),
+                    [var only] when optional.Element is TensorType => new TensorValue(only),
+                    var elements => SequenceOf(elements),
+                };
             case TensorType or null:
                 var tensor = TensorFile.Read(file);
+                // NumPy has no bfloat16: the ONNX tools store its bit patterns as uint16.
+                if (tensor.DataType == DataType.UInt16 && port.TensorType?.ElementType == DataType.BFloat16) tensor = new Tensor(DataType.BFloat16, tensor.Dims, tensor.Data);
                 PortCheck.CheckType(file, "The tensor", tensor.DataType, port);
                 if (port.TensorType?.Shape is { } shape && !PortCheck.Fits(shape, tensor.Dims)) throw PortCheck.WrongShape(file, "The tensor", tensor.Dims, port, "The sizes must be the model's.");
                 return new TensorValue(tensor);
