@@ -148,13 +148,18 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     {
         var results = new List<ITaskItem>(ModelItems.Count);
         var files = new HashSet<string>(StringComparer.Ordinal);
+        var additional = new List<string>();
         foreach (var model in ModelItems)
         {
             var state = ModelState.Read(model.StatePath);
             AddFiles(files, model, state);
+            if (state is not null) additional.AddRange(state.AdditionalOutputs);
             if (model.Problem is null && state is not null && state.Key == KeyOf(model, _workerHash)) results.Add(ToItem(model, state));
         }
-        new OutputIndex(OutputDirectory).Update(files);
+        var index = new OutputIndex(OutputDirectory);
+        RemovedFiles = ToItems(index.Orphans(files));
+        index.Update(files);
+        index.UpdateAdditional(additional);
         CompressedModels = [.. results];
     }
 }

@@ -33,10 +33,6 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
     [Output]
     public bool Share { get; set; }
 
-    /// <summary>Former results that were deleted, relative to the output directory.</summary>
-    [Output]
-    public ITaskItem[] RemovedFiles { get; set; } = [];
-
     /// <summary>Set by MSBuild in a build that only asks whether there is anything to do.</summary>
     public bool FailIfNotIncremental { get; set; }
 
@@ -62,10 +58,12 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
         var stale = new List<ITaskItem>();
         var results = new List<ITaskItem>(ModelItems.Count);
         var files = new HashSet<string>(StringComparer.Ordinal);
+        var additional = new List<string>();
         foreach (var model in ModelItems)
         {
             var state = ModelState.Read(model.StatePath);
             AddFiles(files, model, state);
+            if (state is not null) additional.AddRange(state.AdditionalOutputs);
             var reason = Staleness.ReasonToCompress(model, KeyOf(model, workerHash), state, out var restamped);
             if (reason is null)
             {
@@ -76,7 +74,7 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
             Report(model, reason);
             stale.Add(new TaskItem(EscapedIdentity(model)));
         }
-        UpdateIndex(files);
+        UpdateIndex(files, additional);
         StaleModels = [.. stale];
         CompressedModels = stale.Count == 0 ? [.. results] : [];
         Share = stale.Count > 0 && CanShare && HasSharingProperty();
@@ -101,7 +99,7 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
         }
     }
 
-    private void UpdateIndex(HashSet<string> files)
+    private void UpdateIndex(HashSet<string> files, List<string> additional)
     {
         var index = new OutputIndex(OutputDirectory);
         var orphans = index.Orphans(files);
@@ -112,7 +110,8 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
             return;
         }
         index.Update(files);
-        RemovedFiles = orphans.ConvertAll(orphan => (ITaskItem)new TaskItem(PathText.Escape(orphan))).ToArray();
+        index.UpdateAdditional(additional);
+        RemovedFiles = ToItems(orphans);
     }
 
     private bool HasSharingProperty()

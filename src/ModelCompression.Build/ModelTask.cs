@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Reflection;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
@@ -43,6 +44,10 @@ public abstract class ModelTask : Task
     /// <summary>Results: full paths, with <c>SourceModel</c>, <c>OriginalBytes</c>, <c>CompressedBytes</c>, <c>Sha256</c> and <c>Report</c>.</summary>
     [Output]
     public ITaskItem[] CompressedModels { get; set; } = [];
+
+    /// <summary>Former results that were deleted, relative to the output directory.</summary>
+    [Output]
+    public ITaskItem[] RemovedFiles { get; set; } = [];
 
     private protected string ProjectDirectory => Path.GetDirectoryName(ProjectFile)!;
 
@@ -86,7 +91,7 @@ public abstract class ModelTask : Task
         item.SetMetadata("Sha256", state.Sha256);
         item.SetMetadata("Report", state.Reports.Count == 0 ? "" : PathText.Escape(Path.GetFullPath(Path.Combine(OutputDirectory, state.Reports[0]))));
         item.SetMetadata("TargetPath", PathText.Escape(model.TargetPath));
-        item.SetMetadata("AdditionalOutputs", string.Join(";", AdditionalOutputs(state)));
+        item.SetMetadata("AdditionalOutputs", string.Join(";", state.AdditionalOutputs.Select(PathText.Escape)));
         return item;
     }
 
@@ -97,13 +102,10 @@ public abstract class ModelTask : Task
         files.Add(PathText.Relative(OutputDirectory, model.StatePath));
         foreach (var report in ReportNames) files.Add(model.TargetPath + ModelReport.Suffix(report));
         if (state is null) return;
-        for (var i = 1; i < state.Outputs.Count; i++) files.Add(state.Outputs[i].Name);
+        foreach (var output in state.AdditionalOutputs) files.Add(output);
     }
 
-    private static IEnumerable<string> AdditionalOutputs(ModelState state)
-    {
-        for (var i = 1; i < state.Outputs.Count; i++) yield return PathText.Escape(state.Outputs[i].Name);
-    }
+    private protected static ITaskItem[] ToItems(List<string> files) => [.. files.ConvertAll(file => new TaskItem(PathText.Escape(file)))];
 
     private bool ReadReports()
     {

@@ -37,6 +37,15 @@ internal sealed class ModelState
 
     public string Sha256 => Outputs.Count > 0 ? Outputs[0].Sha256 : "";
 
+    /// <summary>Names of the outputs besides the model.</summary>
+    public IEnumerable<string> AdditionalOutputs
+    {
+        get
+        {
+            for (var i = 1; i < Outputs.Count; i++) yield return Outputs[i].Name;
+        }
+    }
+
     /// <summary>Reads a state; null when there is none, or none that this version understands.</summary>
     public static ModelState? Read(string path)
     {

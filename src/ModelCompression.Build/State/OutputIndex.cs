@@ -13,6 +13,9 @@ internal sealed class OutputIndex(string outputDirectory)
     /// <summary>Name of the list in the output directory. The targets read it to clean.</summary>
     public const string FileName = "files.state";
 
+    /// <summary>Name of the list of files that belong to a model without being named by an item. The targets read it to ship them.</summary>
+    public const string AdditionalFileName = "additional.state";
+
     private readonly string _path = Path.Combine(outputDirectory, FileName);
 
     /// <summary>Files listed but not in <paramref name="current"/>; relative to the output directory, with <c>/</c>.</summary>
@@ -36,6 +39,17 @@ internal sealed class OutputIndex(string outputDirectory)
             if (!current.Contains(file)) Delete(file);
         Directory.CreateDirectory(outputDirectory);
         AtomicFile.WriteText(_path, text);
+    }
+
+    /// <summary>Remembers the files that belong to models, such as external data.</summary>
+    public void UpdateAdditional(List<string> files)
+    {
+        var path = Path.Combine(outputDirectory, AdditionalFileName);
+        var text = files.Count == 0 ? "" : string.Join("\n", files) + "\n";
+        var exists = File.Exists(path);
+        if (text == (exists ? File.ReadAllText(path) : "")) return;
+        if (text.Length > 0) AtomicFile.WriteText(path, text);
+        else File.Delete(path);
     }
 
     private List<string> Read() =>

@@ -4,33 +4,21 @@ using Microsoft.Build.Framework;
 namespace ModelCompression.Build.Worker;
 
 /// <summary>The number of threads the worker may use: what the user says, else what the build grants this task.</summary>
-internal sealed class CoreGrant
+internal static class CoreGrant
 {
-    private readonly IBuildEngine9? _engine;
-    private int _granted;
-
-    /// <param name="engine">The build.</param>
+    /// <param name="engine">The build. It takes the cores back by itself when the task ends or yields its node.</param>
     /// <param name="wanted">A fixed number, or 0 to ask the build for as many as the machine has.</param>
-    public CoreGrant(IBuildEngine engine, int wanted)
+    public static int Request(IBuildEngine engine, int wanted)
     {
-        Count = wanted > 0 ? wanted : Environment.ProcessorCount;
-        if (wanted > 0 || engine is not IBuildEngine9 grantor) return;
+        if (wanted > 0) return wanted;
         try
         {
-            Count = _granted = Math.Max(1, grantor.RequestCores(Environment.ProcessorCount));
-            _engine = grantor;
+            return engine is IBuildEngine9 grantor ? Math.Max(1, grantor.RequestCores(Environment.ProcessorCount)) : Environment.ProcessorCount;
         }
         catch (NotImplementedException)
         {
             // Hosts outside the build process cannot be asked.
+            return Environment.ProcessorCount;
         }
-    }
-
-    public int Count { get; }
-
-    public void Release()
-    {
-        if (_granted > 0) _engine?.ReleaseCores(_granted);
-        _granted = 0;
     }
 }

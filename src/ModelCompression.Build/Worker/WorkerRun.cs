@@ -47,10 +47,9 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         var inputs = new Dictionary<ModelItem, List<InputRecord>>();
         foreach (var model in models) inputs.Add(model, ResultState.Inputs(model, Request.ProjectDirectory));
         Sweep(models);
-        var cores = new CoreGrant(task.BuildEngine, requestedCores);
         try
         {
-            Request.Threads = cores.Count;
+            Request.Threads = CoreGrant.Request(task.BuildEngine, requestedCores);
             Request.ParentProcessId = Process.GetCurrentProcess().Id;
             var open = new List<ModelItem>(models);
             while (open.Count > 0 && RunOnce(host, open, outputDirectory, (model, result) => finished(model, inputs[model], result)))
@@ -59,7 +58,6 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         }
         finally
         {
-            cores.Release();
             Sweep(models);
         }
     }
@@ -174,6 +172,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
             var prefix = Path.GetFileName(model.OutputPath) + ".";
             foreach (var file in Directory.GetFiles(folder, "*" + AtomicFile.TemporarySuffix))
                 if (Path.GetFileName(file).StartsWith(prefix, StringComparison.Ordinal)) File.Delete(file);
+            if (Directory.Exists(model.OutputPath + ".staging")) Directory.Delete(model.OutputPath + ".staging", recursive: true);
         }
     }
 

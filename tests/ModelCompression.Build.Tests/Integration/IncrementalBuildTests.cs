@@ -18,7 +18,7 @@ public sealed class IncrementalBuildTests : IDisposable
     public void Build_FirstAndAgain_CompressesOnceAndDescribesTheResultBothTimes()
     {
         WriteTwoModels();
-        _solution.Write("Directory.Build.targets", $"<Project>{ShowItems}</Project>");
+        _solution.AddTargets(ShowItems);
         byte[] source = File.ReadAllBytes(_solution.PathOf("app/Models/a.onnx"));
 
         var first = _solution.Build("app").CompressedOnly("Models/a.onnx", "Models/b.onnx");

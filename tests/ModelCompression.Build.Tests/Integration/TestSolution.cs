@@ -17,7 +17,22 @@ public sealed class TestSolution : IDisposable
             </configuration>
             """);
         Write("Directory.Build.props", "<Project />");
-        Write("Directory.Build.targets", "<Project />");
+        Write("Directory.Build.targets", """
+            <Project>
+              <Import Project="NoCompiler.targets" Condition="'$(UseCompiler)' != 'true'" />
+              <Import Project="More.targets" Condition="Exists('$(MSBuildThisFileDirectory)More.targets')" />
+            </Project>
+            """);
+        // Most tests are about models, and the compiler is what takes the time: any assembly will do.
+        Write("NoCompiler.targets", $"""
+            <Project>
+              <PropertyGroup><ProduceReferenceAssembly>false</ProduceReferenceAssembly></PropertyGroup>
+              <Target Name="CoreCompile" Inputs="$(MSBuildProjectFullPath)" Outputs="@(IntermediateAssembly)">
+                <Copy SourceFiles="{typeof(FindStaleModels).Assembly.Location}" DestinationFiles="@(IntermediateAssembly)" />
+                <Touch Files="@(IntermediateAssembly);@(_DebugSymbolsIntermediatePath)" AlwaysCreate="true" />
+              </Target>
+            </Project>
+            """);
     }
 
     public string Folder => _folder.Path;
@@ -38,7 +53,6 @@ public sealed class TestSolution : IDisposable
             <Project Sdk="Microsoft.NET.Sdk">
               <PropertyGroup>
                 {framework}
-                <RunAnalyzers>false</RunAnalyzers>
                 <UseAppHost>false</UseAppHost>
                 <GenerateDocumentationFile>false</GenerateDocumentationFile>
                 {properties}
@@ -51,6 +65,9 @@ public sealed class TestSolution : IDisposable
             """);
         if (!File.Exists(PathOf($"{name}/Code.cs"))) Write($"{name}/Code.cs", "namespace N; public static class Code { public static void Main() => System.Console.WriteLine(\"ran\"); }");
     }
+
+    /// <summary>Adds targets to every project.</summary>
+    public void AddTargets(string xml) => Write("More.targets", $"<Project>{xml}</Project>");
 
     /// <summary>Replaces text in a file.</summary>
     public void Edit(string relativePath, string from, string to)
