@@ -1,7 +1,7 @@
 using ModelCompression.Pipeline;
 using ModelCompression.Tool.Commands;
 
-if (args is ["build", { } requestFile])
-    return BuildCommand.Run(requestFile.TrimStart('@'), (request, report, cancellation) => new CompressionPipeline(report).Run(request, cancellation));
-Console.Error.WriteLine("usage: modelcompress build REQUEST");
-return 2;
+// The build verb runs in every build that has something to compress: it is dispatched before anything that costs start-up time.
+return args is ["build", var request]
+    ? BuildCommand.Run(request, (model, report, cancellation) => new CompressionPipeline(report).Run(model, cancellation))
+    : 2;
