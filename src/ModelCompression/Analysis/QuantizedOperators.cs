@@ -1,0 +1,40 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Analysis;
+
+/// <summary>The operators that take integer weights, and which of their inputs those are.</summary>
+internal static class QuantizedOperators
+{
+    private const string Microsoft = "com.microsoft";
+
+    private static readonly Dictionary<(string Domain, string OpType), int[]> WeightInputs = new()
+    {
+        [("", "MatMulInteger")] = [0, 1],
+        [("", "ConvInteger")] = [1],
+        [("", "QLinearConv")] = [3],
+        [("", "QLinearMatMul")] = [0, 3],
+        [(Microsoft, "QLinearConv")] = [3],
+        [(Microsoft, "MatMulInteger16")] = [0, 1],
+        [(Microsoft, "MatMulIntegerToFloat")] = [1],
+        [(Microsoft, "DynamicQuantizeMatMul")] = [1],
+        [(Microsoft, "DynamicQuantizeLSTM")] = [1, 2],
+        [(Microsoft, "QAttention")] = [1],
+        [(Microsoft, "QGemm")] = [3],
+        [(Microsoft, "QEmbedLayerNormalization")] = [2, 3, 4],
+        [(Microsoft, "MatMulNBits")] = [1],
+        [(Microsoft, "MatMulBnb4")] = [1],
+        [(Microsoft, "MatMulFpQ4")] = [1],
+        [(Microsoft, "GatherBlockQuantized")] = [0],
+        [(Microsoft, "QMoE")] = [2, 5, 8],
+    };
+
+    /// <summary>Inputs that hold integer weights when they are constant; empty for other operators.</summary>
+    public static IReadOnlyList<int> WeightInputsOf(Node node) => WeightInputs.GetValueOrDefault((node.IsOnnxDomain ? "" : node.Domain, node.OpType), []);
+
+    /// <summary>True for operators that compute with integers in place of reals, and those that convert between the two.</summary>
+    public static bool IsQuantized(Node node) =>
+        WeightInputsOf(node).Count > 0
+        || (node.OpType is "QuantizeLinear" or "DequantizeLinear" && (node.IsOnnxDomain || node.Domain == Microsoft))
+        || node.Is("DynamicQuantizeLinear")
+        || (node.Domain == Microsoft && (node.OpType.StartsWith("QLinear", StringComparison.Ordinal) || node.OpType.StartsWith("QOrdered", StringComparison.Ordinal)));
+}
