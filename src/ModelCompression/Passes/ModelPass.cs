@@ -18,6 +18,18 @@ public abstract class ModelPass
         Check(model, "after");
     }
 
+    /// <summary>Runs the pass on a graph that was verified after its last edit, and verifies it again if the pass edits it.</summary>
+    /// <returns>True if the pass edited the graph.</returns>
+    /// <exception cref="InvalidOperationException">The graph is inconsistent afterwards: a defect of ours.</exception>
+    internal bool RunOnVerified(Model model, CompressionSettings settings, PassLog log)
+    {
+        int before = log.Edits.Count;
+        Apply(model, settings, log);
+        bool edited = log.Edits.Skip(before).Any(e => e.Applied);
+        if (edited) Check(model, "after");
+        return edited;
+    }
+
     /// <summary>Does the work.</summary>
     protected abstract void Apply(Model model, CompressionSettings settings, PassLog log);
 

@@ -7,6 +7,9 @@ namespace ModelCompression.Passes.Simplification;
 internal sealed record TensorBound(DataType Type, long[] Dims)
 {
     public long ByteLength => Type.ByteLength(Tensor.CountElements(Dims));
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Type}[{string.Join(',', Dims)}]";
 }
 
 /// <summary>

@@ -11,7 +11,7 @@ namespace ModelCompression.Passes.Simplification;
 /// give different files. Never folded: random operators, operators with subgraphs, DequantizeLinear (runtimes keep it for their integer kernels),
 /// and nodes inside functions that take attributes of the call.</para>
 /// <para>The growth cap: the new constants take at most as many bytes as the nodes and constants take that are no longer needed. It holds
-/// for each connected group of nodes, or, when a group as a whole would grow, for the parts of it that do not. So compact weights that a model
+/// for each connected group of nodes, subgraphs included, or, when a group as a whole would grow, for the parts of it that do not. So compact weights that a model
 /// unpacks by itself stay compact.</para>
 /// <para>Refused, with a reason: results that would grow the file; results that a subgraph returns by capture. Stored values are
 /// bitwise what the nodes would compute; a runtime may still choose another kernel for an operator whose input has become constant.</para>
@@ -27,60 +27,54 @@ public sealed class FoldConstants : ModelPass
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
-        foreach (var scope in GraphScope.Of(model).ToArray())
+        var roots = model.Functions.Select(f => new GraphScope(model, f.Body, f.OpsetImports, true)).Prepend(new(model, model.Graph, model.OpsetImports, false));
+        foreach (var root in roots)
         {
-            var known = KnownValues.Of(scope);
-            if (known.Nodes.Count > 0)
-            {
-                var plan = FoldingPlan.Choose(scope, known.Nodes, v => SerializedSize.AtMost(scope, v.Name, known.Tensors[v].DataType, known.Tensors[v].Dims, v.IsGraphOutput));
-                Report(plan, known.Tensors, log);
-                Store(scope, plan, plan.Values.Select(v => known.Tensors[v]));
-            }
-
-            if (evaluator is not null) FoldByEvaluator(scope, evaluator, [.. known.Nodes], log);
+            var known = KnownValues.Of(root);
+            if (known.Nodes.Count > 0) FoldKnown(root, known, log);
+            if (evaluator is not null) FoldByEvaluator(root, evaluator, [.. known.Nodes], log);
         }
     }
 
-    private void FoldByEvaluator(GraphScope scope, IConstantEvaluator runtime, HashSet<Node> done, PassLog log)
+    private void FoldKnown(GraphScope root, KnownValues known, PassLog log)
+    {
+        var constants = new FoldedConstants(root, v => new(known.Tensors[v].DataType, known.Tensors[v].Dims.ToArray()), v => known.Tensors[v]);
+        var plan = FoldingPlan.Choose(root, known.Nodes, constants);
+        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"{known.Tensors[value].ByteLength} bytes would make the file larger");
+        foreach (var value in plan.Values) log.Applied(Name, value.Name, $"computed ahead: {known.Tensors[value]}");
+        constants.Store(v => known.Tensors[v]);
+        RemoveDead(root, plan);
+    }
+
+    private void FoldByEvaluator(GraphScope root, IConstantEvaluator runtime, HashSet<Node> done, PassLog log)
     {
         var bounds = new Dictionary<Value, TensorBound>();
-        var constants = new Dictionary<Value, Tensor>();
-        var nodes = scope.Graph.Nodes.Where(n => !done.Contains(n) && ExactOperators.TryBound(n, scope, bounds, constants)).ToList();
+        var inputs = new Dictionary<Value, Tensor>();
+        var nodes = root.Graph.AllNodes().Where(n => !done.Contains(n) && ExactOperators.TryBound(n, root, bounds, inputs)).ToList();
         if (nodes.Count == 0) return;
-        var plan = FoldingPlan.Choose(scope, nodes, v => SerializedSize.AtMost(scope, v.Name, bounds[v].Type, bounds[v].Dims, v.IsGraphOutput));
+        var constants = new FoldedConstants(root, v => bounds[v], _ => null);
+        var plan = FoldingPlan.Choose(root, nodes, constants);
         foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"up to {bounds[value].ByteLength} bytes would make the file larger");
         if (plan.Values.Count == 0) return;
         var wanted = plan.Values.Select(v => v.Producer!).Distinct().ToList();
-        var subgraph = new ConstantSubgraph(scope.Model.IrVersion, scope.Opsets, wanted, constants, plan.Values);
-        if (runtime.TryEvaluate(subgraph, out string? reason) is not { } tensors)
+        if (runtime.TryEvaluate(new(root.Model.IrVersion, root.Opsets, wanted, inputs, plan.Values), out string? reason) is not { } tensors)
         {
             foreach (var value in plan.Values) log.Refused(Name, value.Name, reason ?? "not computed");
             return;
         }
 
         // A bound that does not hold would break the cap.
-        if (plan.Values.Zip(tensors).Any(p => p.Second.Strings is not null || p.Second.ByteLength > bounds[p.First].ByteLength)) return;
+        var results = plan.Values.Zip(tensors).ToDictionary(p => p.First, p => p.Second);
+        if (results.Any(r => r.Value.Strings is not null || r.Value.ByteLength > bounds[r.Key].ByteLength)) return;
         foreach (var value in plan.Values) log.Applied(Name, value.Name, "computed by the runtime");
-        Store(scope, plan, tensors);
+        constants.Store(v => results[v]);
+        RemoveDead(root, plan);
     }
 
-    private void Report(FoldingPlan plan, Dictionary<Value, Tensor> tensors, PassLog log)
+    /// <summary>Inner graphs first, so that outer nodes have lost their captured uses.</summary>
+    private static void RemoveDead(GraphScope root, FoldingPlan plan)
     {
-        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"{tensors[value].ByteLength} bytes would make the file larger");
-        foreach (var value in plan.Values) log.Applied(Name, value.Name, $"computed ahead: {tensors[value]}");
-    }
-
-    private static void Store(GraphScope scope, FoldingPlan plan, IEnumerable<Tensor> tensors)
-    {
-        foreach (var (value, tensor) in plan.Values.Zip(tensors).ToArray())
-        {
-            var constant = value.IsGraphOutput
-                ? ConstantStorage.AddNode(scope, value.Name, tensor, value.Producer!)
-                : ConstantStorage.Add(scope, value.Name, tensor, value.Producer!);
-            value.ReplaceAllUsesWith(constant);
-        }
-
-        scope.Graph.RemoveNodes(plan.Dead);
-        foreach (var constant in plan.GoneConstants) ConstantStorage.RemoveUnused(scope.Model, constant);
+        foreach (var graph in root.Graph.SelfAndSubgraphs().Reverse().ToArray()) graph.RemoveNodes(plan.Dead.Where(n => n.Graph == graph).ToArray());
+        foreach (var constant in plan.GoneConstants) ConstantStorage.RemoveUnused(root.Model, constant);
     }
 }

@@ -3,12 +3,12 @@ using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Simplification;
 
-/// <summary>Runs the clean-up passes in order, again and again until nothing changes any more.</summary>
+/// <summary>Runs the clean-up passes in turn until none of them changes anything any more.</summary>
 /// <remarks>The order lets each pass see what earlier ones exposed: unused parts first, so that nothing works on them; then identities and constants,
 /// which hide linear layers from the folding passes; sharing and imports last.</remarks>
 public sealed class SimplificationPipeline
 {
-    /// <summary>Rounds after which it stops even if something still changes; two are usual.</summary>
+    /// <summary>Rounds through all passes after which it stops even if something still changes; less than two are usual.</summary>
     public const int MaxRounds = 8;
 
     private readonly IReadOnlyList<ModelPass> passes;
@@ -28,21 +28,22 @@ public sealed class SimplificationPipeline
     ];
 
     /// <summary>Simplifies a model in place. Edits and refusals go to <paramref name="log"/>, a refusal repeated in several rounds once.</summary>
+    /// <exception cref="InvalidOperationException">The graph is inconsistent before, or after a pass: a defect of ours.</exception>
     public void Run(Model model, CompressionSettings settings, PassLog log)
     {
-        var seen = new HashSet<PassEdit>();
-        for (int round = 0; round < MaxRounds; round++)
+        var own = new PassLog();
+        // The graph is verified before the first pass and after each that edits it, so each pass starts from a verified one.
+        passes[0].Run(model, settings, own);
+        int idle = own.Edits.Any(e => e.Applied) ? 0 : 1;
+        for (int next = 1; idle < passes.Count && next < MaxRounds * passes.Count; next++)
+            idle = passes[next % passes.Count].RunOnVerified(model, settings, own) ? 0 : idle + 1;
+        var refusals = new HashSet<PassEdit>();
+        foreach (var edit in own.Edits)
         {
-            var roundLog = new PassLog();
-            foreach (var pass in passes) pass.Run(model, settings, roundLog);
-            foreach (var edit in roundLog.Edits)
-            {
-                if (edit.Applied) log.Applied(edit.Pass, edit.Target, edit.Reason);
-                else if (seen.Add(edit)) log.Refused(edit.Pass, edit.Target, edit.Reason);
-            }
-
-            foreach (var diagnostic in roundLog.Diagnostics) log.Report(diagnostic);
-            if (!roundLog.Edits.Any(e => e.Applied)) return;
+            if (edit.Applied) log.Applied(edit.Pass, edit.Target, edit.Reason);
+            else if (refusals.Add(edit)) log.Refused(edit.Pass, edit.Target, edit.Reason);
         }
+
+        foreach (var diagnostic in own.Diagnostics) log.Report(diagnostic);
     }
 }

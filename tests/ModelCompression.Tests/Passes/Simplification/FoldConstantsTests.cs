@@ -59,6 +59,23 @@ public sealed class FoldConstantsTests
     }
 
     [TestMethod]
+    public void SameWeights_RearrangedInBothBranches_AreStoredOnceOutside()
+    {
+        var m = new TestModel();
+        var x = m.Input("x", 2, 40);
+        var w = m.Weight("w", 30, 40);
+        var (then, otherwise) = (m.Subgraph("then"), m.Subgraph("else"));
+        foreach (var branch in new[] { then, otherwise })
+            branch.Output(branch.Node(branch == then ? "Relu" : "Neg", [branch.Node("MatMul", [x, branch.Node("Transpose", [w])])]));
+        m.Output(m.Node("If", [m.Input("c", DataType.Bool)], NodeAttribute.Of("then_branch", then.Graph), NodeAttribute.Of("else_branch", otherwise.Graph)));
+        // Two sums of 40 products of at most 1, in whatever order.
+        m.RunEquivalently(new FoldConstants(), 2 * Math.Pow(2, -24) * 40 * 40);
+        Assert.DoesNotContain("Transpose", m.OpTypes());
+        CollectionAssert.AreEqual(new long[] { 40, 30 }, m.Graph.Initializers.Single().Initializer!.Dims.ToArray());
+        Assert.HasCount(2, m.Graph.Initializers.Single().Uses);
+    }
+
+    [TestMethod]
     public void Runtime_ComputesWhatThePassDoesNotKnow()
     {
         foreach (bool withRuntime in new[] { false, true })

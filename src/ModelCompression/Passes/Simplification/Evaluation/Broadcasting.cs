@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
 namespace ModelCompression.Passes.Simplification.Evaluation;
 
 /// <summary>Multidirectional broadcasting of shapes and strided copies between them.</summary>
@@ -80,8 +83,38 @@ internal static class Broadcasting
             return;
         }
 
+        if (dims.Length == 1 && width <= sizeof(long) && BitOperations.IsPow2(width))
+        {
+            CopyStrided(source, target, width, size, (int)strides[0], (int)offset);
+            return;
+        }
+
         int part = target.Length / size;
         for (int i = 0; i < size; i++)
             Copy(source, target.Slice(i * part, part), width, dims[1..], strides[1..], offset + (i * strides[0]));
+    }
+
+    private static void CopyStrided(ReadOnlySpan<byte> source, Span<byte> target, int width, int size, int stride, int offset)
+    {
+        switch (width)
+        {
+            case 1:
+                CopyStrided(source, target, size, stride, offset);
+                break;
+            case 2:
+                CopyStrided(MemoryMarshal.Cast<byte, ushort>(source), MemoryMarshal.Cast<byte, ushort>(target), size, stride, offset);
+                break;
+            case 4:
+                CopyStrided(MemoryMarshal.Cast<byte, uint>(source), MemoryMarshal.Cast<byte, uint>(target), size, stride, offset);
+                break;
+            default:
+                CopyStrided(MemoryMarshal.Cast<byte, ulong>(source), MemoryMarshal.Cast<byte, ulong>(target), size, stride, offset);
+                break;
+        }
+    }
+
+    private static void CopyStrided<T>(ReadOnlySpan<T> source, Span<T> target, int size, int stride, int offset)
+    {
+        for (int i = 0; i < size; i++) target[i] = source[offset + (i * stride)];
     }
 }
