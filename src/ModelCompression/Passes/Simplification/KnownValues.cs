@@ -48,6 +48,7 @@ internal sealed class KnownValues
     {
         if (CreationRules.FromStaticShape(node, root.Opset) is { } shape) return [shape];
         if (node.Inputs.Count == 0) return null;
+        if (PartialShape.TryTake(node, root.Opset, v => TryGet(v, out var tensor) ? tensor : null) is { } sizes) return [sizes];
         var inputs = new Tensor?[node.Inputs.Count];
         for (int i = 0; i < inputs.Length; i++)
             if (node.Inputs[i] is { } input && !TryGet(input, out inputs[i])) return null;

@@ -23,6 +23,18 @@ public sealed class FoldConstantsTests
     }
 
     [TestMethod]
+    public void KnownDimension_BesideAFreeOne_BecomesAConstant()
+    {
+        var m = new TestModel();
+        var x = m.Graph.AddInput("x", new TensorType(DataType.Float, new Shape(Dimension.OfSymbol("N"), 3, 4)));
+        Value Size(long axis) => m.Node("Unsqueeze", [m.Node("Gather", [m.Node("Shape", [x]), m.Constant("i", Tensor.Int64([], axis))]), m.Ints(0)]);
+        m.Output(m.Node("Reshape", [x, m.Node("Concat", [Size(0), Size(-1), Size(1)], NodeAttribute.Of("axis", 0L))]));
+        m.RunEquivalently(new FoldConstants());
+        m.Run(new RemoveUnusedNodes());
+        CollectionAssert.AreEqual(new[] { "Shape", "Gather", "Unsqueeze", "Concat", "Reshape" }, m.OpTypes());
+    }
+
+    [TestMethod]
     public void WeightsThatUnpackThemselves_StayPacked()
     {
         var m = new TestModel();

@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Simplification;

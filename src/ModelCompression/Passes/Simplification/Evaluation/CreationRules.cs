@@ -23,7 +23,8 @@ internal static class CreationRules
         return node.OpType == "Size" ? Tensor.Int64([], Tensor.CountElements(dims)) : ShapeOf(node, opset, dims);
     }
 
-    private static Tensor ShapeOf(Node node, long opset, long[] dims)
+    /// <summary>What Shape returns for a value of these dimensions.</summary>
+    public static Tensor ShapeOf(Node node, long opset, long[] dims)
     {
         if (opset < 15) return Tensor.Int64([dims.Length], dims);
         int start = Bound(node.GetInt("start", 0), dims.Length);
