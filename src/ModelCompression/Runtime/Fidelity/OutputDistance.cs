@@ -5,9 +5,7 @@ namespace ModelCompression.Runtime.Fidelity;
 /// <summary>Running sums of how far one floating point output is from its reference. Sums are in double and in element order.</summary>
 internal sealed class OutputDistance
 {
-    private const int ChunkLength = 2048;
-    private readonly double[] left = new double[ChunkLength];
-    private readonly double[] right = new double[ChunkLength];
+    private const int ChunkLength = 512;
 
     /// <summary>Σ r².</summary>
     public double ReferencePower { get; private set; }
@@ -42,13 +40,15 @@ internal sealed class OutputDistance
     /// <summary>Adds a pair of tensors with equally many elements.</summary>
     public void Add(Tensor reference, Tensor actual)
     {
+        // On the stack: an evaluation keeps one of these objects per sample.
+        Span<double> left = stackalloc double[ChunkLength], right = stackalloc double[ChunkLength];
         int count = checked((int)reference.ElementCount);
         for (int start = 0; start < count; start += ChunkLength)
         {
             int length = Math.Min(ChunkLength, count - start);
-            FloatElements.Read(reference, start, left.AsSpan(0, length));
-            FloatElements.Read(actual, start, right.AsSpan(0, length));
-            AddChunk(left.AsSpan(0, length), right.AsSpan(0, length));
+            FloatElements.Read(reference, start, left[..length]);
+            FloatElements.Read(actual, start, right[..length]);
+            AddChunk(left[..length], right[..length]);
         }
     }
 
