@@ -1,7 +1,25 @@
+using System.CommandLine;
 using ModelCompression.Pipeline;
 using ModelCompression.Tool.Commands;
 
 // The build verb runs in every build that has something to compress: it is dispatched before anything that costs start-up time.
-return args is ["build", var request]
-    ? BuildCommand.Run(request, (model, report, cancellation) => new CompressionPipeline(report).Run(model, cancellation))
-    : 2;
+if (args is ["build", { } requestFile])
+    return BuildCommand.Run(requestFile.TrimStart('@'), (request, report, cancellation) => new CompressionPipeline(report).Run(request, cancellation));
+
+var root = new RootCommand("Compresses ONNX models.") { CompressCommand.Create() };
+var result = root.Parse(args);
+if (result.Errors.Count > 0)
+{
+    foreach (var error in result.Errors) Console.Error.WriteLine($"error MCB1009: {error.Message}");
+    Console.Error.WriteLine("'dotnet modelcompress --help' shows the commands, 'dotnet modelcompress COMMAND --help' their options.");
+    return 2;
+}
+
+try
+{
+    return await result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (OperationCanceledException)
+{
+    return 130;
+}
