@@ -1,1 +1,16 @@
-Console.WriteLine("benchmarks");
+using ModelCompression.Benchmarks;
+
+return args switch
+{
+    ["read-write", .. var rest] => ReadWriteBenchmark.Run(rest),
+    _ => Usage(),
+};
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        usage: dotnet run -c Release --project tests/ModelCompression.Benchmarks -- BENCHMARK [arguments]
+          read-write [MODEL]   reads and writes a model (by default one of the shape of BERT-base, 434 MB) beside a copy of its files
+        """);
+    return 2;
+}
