@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Text.Unicode;
 
 namespace ModelCompression.Onnx.Serialization;
 
@@ -60,10 +61,18 @@ internal sealed unsafe class MessageSlimmer
                 copied = reader.Position;
                 CopyMessage(child, reader, depth);
             }
+            else if (reader.Type == WireType.LengthDelimited && WireSchema.IsName(kind, reader.Field)) RequireText(reader);
         }
 
         CopyBytes(copied, end);
         if (data is not null) WriteIndex(data);
+    }
+
+    /// <summary>Parsing would replace what is not UTF-8, and so change names or make different ones equal.</summary>
+    private void RequireText(in WireReader reader)
+    {
+        if (reader.BodyLength > int.MaxValue || !Utf8.IsValid(new ReadOnlySpan<byte>(start + reader.BodyStart, (int)reader.BodyLength)))
+            throw new WireFormatException(reader.BodyStart, "a name is not UTF-8 text");
     }
 
     private void CopyMessage(MessageKind kind, in WireReader reader, int depth)

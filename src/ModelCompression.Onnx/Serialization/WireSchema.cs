@@ -56,4 +56,15 @@ internal static class WireSchema
 
     /// <summary>True for the fields of <c>TensorProto</c> that hold numeric elements.</summary>
     public static bool IsTensorData(int field) => field is FloatData or Int32Data or Int64Data or RawData or DoubleData or UInt64Data;
+
+    /// <summary>True for the fields that hold names of values, nodes, operators and attributes.</summary>
+    public static bool IsName(MessageKind kind, int field) => (kind, field) switch
+    {
+        (MessageKind.Graph, 2) => true,
+        (MessageKind.Node, 1 or 2 or 3 or 4 or 7 or 8) => true,
+        (MessageKind.Attribute, 1 or 21) => true,
+        (MessageKind.Function, 1 or 4 or 5 or 6 or 10 or 13) => true,
+        (MessageKind.Tensor, 8) => true,
+        _ => false,
+    };
 }

@@ -73,6 +73,15 @@ public class OnnxReaderFuzzTests
 
     private static bool IsRefused(byte[] bytes)
     {
+        bool refused = TryRead(bytes, out var elapsed);
+        // A busy machine may hold up one attempt, but hardly the same one three times.
+        for (int attempt = 0; attempt < 2 && elapsed >= Limit; attempt++) TryRead(bytes, out elapsed);
+        Assert.IsLessThan(Limit, elapsed);
+        return refused;
+    }
+
+    private static bool TryRead(byte[] bytes, out TimeSpan elapsed)
+    {
         var watch = Stopwatch.StartNew();
         try
         {
@@ -88,7 +97,7 @@ public class OnnxReaderFuzzTests
         }
         finally
         {
-            Assert.IsLessThan(Limit, watch.Elapsed);
+            elapsed = watch.Elapsed;
         }
     }
 }

@@ -170,6 +170,25 @@ public class OnnxReaderStructureTests
         Assert.AreEqual("MCB2006", BadInput.Refused([.. Relu().ToByteArray(), .. groups]).Code);
     }
 
+    [TestMethod]
+    public void NameThatIsNotUtf8_IsRefused()
+    {
+        byte[] bytes = Relu().ToByteArray();
+        int at = bytes.AsSpan().IndexOf("Relu_y"u8);
+        bytes[at] = 0xFF;
+        Assert.AreEqual("MCB2003", BadInput.Refused(bytes).Code);
+    }
+
+    [TestMethod]
+    public void NamesInEveryScript_AreKept()
+    {
+        var proto = Relu();
+        proto.Graph.Node[0].Name = "\u0130\u65e5\U0001F600\uFFFD";
+        using var model = OnnxReader.Read(proto.ToByteArray());
+        Assert.AreEqual(proto.Graph.Node[0].Name, model.Graph.Nodes[0].Name);
+        Assert.IsEmpty(MessageComparer.Compare(proto.ToByteArray(), OnnxWriter.ToBytes(model)));
+    }
+
     /// <summary>An If whose branches both compute Abs of x.</summary>
     private static NodeProto If(string thenName, string elseName) => Node("If", ["x"], ["if_out"], Branch("then_branch", thenName), Branch("else_branch", elseName));
 

@@ -33,7 +33,7 @@ internal sealed class FileReplacement : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IOException(error.Message.Replace(temporary, target, StringComparison.Ordinal), error) { HResult = error.HResult };
+            throw About(target, temporary, error);
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed class FileReplacement : IDisposable
                 }
 
                 undo.Add((target, backup));
-                File.Move(temporary, target, overwrite: true);
+                Move(temporary, target);
             }
         }
         catch
@@ -78,6 +78,22 @@ internal sealed class FileReplacement : IDisposable
     {
         foreach (var (temporary, _) in files) File.Delete(temporary);
     }
+
+    private static void Move(string temporary, string target)
+    {
+        try
+        {
+            File.Move(temporary, target, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw About(target, temporary, error);
+        }
+    }
+
+    /// <summary>The user knows nothing of temporary names.</summary>
+    private static IOException About(string target, string temporary, Exception error) =>
+        new(error.Message.Replace(temporary, target, StringComparison.Ordinal), error) { HResult = error.HResult };
 
     /// <summary>Bytes this user may still write to the disk of a folder, or null when the system does not say.</summary>
     private static long? FreeSpace(string folder)
