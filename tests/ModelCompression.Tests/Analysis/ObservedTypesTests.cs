@@ -1,4 +1,5 @@
 using ModelCompression.Analysis;
+using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime;
@@ -79,6 +80,6 @@ public sealed class ObservedTypesTests
 
         public override int Count => 1;
 
-        public override Data.Sample Read(int attempt, int index) => new([.. inputs.Select(i => new Data.NamedValue(i.Name, new Data.TensorValue(i.Tensor)))]);
+        public override Sample Read(int attempt, int index) => new([.. inputs.Select(i => new NamedValue(i.Name, new TensorValue(i.Tensor)))]);
     }
 }
