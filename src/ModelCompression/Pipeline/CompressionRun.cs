@@ -1,3 +1,4 @@
+using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
@@ -46,7 +47,10 @@ internal sealed class CompressionRun : IDisposable
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
             var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
-            var compressed = counter.CountAfter(model, log) with { Bytes = written.ByteLength };
+            foreach (var note in model.Notes) log.Report(note);
+            var sample = FirstSample(check, data);
+            original = original with { Macs = MacsOfSource(sample) };
+            var compressed = counter.Remembered with { Bytes = written.ByteLength, Macs = ModelCounter.Macs(model, sample) };
             var judged = Judge(check, data, original, compressed, texts, cancellation);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }
@@ -130,6 +134,16 @@ internal sealed class CompressionRun : IDisposable
     };
 
     private void Report(Diagnostic diagnostic) => report(diagnostic.File is null ? diagnostic with { File = request.SourcePath } : diagnostic);
+
+    /// <summary>The graph in hand is edited by now; reading the source again costs little, since its weights stay where they are.</summary>
+    private long MacsOfSource(Sample? sample)
+    {
+        using var source = OnnxReader.Read(request.SourcePath);
+        return ModelCounter.Macs(source, sample);
+    }
+
+    private static Sample? FirstSample(FidelityCheck check, RunData data) =>
+        check.Original.Status == OriginalStatus.Ran && data.FidelitySamples.Count > 0 ? data.FidelitySamples.Read(check.Original.Attempt, 0) : null;
 
     private string[] StagedFiles() => [.. Directory.EnumerateFiles(staging.Folder).Order(StringComparer.Ordinal)];
 
