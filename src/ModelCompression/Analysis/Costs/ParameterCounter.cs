@@ -25,8 +25,11 @@ public static class ParameterCounter
         ShapeInferenceResult? shapes = null;
         long total = 0, nonZero = 0;
         var stored = new List<Tensor>();
+        var counted = new HashSet<Value>(ReferenceEqualityComparer.Instance);
         foreach (var value in Weights(model, constants, quantized, integerWeights))
         {
+            // Branches may unpack or transpose the same stored weight each for itself.
+            if (!counted.Add(SourceOf(value, constants))) continue;
             long count = LogicalCount(value);
             total += count;
             if (!countsNonZero) continue;
@@ -55,25 +58,31 @@ public static class ParameterCounter
             foreach (var value in graph.Initializers.Concat(graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()))
             {
                 if (!constants.IsConstant(value) || !(value.IsGraphOutput || value.Uses.Any(u => !constants.IsConstant(u.Node)))) continue;
-                if (integerWeights.Contains(value)) yield return value;
+                if (integerWeights.Contains(value) || (constants.CodesOf(value) == value && IsMatrix(value))) yield return value;
                 else if (quantized.ReasonFor(value) is { } reason && !reason.StartsWith("bias", StringComparison.Ordinal) && !reason.Contains("(QuantizeLinear)", StringComparison.Ordinal)) continue;
                 else if (value.TryGetConstant(out var tensor)) { if (tensor.DataType.IsFloatingPoint() && tensor.Rank > 0) yield return value; }
-                else if (constants.CodesOf(value) is not null || HasFloatSource(value)) yield return value;
+                else if (constants.CodesOf(value) is not null || FloatSource(value) is not null) yield return value;
             }
         }
     }
 
-    /// <summary>True if a computed constant is floating point because a stored floating point tensor of rank 1 or more is.</summary>
-    private static bool HasFloatSource(Value value)
+    /// <summary>A table of integers that Gather and the like take before it is dequantized; vectors are zero points.</summary>
+    private static bool IsMatrix(Value value) => value.TryGetConstant(out var tensor) && tensor.Rank >= 2;
+
+    /// <summary>The stored tensor a weight is made of; the weight itself when it is stored.</summary>
+    private static Value SourceOf(Value weight, ConstantExpressions constants) => constants.CodesOf(weight) ?? FloatSource(weight) ?? weight;
+
+    /// <summary>The stored floating point tensor of rank 1 or more that a computed constant comes from by its first inputs, or null.</summary>
+    private static Value? FloatSource(Value value)
     {
         for (int depth = 0; depth < 8 && value.Producer is { } node; depth++)
         {
-            if (node.Inputs.FirstOrDefault(i => i is not null) is not { } input) return false;
-            if (input.TryGetConstant(out var tensor)) return tensor.DataType.IsFloatingPoint() && tensor.Rank > 0;
+            if (node.Inputs.FirstOrDefault(i => i is not null) is not { } input) return null;
+            if (input.TryGetConstant(out var tensor)) return tensor.DataType.IsFloatingPoint() && tensor.Rank > 0 ? input : null;
             value = input;
         }
 
-        return false;
+        return null;
     }
 
     /// <summary>Elements of weights that ONNX Runtime's operators take packed in bytes.</summary>

@@ -73,8 +73,9 @@ internal sealed class GraphInference
         {
             return refused.Message;
         }
-        catch (Exception e) when (e is OverflowException or ArgumentOutOfRangeException or IndexOutOfRangeException)
+        catch (Exception e) when (e is ArithmeticException or ArgumentException or IndexOutOfRangeException or InvalidOperationException)
         {
+            // Whatever an invalid model makes a rule trip over costs that node's shape, not the build.
             return $"inputs or attributes of {node.OpType} are outside what the operator allows";
         }
     }

@@ -33,7 +33,7 @@ public sealed record ConvTransposeView(
         long group = attributes.Int("group", 1);
         int rank = dims.Length - 2;
         long[] kernel = [.. attributes.Ints("kernel_shape") ?? dims[2..]];
-        if (!kernel.AsSpan().SequenceEqual(dims.AsSpan(2)) || group < 1 || dims[0] % group != 0) return false;
+        if (!kernel.AsSpan().SequenceEqual(dims.AsSpan(2)) || group is < 1 or > int.MaxValue || dims[0] > int.MaxValue || dims[1] > int.MaxValue || dims[0] % group != 0) return false;
         if (WindowGeometry.Read(attributes, kernel) is not { } window) return false;
         var padding = attributes.Ints("output_padding") ?? new long[rank];
         // A stated shape may include N and C, in some old files.

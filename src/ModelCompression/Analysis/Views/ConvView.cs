@@ -39,7 +39,7 @@ public sealed record ConvView(Node Node, Value Input, Value Weight, Value? Bias,
         long group = attributes.Int("group", 1);
         long[] kernel = [.. attributes.Ints("kernel_shape") ?? dims[2..]];
         if (kernel.Length != dims.Length - 2 || !kernel.AsSpan().SequenceEqual(dims.AsSpan(2))) return false;
-        if (group < 1 || dims[0] % group != 0 || WindowGeometry.Read(attributes, kernel) is not { } window) return false;
+        if (group is < 1 or > int.MaxValue || dims[0] > int.MaxValue || dims[1] > int.MaxValue || dims[0] % group != 0 || WindowGeometry.Read(attributes, kernel) is not { } window) return false;
         view = new(node, input, weight, node.Input(2), window, checked((int)group), checked((int)dims[0]), checked((int)dims[1]))
         {
             Activation = isFused ? attributes.Text("activation", "") : "",

@@ -61,6 +61,7 @@ internal static class SlicingRules
     private static Amount Size(NodeInference n, Dimension size, Amount start, Amount end, Amount step)
     {
         if (step.Size is not { } by || by == 0) return default;
+        if (size.Size == 0) return 0;
         if (size.Size is { } known && start.Size is { } from && end.Size is { } to)
         {
             (long first, long last) = Bounds(known, from, to, by);
