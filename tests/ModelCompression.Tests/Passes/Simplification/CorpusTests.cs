@@ -1,6 +1,8 @@
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Simplification;
@@ -36,6 +38,26 @@ public sealed class CorpusTests
     public void TrainedModel_ReturnsTheSame(string name) => Assert.AreEqual(Outcome.Equal, Simplify(ModelZoo.Path(name)));
 
     [TestMethod]
+    [DataRow("silero-vad/silero_vad_legacy.onnx", "sr", 512, 16000L)]
+    [DataRow("silero-vad/silero_vad_legacy.onnx", "sr", 256, 8000L)]
+    [DataRow("silero-vad/silero_vad_v6.onnx", "sr", 576, 16000L)]
+    [DataRow("silero-vad/silero_vad_v6.onnx", "sr", 288, 8000L)]
+    [DataRow("whisper-tiny/decoder_model_merged_quantized.onnx", "use_cache_branch", 0, 0L)]
+    [DataRow("whisper-tiny/decoder_model_merged_quantized.onnx", "use_cache_branch", 0, 1L)]
+    public void Branch_ThatAnInputChooses_ReturnsTheSame(string name, string choice, int length, long value)
+    {
+        using var model = OnnxReader.Read(ModelZoo.Path(name));
+        byte[] before = OnnxWriter.ToBytes(model);
+        var random = new TestModel();
+        var sample = SyntheticInputs.For(model, seed: 1).Read(0, 0).Inputs.Select(i => i.Name == choice ? new NamedValue(choice, new TensorValue(choice == "sr" ? Tensor.Int64([], value) : Tensor.Create(DataType.Bool, [1], new[] { (byte)value })))
+            : i.Name == "input" ? new NamedValue("input", new TensorValue(random.RandomTensor(1, length))) : i).ToArray();
+        Run(model);
+        using var original = Equivalence.Open(before);
+        using var changed = Equivalence.Open(OnnxWriter.ToBytes(model));
+        Assert.IsNull(Equivalence.Difference(original.Run(sample), changed.Run(sample), Tolerance));
+    }
+
+    [TestMethod]
     public void ConformanceModels_ReturnTheSame()
     {
         var outcomes = Directory.EnumerateFiles(ModelZoo.OnnxTestData(), "model.onnx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
@@ -56,12 +78,15 @@ public sealed class CorpusTests
         NotRunnable,
     }
 
+    private static void Run(Model model) =>
+        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, new CompressionSettings(new CompressionOptions()), new PassLog());
+
     private static Outcome Simplify(string path)
     {
         using var model = OnnxReader.Read(path);
         byte[] before = OnnxWriter.ToBytes(model);
         var inputs = SyntheticInputs.For(model, seed: 1);
-        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, new CompressionSettings(new CompressionOptions()), new PassLog());
+        Run(model);
         byte[] after = OnnxWriter.ToBytes(model);
         Assert.IsLessThanOrEqualTo(before.Length, after.Length, $"{path} has grown.");
         if (TryOpen(before) is not { } original) return Outcome.NotRunnable;
