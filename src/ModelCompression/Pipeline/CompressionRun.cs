@@ -68,14 +68,27 @@ internal sealed class CompressionRun : IDisposable
     {
         var run = check.Original;
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
-        var fidelity = check.Compare(staging.ModelPath, cancellation);
+        string[] files = StagedFiles();
+        var digest = Task.Run(() => (FileDigest.Sha256(staging.ModelPath), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
+        FidelityResult fidelity;
+        try
+        {
+            fidelity = check.Compare(staging.ModelPath, cancellation);
+        }
+        finally
+        {
+            // The files must not be in use any more when the staging folder goes.
+            ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+        }
+
         foreach (var error in fidelity.Errors) Report(error);
         if (!fidelity.Passed) return null;
         foreach (var diagnostic in log.Diagnostics.Concat(data.Warnings)) Report(diagnostic);
 
         string? whyOriginal = compressed.Bytes >= original.Bytes ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
-        compressed = compressed with { Sha256 = FileDigest.Sha256(staging.ModelPath), GzipBytes = FileDigest.GzipByteLength(StagedFiles(), request.Threads) };
+        var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
+        compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
         var validation = data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, cancellation);
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
