@@ -5,29 +5,29 @@ namespace ModelCompression.Packing;
 /// <summary>How the elements that differ from the background value lie in a tensor: what decides the size of every sparse form.</summary>
 /// <param name="Count">Elements.</param>
 /// <param name="Stored">Elements that differ from the background bit for bit.</param>
-/// <param name="IsFirstStored">Whether element 0 is one of them.</param>
 /// <param name="Fillers">
-/// For each width b of a distance: how many background elements have to be stored because a distance exceeds 2^b. Empty when not asked for.
+/// For each of <see cref="GapWidths"/>: how many background elements have to be stored because a distance exceeds what its bits hold. Empty when not asked for.
 /// </param>
-internal sealed record BackgroundProfile(long Count, long Stored, bool IsFirstStored, IReadOnlyList<long> Fillers)
+internal sealed record BackgroundProfile(long Count, long Stored, IReadOnlyList<long> Fillers)
 {
-    public const int MaxGapWidth = 16;
+    /// <summary>Bits a distance may have.</summary>
+    public static readonly int[] GapWidths = [2, 3, 4, 5, 6, 7, 8, 16];
 
     private const int ChunkLength = 1 << 18;
 
     /// <summary>Fraction of elements equal to the background; 0 for an empty tensor.</summary>
     public double Sparsity => Count == 0 ? 0 : 1 - ((double)Stored / Count);
 
-    /// <summary>Entries of the gap form: element 0 is always one.</summary>
-    public long GapEntries(int width) => Stored + (IsFirstStored ? 0 : 1) + Fillers[width];
+    /// <summary>Entries of the gap form.</summary>
+    public long GapEntries(int width) => Stored + Fillers[Array.IndexOf(GapWidths, width)];
 
     /// <summary>Counts elements unequal to <paramref name="background"/> by their bits; exact for any number of threads.</summary>
     public static BackgroundProfile Scan<T>(PackableElements<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
     {
-        if (elements.Count == 0) return new(0, 0, false, []);
+        if (elements.Count == 0) return new(0, 0, []);
         var counts = new long[Chunks(elements.Count)];
         Parallel.For(0, counts.Length, chunk => counts[chunk] = CountUnequal(Chunk(elements, chunk), background));
-        return new(elements.Count, counts.Sum(), elements.Span[0] != background, []);
+        return new(elements.Count, counts.Sum(), []);
     }
 
     /// <summary>Adds the filler counts.</summary>
@@ -35,13 +35,14 @@ internal sealed record BackgroundProfile(long Count, long Stored, bool IsFirstSt
     {
         var chunks = new GapChunk[Chunks(elements.Count)];
         Parallel.For(0, chunks.Length, chunk => chunks[chunk] = GapChunk.Scan(Chunk(elements, chunk), background, (long)chunk * ChunkLength));
-        var fillers = new long[MaxGapWidth + 1];
+        var fillers = new long[GapWidths.Length];
+        // Positions count from element 0, which needs no distance of its own.
         long last = 0;
         foreach (var chunk in chunks)
         {
             if (chunk.First < 0) continue;
             if (chunk.First > 0) GapChunk.AddFillers(fillers, chunk.First - last - 1, 1);
-            for (int width = 0; width < fillers.Length; width++) fillers[width] += chunk.Fillers[width];
+            for (int i = 0; i < fillers.Length; i++) fillers[i] += chunk.Fillers[i];
             last = chunk.Last;
         }
 

@@ -11,7 +11,7 @@ internal static class FormChooser
     {
         var recipe = new PackingRecipe();
         recipe.Add(new ConstantStep("w", tensor.DataType, tensor.Dims.ToArray(), () => tensor));
-        return new PackingPlan(PackingKind.Dense, tensor, request, recipe, reason) { DenseByteLength = recipe.ByteLength(request, tensor.Dims) };
+        return new PackingPlan(PackingKind.Dense, tensor, request, recipe, reason) { DenseByteLength = recipe.ByteLength(request) };
     }
 }
 
@@ -19,8 +19,8 @@ internal static class FormChooser
 internal sealed class FormChooser<T>(PackableElements<T> elements, T background, Tensor tensor, PackingRequest request)
     where T : unmanaged, IBinaryInteger<T>
 {
-    /// <summary>A bit mask takes no more than gaps when at least this share of the elements is stored.</summary>
-    private const double MaxGapsDensity = 0.55;
+    /// <summary>Gaps of two bits or more take no fewer bits than a bit mask when at least this share of the elements is stored.</summary>
+    private const double MaxGapsDensity = 0.5;
 
     private readonly PackingPlan dense = FormChooser.Dense(tensor, request, "");
 
@@ -54,10 +54,10 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
             if (palette?.With(background, true) is { } stored) yield return BitmaskForm(stored);
         }
 
-        bool gapsCanWin = request.Storage == SparseStorage.Gaps || profile.Sparsity >= 1 - MaxGapsDensity;
+        bool gapsCanWin = request.Storage == SparseStorage.Gaps || profile.Sparsity > 1 - MaxGapsDensity;
         if (request.Storage == SparseStorage.Bitmask || !gapsCanWin) yield break;
         var gaps = profile.WithFillers(elements, background);
-        for (int width = 1; width <= BackgroundProfile.MaxGapWidth; width++)
+        foreach (int width in BackgroundProfile.GapWidths)
         {
             yield return GapsForm(gaps, width, null);
             bool hasFillers = gaps.GapEntries(width) > gaps.Stored;
@@ -85,8 +85,8 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var source = elements;
         int stored = (int)profile.Stored;
         int mask = ops.Codes(new PackedCodes("mask", elements.Count, 1, () => SparseEncoder.Mask(source.Span, background)), elements.Count);
-        int values = Values(ops, palette, stored + 1, () => SparseEncoder.BackgroundAndStored(source.Span, background, stored));
-        Finish(ops, ops.Pick(values, ops.OrdinalsFromMask(mask)));
+        int values = Values(ops, palette, [stored + 1], () => SparseEncoder.BackgroundAndStored(source.Span, background, stored));
+        Finish(ops, ops.Pick(values, ops.OrdinalsFromMask(mask)), tensor.Rank == 1);
         return Made(PackingKind.Bitmask, ops, palette?.Width ?? 0, 0);
     }
 
@@ -96,17 +96,19 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var source = elements;
         int count = (int)gaps.GapEntries(width);
         var entries = Once(() => SparseEncoder.Gaps(source.Span, background, width, count));
-        int codes = ops.Codes(new PackedCodes("gaps", count, width, () => entries().Low, () => entries().High!), count);
-        int positions = ops.PositionsFromGaps(codes);
-        int values = Values(ops, palette, count, () => entries().Values);
-        Finish(ops, ops.Scatter(elements.Count, Background(), positions, values));
+        int distances = width == 16
+            ? ops.Codes16("gaps", () => entries().Distances, 1, count)
+            : ops.Codes(new PackedCodes("gaps", count, width, () => Array.ConvertAll(entries().Distances, d => (byte)d)), 1, count);
+        int positions = ops.PositionsFromGaps(distances);
+        int values = Values(ops, palette, [1, count], () => entries().Values);
+        Finish(ops, ops.Scatter(elements.Count, Background(), positions, values), tensor.Rank == 2 && tensor.Dims[0] == 1);
         return Made(PackingKind.Gaps, ops, palette?.Width ?? 0, width);
     }
 
     /// <summary>The stored elements: as they are, or as palette indices.</summary>
-    private int Values(UnpackingOperators ops, ValuePalette<T>? palette, long count, Func<T[]> values) => palette is null
-        ? ops.Recipe.Add(new ConstantStep("values", tensor.DataType, [count], () => Tensor.Create(tensor.DataType, [count], values())))
-        : Pick(ops, palette, new PackedCodes("codes", count, palette.Width, Once(() => palette.Encode(values()))), [count]);
+    private int Values(UnpackingOperators ops, ValuePalette<T>? palette, long[] dims, Func<T[]> values) => palette is null
+        ? ops.Recipe.Add(new ConstantStep("values", tensor.DataType, dims, () => Tensor.Create(tensor.DataType, dims, values())))
+        : Pick(ops, palette, new PackedCodes("codes", dims[^1], palette.Width, Once(() => palette.Encode(values()))), dims);
 
     private int Pick(UnpackingOperators ops, ValuePalette<T> palette, PackedCodes codes, long[] dims)
     {
@@ -115,9 +117,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         return ops.Pick(table, ops.Codes(codes, dims));
     }
 
-    private void Finish(UnpackingOperators ops, int flat)
+    private void Finish(UnpackingOperators ops, int flat, bool hasShape)
     {
-        if (tensor.Rank != 1) ops.Reshape(flat, tensor.Dims.ToArray());
+        if (!hasShape) ops.Reshape(flat, tensor.Dims.ToArray());
     }
 
     /// <summary>The background as a one-element tensor; null for float 0, the operator's default.</summary>

@@ -9,7 +9,7 @@ internal readonly record struct GapChunk(long First, long Last, long[] Fillers)
 
     public static GapChunk Scan<T>(ReadOnlySpan<T> elements, T background, long offset) where T : unmanaged, IBinaryInteger<T>
     {
-        var fillers = new long[BackgroundProfile.MaxGapWidth + 1];
+        var fillers = new long[BackgroundProfile.GapWidths.Length];
         Span<int> small = stackalloc int[SmallGap];
         small.Clear();
         int first = elements.IndexOfAnyExcept(background);
@@ -27,9 +27,10 @@ internal readonly record struct GapChunk(long First, long Last, long[] Fillers)
         return first < 0 ? new(-1, -1, fillers) : new(offset + first, offset + last, fillers);
     }
 
-    /// <summary>A run of <paramref name="gap"/> background elements between two entries takes gap / 2^width fillers.</summary>
+    /// <summary>A run of <paramref name="gap"/> background elements between two entries takes gap / (2^width - 1) fillers.</summary>
     public static void AddFillers(long[] fillers, long gap, long times)
     {
-        for (int width = 0; width < fillers.Length && gap >> width != 0; width++) fillers[width] += times * (gap >> width);
+        if (times == 0) return;
+        for (int i = 0; i < fillers.Length; i++) fillers[i] += times * (gap / ((1 << BackgroundProfile.GapWidths[i]) - 1));
     }
 }

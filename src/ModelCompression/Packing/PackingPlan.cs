@@ -14,7 +14,7 @@ public sealed class PackingPlan
     {
         Kind = kind;
         Reason = reason;
-        StoredByteLength = recipe.ByteLength(request, tensor.Dims);
+        StoredByteLength = recipe.ByteLength(request);
         this.request = request;
         this.recipe = recipe;
         Tensor = tensor;
@@ -26,7 +26,7 @@ public sealed class PackingPlan
     /// <summary>Why this form, in particular why not the one asked for or a smaller one; may be empty.</summary>
     public string Reason { get; internal set; }
 
-    /// <summary>Bytes in the file: data, nodes, names, shapes and declared type; a little more than it takes when a section is shared.</summary>
+    /// <summary>Bytes in the file: data, nodes, names and shapes; a little more than it takes when a section is shared.</summary>
     public long StoredByteLength { get; }
 
     /// <summary>Bytes of the plain initializer in the file.</summary>

@@ -15,7 +15,8 @@ internal sealed class PackingRecipe
 
     public int Add(RecipeStep step)
     {
-        steps.Add(step);
+        bool isNew = steps.TrueForAll(s => s.Suffix != step.Suffix);
+        steps.Add(isNew ? step : step with { Suffix = FormattableString.Invariant($"{step.Suffix}{steps.Count}") });
         return steps.Count - 1;
     }
 
@@ -35,11 +36,13 @@ internal sealed class PackingRecipe
         Add(new NodeStep(FormattableString.Invariant($"{steps.Count}"), opType, inputs, attributes) { SharingKey = key });
 
     /// <summary>Bytes in the file: messages with their prefixes and names.</summary>
-    public long ByteLength(PackingRequest request, ReadOnlySpan<long> dims)
+    public long ByteLength(PackingRequest request)
     {
         long total = 0;
+        var shared = new HashSet<string>(StringComparer.Ordinal);
         for (int i = 0; i < steps.Count; i++)
         {
+            if (steps[i].SharingKey is { } key && !shared.Add(key)) continue;
             total += steps[i] switch
             {
                 ConstantStep c when request.UseConstantNodes => ProtobufLength.Prefixed(ConstantNode(c, NameLength(i, request))),
@@ -49,7 +52,7 @@ internal sealed class PackingRecipe
             };
         }
 
-        return steps[^1] is NodeStep ? total + ProtobufLength.ValueInfo(dims, request.NameByteLength) : total;
+        return total;
     }
 
     /// <summary>Adds the steps to a section. Data made beforehand is passed in <paramref name="tensors"/>.</summary>

@@ -12,7 +12,7 @@ internal static class ProtobufLength
     /// <summary>A tensor with raw data, without its own prefix.</summary>
     public static long Tensor(DataType type, ReadOnlySpan<long> dims, long dataByteLength, int nameByteLength)
     {
-        long length = TagByteLength + Varint((long)type) + Prefixed(dataByteLength);
+        long length = TagByteLength + Varint((long)type) + (dataByteLength > 0 ? Prefixed(dataByteLength) : 0);
         foreach (long dim in dims) length += TagByteLength + Varint(dim);
         return nameByteLength > 0 ? length + Prefixed(nameByteLength) : length;
     }
@@ -22,16 +22,7 @@ internal static class ProtobufLength
         Prefixed(opType.Length) + valueNameByteLengths.Sum(name => Prefixed(name)) + attributes.Sum(a => Prefixed(Attribute(a)));
 
     /// <summary>A message or string behind its tag and length.</summary>
-    public static long Prefixed(long length, int tagByteLength = TagByteLength) => tagByteLength + Varint(length) + length;
-
-    /// <summary>A declared tensor type of a value, as a message of the graph.</summary>
-    public static long ValueInfo(ReadOnlySpan<long> dims, int nameByteLength)
-    {
-        long shape = 0;
-        foreach (long dim in dims) shape += Prefixed(TagByteLength + Varint(dim));
-        long type = Prefixed(2 + Prefixed(shape));
-        return Prefixed(Prefixed(nameByteLength) + Prefixed(type));
-    }
+    public static long Prefixed(long length) => TagByteLength + Varint(length) + length;
 
     private static long Attribute(NodeAttribute attribute)
     {

@@ -1,5 +1,6 @@
 using System.Numerics;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
 
 namespace ModelCompression.Packing;
 
@@ -37,6 +38,7 @@ public static class TensorPacking
         if (PackableTypes.WhyNot(tensor.DataType) is { } reason) return reason;
         if (tensor.ElementCount > MaxElementCount) return FormattableString.Invariant($"more than {MaxElementCount} elements");
         if (tensor.ByteLength > 1L << 30) return "more than 1 GiB";
+        if (request is { Storage: SparseStorage.Dense, AllowPalette: false }) return "";
         if (tensor.ByteLength < MinByteLength) return "too small to gain from packing";
         return request.Opset < UnpackingOperators.MinOpset
             ? FormattableString.Invariant($"opset {request.Opset} cannot unpack; opset {UnpackingOperators.MinOpset} and later can")

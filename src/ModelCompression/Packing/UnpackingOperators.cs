@@ -3,18 +3,17 @@ using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Packing;
 
-/// <summary>Codes of 1–16 bits that will be packed when the form is emitted.</summary>
+/// <summary>Codes of 1–8 bits that will be packed when the form is emitted.</summary>
 /// <param name="Name">Suffix of the constants' names.</param>
 /// <param name="Count">Number of codes.</param>
 /// <param name="Width">Bits of a code.</param>
-/// <param name="Low">The low eight bits of every code.</param>
-/// <param name="High">The higher bits; only for widths above 8.</param>
-internal sealed record PackedCodes(string Name, long Count, int Width, Func<byte[]> Low, Func<byte[]>? High = null);
+/// <param name="Make">Makes one code per byte.</param>
+internal sealed record PackedCodes(string Name, long Count, int Width, Func<byte[]> Make);
 
 /// <summary>Writes the operators that expand packed constants, as far as an opset has them.</summary>
 /// <remarks>
 /// Every step is exact integer work on types that ONNX Runtime has CPU kernels for, so that it folds the whole chain when a session is created:
-/// 7–10 <c>Div</c>, <c>Mul</c>, <c>Sub</c> on int32; from 11 <c>BitShift</c> on uint8; from 21 <c>Cast</c> from uint4.
+/// 7–10 <c>Div</c>, <c>Mul</c>, <c>Sub</c> on int32; from 11 <c>BitShift</c> and <c>MatMulInteger</c> on uint8; from 21 <c>Cast</c> from uint4.
 /// </remarks>
 internal sealed class UnpackingOperators(long opset)
 {
@@ -39,25 +38,20 @@ internal sealed class UnpackingOperators(long opset)
     /// <summary>An int32 tensor of shape <paramref name="dims"/> (product = number of codes).</summary>
     public int Codes(PackedCodes codes, params long[] dims)
     {
-        if (codes.Width > 8) return WideCodes(codes, dims);
-        int result = -1;
-        int shift = codes.Width;
-        foreach (int bits in BitPlanes.Parts(codes.Width))
-        {
-            int position = shift -= bits;
-            int part = Part(codes, codes.Low, position, bits, dims);
-            result = result < 0 ? part : Node("Add", Node("Mul", result, Int32(1 << bits)), part);
-        }
-
-        return result;
+        if (opset < BitShiftOpset) return SumOfWideParts(codes, dims);
+        if (codes.Width == 4 && opset >= UInt4Opset) return Cast(Pairs(codes, 0, dims), DataType.Int32);
+        return BitPlanes.Parts(codes.Width).Length == 1 ? Cast(Part(codes, 0, codes.Width, dims), DataType.Int32) : SumOfParts(codes, dims);
     }
+
+    /// <summary>An int32 tensor of 16-bit codes.</summary>
+    public int Codes16(string name, Func<ushort[]> make, params long[] dims) =>
+        Cast(Recipe.Add(new ConstantStep(name, DataType.UInt16, dims, () => Tensor.Create(DataType.UInt16, dims, make()))), DataType.Int32);
 
     /// <summary>Picks elements of a 1-D table by int32 indices of any shape.</summary>
     public int Pick(int table, int indices) => Node("Gather", table, indices);
 
-    /// <summary>Running sum of distances: element i is the sum of (code + 1) of all codes before i.</summary>
-    public int PositionsFromGaps(int codes) =>
-        Recipe.Node("CumSum", [Node("Add", codes, Int32(1)), Int32(0)], NodeAttribute.Of("exclusive", 1));
+    /// <summary>Positions of the entries of a gap form: the running sum of distances [1, count].</summary>
+    public int PositionsFromGaps(int distances) => Node("CumSum", distances, Int32(1));
 
     /// <summary>For each element of a mask (int32 zeros and ones) its number among the ones, from 1; 0 where the mask is 0.</summary>
     /// <remarks>
@@ -66,9 +60,9 @@ internal sealed class UnpackingOperators(long opset)
     /// </remarks>
     public int OrdinalsFromMask(int mask) => Node("Mul", Node("CumSum", mask, Int32(0)), mask);
 
-    /// <summary>Puts values at positions of a 1-D tensor of a background value; null = float 0.</summary>
+    /// <summary>Puts values [1, k] at positions [1, k] of a tensor [1, <paramref name="count"/>] of a background value; null = float 0.</summary>
     public int Scatter(long count, Tensor? background, int positions, int values) =>
-        Node("ScatterElements", Fill([count], background), positions, values);
+        Recipe.Node("ScatterElements", [Fill([1, count], background), positions, values], NodeAttribute.Of("axis", 1));
 
     /// <summary>A tensor of one value; null = float 0.</summary>
     public int Fill(long[] dims, Tensor? value)
@@ -79,47 +73,70 @@ internal sealed class UnpackingOperators(long opset)
 
     public int Reshape(int value, params long[] dims) => Node("Reshape", value, Int64(dims));
 
-    private int WideCodes(PackedCodes codes, long[] dims)
+    /// <summary>
+    /// The integer product of the row of the parts' weights (4, 1 for widths 4 + 2) with the parts, one below the other: it adds bytes into int32 in one step. What a step yields stays
+    /// in memory until the runtime has folded the whole graph, so fewer and narrower steps mean a lower peak.
+    /// </summary>
+    private int SumOfParts(PackedCodes codes, long[] dims)
     {
-        int high = -1;
-        int shift = codes.Width - 8;
-        foreach (int bits in BitPlanes.Parts(codes.Width - 8))
+        var parts = new List<int>();
+        var weights = new List<byte>();
+        int shift = codes.Width;
+        foreach (int bits in BitPlanes.Parts(codes.Width))
         {
             shift -= bits;
-            int part = Part(codes, codes.High!, shift, bits, dims);
-            high = high < 0 ? part : Node("Add", Node("Mul", high, Int32(1 << bits)), part);
+            weights.Add((byte)(1 << shift));
+            parts.Add(Part(codes, shift, bits, [1, codes.Count]));
         }
 
-        return Node("Add", Node("Mul", high, Int32(256)), Part(codes, codes.Low, 0, 8, dims));
+        int row = Recipe.Constant("weights", DataType.UInt8, [1, weights.Count], [.. weights]);
+        int sum = Node("MatMulInteger", row, Recipe.Node("Concat", [.. parts], NodeAttribute.Of("axis", 0)));
+        return dims.Length == 2 && dims[0] == 1 ? sum : Reshape(sum, dims);
     }
 
-    private int Part(PackedCodes codes, Func<byte[]> source, int shift, int bits, long[] dims)
+    private int SumOfWideParts(PackedCodes codes, long[] dims)
     {
-        if (bits == 8) return Cast(Constant(codes.Name, DataType.UInt8, dims, source));
-        if (bits == 4 && opset >= UInt4Opset)
+        int sum = -1;
+        int shift = codes.Width;
+        foreach (int bits in BitPlanes.Parts(codes.Width))
         {
-            return Cast(Constant(codes.Name, DataType.UInt4, dims, () =>
-            {
-                var packed = new byte[(codes.Count + 1) / 2];
-                BitPlanes.PackPairs(source(), shift, packed);
-                return packed;
-            }));
+            int part = Part(codes, shift -= bits, bits, dims);
+            sum = sum < 0 ? part : Node("Add", Node("Mul", sum, Int32(1 << bits)), part);
         }
 
-        int planes = Planes(codes, source, shift, bits);
-        bool exact = codes.Count % (8 / bits) == 0;
-        int shaped = exact ? Reshape(planes, dims) : FirstOf(Reshape(planes, -1), codes.Count, dims);
-        return opset >= BitShiftOpset ? Cast(shaped) : shaped;
+        return sum;
     }
+
+    /// <summary>Bits <paramref name="shift"/>… of the codes: uint8, or int32 before <c>BitShift</c>.</summary>
+    private int Part(PackedCodes codes, int shift, int bits, long[] dims)
+    {
+        if (bits == 8)
+        {
+            int bytes = Constant(codes.Name, DataType.UInt8, dims, codes.Make);
+            return opset >= BitShiftOpset ? bytes : Cast(bytes, DataType.Int32);
+        }
+
+        if (bits == 4 && opset >= UInt4Opset) return Cast(Pairs(codes, shift, dims), DataType.UInt8);
+        int planes = Planes(codes, shift, bits);
+        bool exact = codes.Count % (8 / bits) == 0;
+        return exact ? Reshape(planes, dims) : FirstOf(Reshape(planes, -1), codes.Count, dims);
+    }
+
+    private int Pairs(PackedCodes codes, int shift, long[] dims) => Constant(codes.Name, DataType.UInt4, dims, () =>
+    {
+        var bytes = new byte[(codes.Count + 1) / 2];
+        BitPlanes.PackPairs(codes.Make(), shift, bytes);
+        return bytes;
+    });
 
     /// <summary>[8/bits, bytes] with the codes in order; uint8 where <c>BitShift</c> exists, else int32.</summary>
-    private int Planes(PackedCodes codes, Func<byte[]> source, int shift, int bits)
+    private int Planes(PackedCodes codes, int shift, int bits)
     {
         int rows = 8 / bits;
         int packed = Constant(codes.Name, DataType.UInt8, [1, BitPlanes.ByteLength(codes.Count, bits)], () =>
         {
             var bytes = new byte[BitPlanes.ByteLength(codes.Count, bits)];
-            BitPlanes.Pack(source(), shift, bits, bytes);
+            BitPlanes.Pack(codes.Make(), shift, bits, bytes);
             return bytes;
         });
         if (opset < BitShiftOpset) return PlanesByDivision(packed, rows, bits);
@@ -133,7 +150,7 @@ internal sealed class UnpackingOperators(long opset)
     private int PlanesByDivision(int packed, int rows, int bits)
     {
         int divisors = Recipe.Constant("divisors", DataType.Int32, [rows, 1], [.. Enumerable.Range(0, rows).Select(i => 1 << (i * bits))]);
-        int shifted = Node("Div", Cast(packed), divisors);
+        int shifted = Node("Div", Cast(packed, DataType.Int32), divisors);
         int radix = Int32(1 << bits);
         return Node("Sub", shifted, Node("Mul", Node("Div", shifted, radix), radix));
     }
@@ -146,7 +163,7 @@ internal sealed class UnpackingOperators(long opset)
         return dims.Length == 1 ? first : Reshape(first, dims);
     }
 
-    private int Cast(int value) => Recipe.Node("Cast", [value], NodeAttribute.Of("to", (long)DataType.Int32));
+    private int Cast(int value, DataType type) => Recipe.Node("Cast", [value], NodeAttribute.Of("to", (long)type));
 
     private int Constant(string name, DataType type, long[] dims, Func<byte[]> bytes) =>
         Recipe.Add(new ConstantStep(name, type, dims, () => Tensor.Create(type, dims, bytes())));

@@ -5,96 +5,62 @@ namespace ModelCompression.Packing;
 /// <summary>The distinct values of a tensor, when they are few.</summary>
 internal sealed class ValuePalette<T> where T : unmanaged, IBinaryInteger<T>
 {
-    public const int MaxLength = 256;
-
     private const int ChunkLength = 1 << 18;
 
-    private readonly Dictionary<T, byte> indices;
+    private readonly DistinctValues<T> numbers = new();
 
     private ValuePalette(T[] values)
     {
         Values = values;
-        indices = new Dictionary<T, byte>(values.Length);
-        for (int i = 0; i < values.Length; i++) indices.Add(values[i], (byte)i);
+        numbers.TryAddAll(values);
     }
 
     /// <summary>Values in ascending order of their bits.</summary>
     public T[] Values { get; }
 
     /// <summary>Bits of an index: at least 1.</summary>
-    public int Width => Math.Max(1, BitOperations.Log2((uint)Math.Max(1, Values.Length - 1)) + (Values.Length > 1 ? 1 : 0));
+    public int Width => Values.Length <= 2 ? 1 : BitOperations.Log2((uint)Values.Length - 1) + 1;
 
-    /// <summary>Finds the distinct values, or null when there are more than <see cref="MaxLength"/>.</summary>
+    /// <summary>Finds the distinct values, or null when there are none or more than 256.</summary>
     public static ValuePalette<T>? Find(PackableElements<T> elements)
     {
-        var all = new HashSet<T>();
-        if (elements.Count == 0 || !Collect(Chunk(elements, 0), all)) return null;
+        // Weights that are not quantized show that in their first few hundred elements.
+        var first = new DistinctValues<T>();
+        if (elements.Count == 0 || !first.TryAddAll(Chunk(elements, 0))) return null;
         int chunks = (int)((elements.Count + ChunkLength - 1) / ChunkLength);
-        bool few = true;
-        object gate = new();
-        T[] known = [.. all];
-        Parallel.For(1, Math.Max(1, chunks), () => new HashSet<T>(known), (chunk, state, found) =>
+        var found = new T[chunks][];
+        found[0] = first.Sorted();
+        Parallel.For(1, Math.Max(1, chunks), (chunk, state) =>
         {
-            if (!Collect(Chunk(elements, chunk), found)) state.Stop();
-            return found;
-        }, found =>
-        {
-            lock (gate) few = few && Merge(found, all);
+            var values = new DistinctValues<T>();
+            if (values.TryAddAll(Chunk(elements, chunk))) found[chunk] = values.Sorted();
+            else state.Stop();
         });
-        return few ? Of(all) : null;
+        foreach (var values in found)
+            if (values is null || !first.TryAddAll(values)) return null;
+        return new(first.Sorted());
     }
 
-    /// <summary>A palette without or with one value.</summary>
+    /// <summary>This palette with <paramref name="value"/> in it or without it; null when it would be empty or too long.</summary>
     public ValuePalette<T>? With(T value, bool present)
     {
-        var values = new HashSet<T>(Values);
-        bool changed = present ? values.Add(value) : values.Remove(value);
-        if (!changed) return this;
-        return values.Count is 0 or > MaxLength ? null : Of(values);
+        int at = Array.BinarySearch(Values, value);
+        if (at >= 0 == present) return this;
+        T[] values = present ? [.. Values[..~at], value, .. Values[~at..]] : [.. Values[..at], .. Values[(at + 1)..]];
+        return values.Length is 0 or > DistinctValues<T>.MaxCount ? null : new(values);
     }
 
     /// <summary>The index of each element.</summary>
     public byte[] Encode(ReadOnlySpan<T> elements)
     {
         var codes = new byte[elements.Length];
-        if (elements.Length == 0) return codes;
-        T last = elements[0];
-        byte index = indices[last];
-        for (int i = 0; i < elements.Length; i++)
-        {
-            if (elements[i] != last) index = indices[last = elements[i]];
-            codes[i] = index;
-        }
-
+        numbers.Number(elements, codes);
         return codes;
     }
-
-    private static ValuePalette<T> Of(HashSet<T> values) => new([.. values.Order()]);
 
     private static ReadOnlySpan<T> Chunk(PackableElements<T> elements, int chunk)
     {
         int start = chunk * ChunkLength;
         return elements.Span.Slice(start, (int)Math.Min(ChunkLength, elements.Count - start));
-    }
-
-    private static bool Merge(HashSet<T> from, HashSet<T> to)
-    {
-        to.UnionWith(from);
-        return to.Count <= MaxLength;
-    }
-
-    private static bool Collect(ReadOnlySpan<T> elements, HashSet<T> found)
-    {
-        T last = default;
-        bool any = false;
-        foreach (T element in elements)
-        {
-            if (any && element == last) continue;
-            any = true;
-            last = element;
-            if (found.Add(element) && found.Count > MaxLength) return false;
-        }
-
-        return true;
     }
 }

@@ -23,7 +23,7 @@ public sealed class BackgroundProfileTests
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void Gaps_HaveTheCountedEntriesAndDecode() => Prop.ForAll(Sparse.ToArbitrary(), Gen.Choose(1, 16).ToArbitrary(), (elements, width) =>
+    public void Gaps_HaveTheCountedEntriesAndDecode() => Prop.ForAll(Sparse.ToArbitrary(), Gen.Elements(BackgroundProfile.GapWidths).ToArbitrary(), (elements, width) =>
     {
         var source = new PackableElements<uint>(Tensor.Create(DataType.UInt32, [elements.Length], elements));
         var profile = BackgroundProfile.Scan(source, 0u).WithFillers(source, 0u);
@@ -32,10 +32,8 @@ public sealed class BackgroundProfileTests
         int at = 0;
         for (int i = 0; i < entries.Values.Length; i++)
         {
-            decoded[at] = entries.Values[i];
-            int code = entries.Low[i] | ((entries.High?[i] ?? 0) << 8);
-            if (code >= 1 << width) return false;
-            at += code + 1;
+            if (entries.Distances[i] >= 1 << width || (i > 0 && entries.Distances[i] == 0)) return false;
+            decoded[at += entries.Distances[i]] = entries.Values[i];
         }
 
         return decoded.SequenceEqual(elements);
@@ -49,11 +47,11 @@ public sealed class BackgroundProfileTests
         var source = new PackableElements<uint>(Tensor.Create(DataType.UInt32, [elements.Length], elements));
         var profile = BackgroundProfile.Scan(source, 0u).WithFillers(source, 0u);
         Assert.AreEqual(4, profile.Stored);
-        Assert.IsFalse(profile.IsFirstStored);
-        for (int width = 1; width <= BackgroundProfile.MaxGapWidth; width++)
+        foreach (int width in BackgroundProfile.GapWidths)
         {
-            long expected = (4L >> width) + (((1L << 18) - 7) >> width) + (((1L << 18) + 9) >> width) + ((elements.Length - 2 - ((2L << 18) + 9) - 1) >> width);
-            Assert.AreEqual(expected, profile.Fillers[width], $"width {width}");
+            int farthest = (1 << width) - 1;
+            long fillers = (4 / farthest) + (((1L << 18) - 7) / farthest) + (((1L << 18) + 9) / farthest) + ((elements.Length - 2 - ((2L << 18) + 9) - 1) / farthest);
+            Assert.AreEqual(4 + fillers, profile.GapEntries(width), $"width {width}");
             Assert.HasCount((int)profile.GapEntries(width), SparseEncoder.Gaps<uint>(elements, 0u, width, (int)profile.GapEntries(width)).Values);
         }
     }
