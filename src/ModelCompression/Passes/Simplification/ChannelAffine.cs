@@ -1,5 +1,6 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace ModelCompression.Passes.Simplification;
 
@@ -116,7 +117,10 @@ internal sealed record ChannelAffine(Node Node, LinearLayer Layer, double[] Fact
         float[] scaled = tensor.AsSpan<float>().ToArray();
         ForEachRow((at, factor) =>
         {
-            foreach (ref float element in scaled.AsSpan(at, (int)Layer.After)) element = (float)(element * factor);
+            var row = scaled.AsSpan(at, (int)Layer.After);
+            // The product of two binary32 numbers is exact in binary64: rounding it is the same as multiplying in binary32.
+            if ((float)factor == factor) TensorPrimitives.Multiply(row, (float)factor, row);
+            else foreach (ref float element in row) element = (float)(element * factor);
         });
         return Tensor.Create(DataType.Float, tensor.Dims, scaled);
     }

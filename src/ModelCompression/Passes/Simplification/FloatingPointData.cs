@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using ModelCompression.Onnx.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace ModelCompression.Passes.Simplification;
 
@@ -49,9 +49,8 @@ internal static class FloatingPointData
     {
         if (tensor.DataType == DataType.Float)
         {
-            foreach (uint bits in MemoryMarshal.Cast<byte, uint>(tensor.AsSpan<byte>()))
-                if ((bits & 0x7F80_0000) == 0x7F80_0000) return false;
-            return true;
+            var elements = tensor.AsSpan<float>();
+            return elements.IsEmpty || float.IsFinite(TensorPrimitives.MaxMagnitude(elements));
         }
 
         foreach (double value in Read(tensor))
