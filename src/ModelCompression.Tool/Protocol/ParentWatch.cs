@@ -12,14 +12,25 @@ internal static class ParentWatch
     /// <param name="processId">The parent, or 0 for none.</param>
     /// <param name="cancel">Asks the work to stop.</param>
     /// <param name="sweep">Removes unfinished files when the work does not stop in time.</param>
-    public static void Start(int processId, Action cancel, Action sweep)
+    public static void Start(int processId, Action cancel, Action sweep) => Start(processId, cancel, sweep, Grace, EndThisProcess);
+
+    /// <summary>Watches with another grace and another end.</summary>
+    internal static void Start(int processId, Action cancel, Action sweep, TimeSpan grace, Action end)
     {
         if (processId <= 0) return;
-        var thread = new Thread(() => Watch(processId, cancel, sweep)) { IsBackground = true, Name = "parent watch" };
+        var thread = new Thread(() =>
+        {
+            WaitForEnd(processId);
+            cancel();
+            Thread.Sleep(grace);
+            sweep();
+            end();
+        })
+        { IsBackground = true, Name = "parent watch" };
         thread.Start();
     }
 
-    private static void Watch(int processId, Action cancel, Action sweep)
+    private static void WaitForEnd(int processId)
     {
         try
         {
@@ -30,10 +41,11 @@ internal static class ParentWatch
         {
             // It is gone already.
         }
+    }
 
-        cancel();
-        Thread.Sleep(Grace);
-        sweep();
+    /// <summary>Native code may be running that no orderly exit would wait out.</summary>
+    private static void EndThisProcess()
+    {
         using var self = Process.GetCurrentProcess();
         self.Kill();
     }
