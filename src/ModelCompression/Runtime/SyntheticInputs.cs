@@ -15,8 +15,8 @@ namespace ModelCompression.Runtime;
 /// </remarks>
 public sealed class SyntheticInputs : SampleSource
 {
-    private const long BigModelByteLength = 128L << 20;
-    private const long HugeModelByteLength = 1L << 30;
+    private const long BigModelByteLength = 64L << 20;
+    private const long HugeModelByteLength = 256L << 20;
     private const double MaxElementCount = 1 << 26;
 
     private readonly IReadOnlyList<InputPlan> plans;
@@ -44,7 +44,7 @@ public sealed class SyntheticInputs : SampleSource
     /// <inheritdoc/>
     public override string? Refusal { get; }
 
-    /// <summary>Plans inputs for a model: 4 samples, 2 from 128 MiB of weights on, 1 from 1 GiB on.</summary>
+    /// <summary>Plans inputs for a model: 4 samples, 2 from 64 MiB of weights on, 1 from 256 MiB on.</summary>
     public static SyntheticInputs For(Model model, int seed = 0)
     {
         long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);

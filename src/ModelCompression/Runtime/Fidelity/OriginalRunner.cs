@@ -26,10 +26,16 @@ internal static class OriginalRunner
             return new OriginalRun(OriginalStatus.Refused) { Problem = e.Diagnostic };
         }
 
-        using (session)
+        try
         {
-            if (samples.Refusal is { } refusal || samples.Count == 0) return OnlyLoads(session, samples.Refusal ?? "there are no samples");
-            return RunAttempts(session, samples, maxSamples, cancellation);
+            return samples.Count == 0
+                ? OnlyLoads(session, samples.Refusal ?? "there are no samples")
+                : RunAttempts(session, samples, maxSamples, cancellation);
+        }
+        finally
+        {
+            session.Dispose();
+            NativeHeap.Trim();
         }
     }
 
