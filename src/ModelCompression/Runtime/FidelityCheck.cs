@@ -48,7 +48,7 @@ public sealed class FidelityCheck
 
     /// <summary>Starts running the original. The graph is read before this returns and may be edited at once.</summary>
     /// <param name="originalPath">Model file; it must stay as it is until <see cref="Original"/> is there.</param>
-    /// <param name="model">Its graph.</param>
+    /// <param name="model">Its graph, to stay open until <see cref="Original"/> is there.</param>
     /// <param name="samples">What to feed: data, or <see cref="SyntheticInputs"/>.</param>
     /// <param name="maxSamples">Most samples to compare.</param>
     /// <param name="cancellation">Stops between samples.</param>
@@ -56,7 +56,8 @@ public sealed class FidelityCheck
     {
         var settings = (IsQuantized(model) ? SessionSettings.Default : SessionSettings.Lean) with { Threads = ThreadCount };
         string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
-        var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, cancellation), cancellation);
+        var weights = settings.PrepackWeights ? null : SharedWeights.Of(model);
+        var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation), cancellation);
         return new FidelityCheck(originalPath, samples, randomOperator, run);
     }
 

@@ -15,11 +15,13 @@ public sealed class ModelSession : IDisposable
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
     private readonly ModelRole role;
+    private readonly SharedWeights? weights;
 
-    private ModelSession(InferenceSession session, ModelRole role, string name)
+    private ModelSession(InferenceSession session, ModelRole role, string name, SharedWeights? weights = null)
     {
         this.session = session;
         this.role = role;
+        this.weights = weights;
         Name = name;
         Interface = new(
             [.. session.InputNames.Select(n => new ModelPort(n, TypeOf(session.InputMetadata[n])))],
@@ -36,6 +38,25 @@ public sealed class ModelSession : IDisposable
     /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
     public static ModelSession Open(string path, SessionSettings settings, ModelRole role) =>
         Open(role, Path.GetFileName(path), settings, options => new InferenceSession(path, options));
+
+    /// <summary>Opens a model file whose external weights are in memory already; they are not read a second time. The session takes over <paramref name="weights"/>.</summary>
+    /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
+    internal static ModelSession Open(string path, SessionSettings settings, ModelRole role, SharedWeights weights)
+    {
+        try
+        {
+            return Open(role, Path.GetFileName(path), settings, options =>
+            {
+                weights.AddTo(options);
+                return new InferenceSession(path, options);
+            }, weights);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Opens a model from memory, which must be complete: external data has no folder to be found in.</summary>
     /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
@@ -77,6 +98,7 @@ public sealed class ModelSession : IDisposable
     {
         runOptions.Dispose();
         session.Dispose();
+        weights?.Dispose();
     }
 
     private T Guard<T>(Func<T> use)
@@ -91,13 +113,13 @@ public sealed class ModelSession : IDisposable
         }
     }
 
-    private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open)
+    private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open, SharedWeights? weights = null)
     {
         OrtEnvironment.EnsureStarted();
         using var options = Translate(settings);
         try
         {
-            return new ModelSession(open(options), role, name);
+            return new ModelSession(open(options), role, name, weights);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

@@ -13,13 +13,14 @@ internal static class OriginalRunner
     /// <param name="samples">What to feed.</param>
     /// <param name="maxSamples">Most samples to run; with more at hand they are taken at even distances.</param>
     /// <param name="settings">How to open it.</param>
+    /// <param name="weights">Its external weights if they are in memory, else null.</param>
     /// <param name="cancellation">Stops between samples.</param>
-    public static OriginalRun Run(string path, SampleSource samples, int maxSamples, SessionSettings settings, CancellationToken cancellation)
+    public static OriginalRun Run(string path, SampleSource samples, int maxSamples, SessionSettings settings, SharedWeights? weights, CancellationToken cancellation)
     {
         ModelSession session;
         try
         {
-            session = Open(path, settings);
+            session = Open(path, settings, weights);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040")
         {
@@ -40,11 +41,11 @@ internal static class OriginalRunner
     }
 
     /// <summary>Some nodes have no kernel but are folded away by the optimizer: only the way an application opens the model decides.</summary>
-    private static ModelSession Open(string path, SessionSettings settings)
+    private static ModelSession Open(string path, SessionSettings settings, SharedWeights? weights)
     {
         try
         {
-            return ModelSession.Open(path, settings, ModelRole.Original);
+            return weights is null ? ModelSession.Open(path, settings, ModelRole.Original) : ModelSession.Open(path, settings, ModelRole.Original, weights);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040" && !settings.Optimize)
         {
