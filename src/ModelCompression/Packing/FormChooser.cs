@@ -41,8 +41,8 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         return everyElement;
     }
 
-    private string WhyNotSparse() => request.Opset < UnpackingOperators.MinSparseOpset
-        ? FormattableString.Invariant($"opset {request.Opset} cannot unpack sparse positions; opset {UnpackingOperators.MinSparseOpset} and later can")
+    private string WhyNotSparse() => request.Storage == SparseStorage.Gaps && request.Opset < UnpackingOperators.MinGapsOpset
+        ? FormattableString.Invariant($"opset {request.Opset} cannot unpack gaps; opset {UnpackingOperators.MinGapsOpset} and later can, and a bit mask works now")
         : "";
 
     private IEnumerable<PackingPlan> SparseForms(ValuePalette<T>? palette)
@@ -55,10 +55,11 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         }
 
         bool gapsCanWin = request.Storage == SparseStorage.Gaps || profile.Sparsity > 1 - MaxGapsDensity;
-        if (request.Storage == SparseStorage.Bitmask || !gapsCanWin) yield break;
+        if (request.Storage == SparseStorage.Bitmask || request.Opset < UnpackingOperators.MinGapsOpset || !gapsCanWin) yield break;
         var gaps = profile.WithFillers(elements, background);
         foreach (int width in BackgroundProfile.GapWidths)
         {
+            if (width > 8 && request.Opset < UnpackingOperators.MinWideGapsOpset) continue;
             yield return GapsForm(gaps, width, null);
             bool hasFillers = gaps.GapEntries(width) > gaps.Stored;
             if (palette?.With(background, hasFillers) is { } stored) yield return GapsForm(gaps, width, stored);
@@ -84,9 +85,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var ops = new UnpackingOperators(request.Opset);
         var source = elements;
         int stored = (int)profile.Stored;
-        int mask = ops.Codes(new PackedCodes("mask", elements.Count, 1, () => SparseEncoder.Mask(source.Span, background)), elements.Count);
+        int ordinals = ops.OrdinalsFromMask(new PackedCodes("mask", elements.Count, 1, Once(() => SparseEncoder.Mask(source.Span, background))));
         int values = Values(ops, palette, [stored + 1], () => SparseEncoder.BackgroundAndStored(source.Span, background, stored));
-        Finish(ops, ops.Pick(values, ops.OrdinalsFromMask(mask)), tensor.Rank == 1);
+        Finish(ops, ops.Pick(values, ordinals), tensor.Rank == 1);
         return Made(PackingKind.Bitmask, ops, palette?.Width ?? 0, 0);
     }
 
@@ -96,10 +97,9 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
         var source = elements;
         int count = (int)gaps.GapEntries(width);
         var entries = Once(() => SparseEncoder.Gaps(source.Span, background, width, count));
-        int distances = width == 16
-            ? ops.Codes16("gaps", () => entries().Distances, 1, count)
-            : ops.Codes(new PackedCodes("gaps", count, width, () => Array.ConvertAll(entries().Distances, d => (byte)d)), 1, count);
-        int positions = ops.PositionsFromGaps(distances);
+        int positions = width > 8
+            ? ops.PositionsFromWideGaps(count, () => entries().Distances)
+            : ops.PositionsFromGaps(new PackedCodes("gaps", count, width, () => Array.ConvertAll(entries().Distances, d => (byte)d)));
         int values = Values(ops, palette, [1, count], () => entries().Values);
         Finish(ops, ops.Scatter(elements.Count, Background(), positions, values), tensor.Rank == 2 && tensor.Dims[0] == 1);
         return Made(PackingKind.Gaps, ops, palette?.Width ?? 0, width);

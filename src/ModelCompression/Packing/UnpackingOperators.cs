@@ -13,7 +13,7 @@ internal sealed record PackedCodes(string Name, long Count, int Width, Func<byte
 /// <summary>Writes the operators that expand packed constants, as far as an opset has them.</summary>
 /// <remarks>
 /// Every step is exact integer work on types that ONNX Runtime has CPU kernels for, so that it folds the whole chain when a session is created:
-/// 7–10 <c>Div</c>, <c>Mul</c>, <c>Sub</c> on int32; from 11 <c>BitShift</c> and <c>MatMulInteger</c> on uint8; from 21 <c>Cast</c> from uint4.
+/// 7–10 <c>Div</c>, <c>Mul</c>, <c>Sub</c> on int32 and products with a triangle of ones; from 11 <c>BitShift</c> and <c>MatMulInteger</c> on uint8; from 21 <c>Cast</c> from uint4.
 /// </remarks>
 internal sealed class UnpackingOperators(long opset)
 {
@@ -23,12 +23,19 @@ internal sealed class UnpackingOperators(long opset)
     /// <summary>First opset with <c>ConstantOfShape</c>.</summary>
     public const long MinFillOpset = 9;
 
-    /// <summary>First opset with <c>CumSum</c> and <c>ScatterElements</c>.</summary>
-    public const long MinSparseOpset = 11;
+    /// <summary>First opset with <c>Scatter</c>, which gaps need.</summary>
+    public const long MinGapsOpset = 9;
 
+    /// <summary>First opset for distances of more than 8 bits: the first with <c>CumSum</c>.</summary>
+    public const long MinWideGapsOpset = CumSumOpset;
+
+    private const long CumSumOpset = 11;
     private const long BitShiftOpset = 11;
     private const long SliceInputsOpset = 10;
     private const long UInt4Opset = 21;
+
+    /// <summary>Codes in a row of the running sum by products; its numbers fit in a byte.</summary>
+    private const int RowLength = 128;
 
     private readonly Dictionary<long, int> int32Scalars = [];
     private readonly Dictionary<string, int> int64Lists = new(StringComparer.Ordinal);
@@ -43,26 +50,34 @@ internal sealed class UnpackingOperators(long opset)
         return BitPlanes.Parts(codes.Width).Length == 1 ? Cast(Part(codes, 0, codes.Width, dims), DataType.Int32) : SumOfParts(codes, dims);
     }
 
-    /// <summary>An int32 tensor of 16-bit codes.</summary>
-    public int Codes16(string name, Func<ushort[]> make, params long[] dims) =>
-        Cast(Recipe.Add(new ConstantStep(name, DataType.UInt16, dims, () => Tensor.Create(DataType.UInt16, dims, make()))), DataType.Int32);
-
     /// <summary>Picks elements of a 1-D table by int32 indices of any shape.</summary>
     public int Pick(int table, int indices) => Node("Gather", table, indices);
 
-    /// <summary>Positions of the entries of a gap form: the running sum of distances [1, count].</summary>
-    public int PositionsFromGaps(int distances) => Node("CumSum", distances, Int32(1));
+    /// <summary>Positions [1, count] of the entries of a gap form: the running sum of their distances.</summary>
+    public int PositionsFromGaps(PackedCodes distances) => opset >= CumSumOpset
+        ? RunningSum(Codes(distances, 1, distances.Count))
+        : Shaped(RunningSumByRows(distances, out _), RoundUp(distances.Count), distances.Count, [1, distances.Count]);
 
-    /// <summary>For each element of a mask (int32 zeros and ones) its number among the ones, from 1; 0 where the mask is 0.</summary>
+    /// <summary>Positions from 16-bit distances; only where <c>CumSum</c> exists.</summary>
+    public int PositionsFromWideGaps(long count, Func<ushort[]> distances) =>
+        RunningSum(Cast(Recipe.Add(new ConstantStep("gaps", DataType.UInt16, [1, count], () => Tensor.Create(DataType.UInt16, [1, count], distances()))), DataType.Int32));
+
+    /// <summary>For each element [count] of a mask of 1-bit codes its number among the ones, from 1; 0 where the mask is 0.</summary>
     /// <remarks>
     /// <c>NonZero</c> would give positions directly, but its output shape is not known beforehand, and since 1.27 ONNX Runtime folds only nodes
     /// whose output size is known (https://github.com/microsoft/onnxruntime/issues/32130).
     /// </remarks>
-    public int OrdinalsFromMask(int mask) => Node("Mul", Node("CumSum", mask, Int32(0)), mask);
+    public int OrdinalsFromMask(PackedCodes mask)
+    {
+        long[] dims = [mask.Count];
+        if (opset < CumSumOpset) return Shaped(Node("Mul", RunningSumByRows(mask, out int rows), rows), RoundUp(mask.Count), mask.Count, dims);
+        int ones = Codes(mask, dims);
+        return Node("Mul", Node("CumSum", ones, Int32(0)), ones);
+    }
 
     /// <summary>Puts values [1, k] at positions [1, k] of a tensor [1, <paramref name="count"/>] of a background value; null = float 0.</summary>
     public int Scatter(long count, Tensor? background, int positions, int values) =>
-        Recipe.Node("ScatterElements", [Fill([1, count], background), positions, values], NodeAttribute.Of("axis", 1));
+        Recipe.Node(opset >= 11 ? "ScatterElements" : "Scatter", [Fill([1, count], background), positions, values], NodeAttribute.Of("axis", 1));
 
     /// <summary>A tensor of one value; null = float 0.</summary>
     public int Fill(long[] dims, Tensor? value)
@@ -117,9 +132,8 @@ internal sealed class UnpackingOperators(long opset)
         }
 
         if (bits == 4 && opset >= UInt4Opset) return Cast(Pairs(codes, shift, dims), DataType.UInt8);
-        int planes = Planes(codes, shift, bits);
-        bool exact = codes.Count % (8 / bits) == 0;
-        return exact ? Reshape(planes, dims) : FirstOf(Reshape(planes, -1), codes.Count, dims);
+        int perByte = 8 / bits;
+        return Shaped(Planes(codes, shift, bits), BitPlanes.ByteLength(codes.Count, bits) * perByte, codes.Count, dims);
     }
 
     private int Pairs(PackedCodes codes, int shift, long[] dims) => Constant(codes.Name, DataType.UInt4, dims, () =>
@@ -155,8 +169,61 @@ internal sealed class UnpackingOperators(long opset)
         return Node("Sub", shifted, Node("Mul", Node("Div", shifted, radix), radix));
     }
 
-    private int FirstOf(int flat, long count, long[] dims)
+    private int RunningSum(int codes) => Node("CumSum", codes, Int32(1));
+
+    /// <summary>
+    /// The running sum without <c>CumSum</c>: codes in rows of 128, each multiplied by a triangular matrix of ones, plus the stored sum of all rows above. The products are
+    /// of integers below 2^24 and so exact in float.
+    /// </summary>
+    /// <param name="codes">The codes.</param>
+    /// <param name="rows">The codes themselves as int32 rows, 0 behind the last.</param>
+    private int RunningSumByRows(PackedCodes codes, out int rows)
     {
+        long padded = RoundUp(codes.Count);
+        long rowCount = padded / RowLength;
+        var filled = new PackedCodes(codes.Name, padded, codes.Width, () =>
+        {
+            byte[] all = codes.Make();
+            Array.Resize(ref all, (int)padded);
+            return all;
+        });
+        rows = Codes(filled, rowCount, RowLength);
+        int sums = Cast(Node("MatMul", Cast(rows, DataType.Float), Triangle()), DataType.Int32);
+        int above = Recipe.Add(new ConstantStep("rows", DataType.Int32, [rowCount, 1], () => Tensor.Create(DataType.Int32, [rowCount, 1], SumsAbove(codes.Make(), rowCount))));
+        return Node("Add", sums, above);
+    }
+
+    /// <summary>[128, 128] with 1 where the row is not below the diagonal, else 0: row i counts for columns j ≥ i.</summary>
+    private int Triangle()
+    {
+        int row = Recipe.Constant("row", DataType.UInt8, [RowLength, 1], [.. Enumerable.Range(0, RowLength).Select(i => (byte)i)]);
+        int column = Recipe.Constant("column", DataType.UInt8, [1, RowLength], [.. Enumerable.Range(1, RowLength).Select(i => (byte)i)]);
+        int rowFloat = Recipe.SharedNode("row as float", "Cast", [row], NodeAttribute.Of("to", (long)DataType.Float));
+        int columnFloat = Recipe.SharedNode("column as float", "Cast", [column], NodeAttribute.Of("to", (long)DataType.Float));
+        int counts = Recipe.SharedNode("row counts for column", "Less", [rowFloat, columnFloat]);
+        return Recipe.SharedNode("triangle", "Cast", [counts], NodeAttribute.Of("to", (long)DataType.Float));
+    }
+
+    private static int[] SumsAbove(ReadOnlySpan<byte> codes, long rowCount)
+    {
+        var sums = new int[rowCount];
+        int sum = 0;
+        for (int row = 0; row < sums.Length; row++)
+        {
+            sums[row] = sum;
+            foreach (byte code in codes[(row * RowLength)..Math.Min((row + 1) * RowLength, codes.Length)]) sum += code;
+        }
+
+        return sums;
+    }
+
+    private static long RoundUp(long count) => (count + RowLength - 1) / RowLength * RowLength;
+
+    /// <summary>The first <paramref name="count"/> of <paramref name="available"/> elements under another shape.</summary>
+    private int Shaped(int value, long available, long count, long[] dims)
+    {
+        if (available == count) return Reshape(value, dims);
+        int flat = Reshape(value, -1);
         int first = opset >= SliceInputsOpset
             ? Node("Slice", flat, Int64(0), Int64(count))
             : Recipe.Node("Slice", [flat], NodeAttribute.Of("starts", [0L]), NodeAttribute.Of("ends", [count]));

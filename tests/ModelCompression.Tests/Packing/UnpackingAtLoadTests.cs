@@ -12,9 +12,10 @@ namespace ModelCompression.Tests.Packing;
 public sealed class UnpackingAtLoadTests
 {
     private static readonly string[] UnpackingOperators =
-        ["Gather", "ScatterElements", "Scatter", "CumSum", "NonZero", "BitShift", "Cast", "Div", "Sub", "Mul", "ConstantOfShape", "Reshape", "Slice", "MatMulInteger", "Concat"];
+        ["Gather", "ScatterElements", "Scatter", "CumSum", "NonZero", "BitShift", "Cast", "Div", "Sub", "Mul", "ConstantOfShape", "Reshape", "Slice", "MatMulInteger", "Concat", "Less", "Add"];
 
     [TestMethod]
+    [DataRow(7L)]
     [DataRow(9L)]
     [DataRow(10L)]
     [DataRow(11L)]
