@@ -1,0 +1,176 @@
+using System.Globalization;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Pipeline;
+using ModelCompression.Reports;
+
+namespace ModelCompression.Tests.Pipeline;
+
+[TestClass]
+public sealed class CompressionPipelineTests
+{
+    [TestMethod]
+    public void DefaultPreset_IsAQuarterOfTheSizeAndKeepsTheAccuracy()
+    {
+        using var fixture = new PipelineFixture();
+
+        var outcome = fixture.Run(("ValidationData", PipelineFixture.SampleData));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status, Text(fixture));
+        var report = outcome.Report!;
+        Assert.AreEqual(new FileInfo(fixture.Output).Length, report.Compressed.Bytes);
+        Assert.IsLessThan(report.Original.Bytes / 3.5, report.Compressed.Bytes);
+        Assert.AreEqual(2000, report.Validation!.Samples);
+        Assert.IsGreaterThan(0.85, report.Validation.Original);
+        Assert.IsLessThan(0.003, Math.Abs(report.Validation.Drop));
+        Assert.IsGreaterThan(30, report.Fidelity!.SqnrDb!.Value);
+        Assert.AreEqual("validation", report.Fidelity.Inputs);
+        Assert.AreEqual(19_694_848, report.Original.Macs, "1024·9·(32 + 32·64) + 4096·128 + 128·10");
+    }
+
+    [TestMethod]
+    public void Result_SaysWhereItComesFromWithoutPathsOrTimes()
+    {
+        using var fixture = new PipelineFixture();
+
+        var report = fixture.Run(("ValidationData", PipelineFixture.SampleData)).Report!;
+
+        using var model = OnnxReader.Read(fixture.Output);
+        var metadata = model.Metadata.Where(m => m.Key.StartsWith("modelcompression.", StringComparison.Ordinal)).ToDictionary(m => m.Key, m => m.Value);
+        Assert.AreEqual(report.Original.Sha256, metadata["modelcompression.source_sha256"]);
+        Assert.AreEqual(ToolVersion.Current, metadata["modelcompression.version"]);
+        StringAssert.Contains(metadata["modelcompression.settings"], "Quantization=WeightOnly");
+        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(fixture.Output)!))
+            Assert.IsFalse(File.ReadAllText(file).Contains(fixture.Folder, StringComparison.Ordinal), file);
+    }
+
+    [TestMethod]
+    public void Result_IsTheSameForAnyThreadsFolderAndCulture()
+    {
+        var before = CultureInfo.CurrentCulture;
+        var seen = new HashSet<string>();
+        try
+        {
+            foreach (var (threads, culture) in new[] { (1, "en-US"), (2, "tr-TR"), (4, "de-DE") })
+            {
+                CultureInfo.CurrentCulture = new CultureInfo(culture);
+                using var fixture = new PipelineFixture();
+                fixture.Run(threads, ("Pruning", "Magnitude"), ("Sparsity", "0.5"), ("ValidationData", PipelineFixture.SampleData));
+                seen.Add(Convert.ToHexString(File.ReadAllBytes(fixture.Output)) + File.ReadAllText(fixture.Output + ".report.json"));
+            }
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+
+        Assert.HasCount(1, seen);
+    }
+
+    [TestMethod]
+    public void PrunedAndQuantized_IsMuchSmallerAndSaysThatItIsNotFaster()
+    {
+        using var fixture = new PipelineFixture();
+
+        var report = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.9")).Report!;
+
+        Assert.IsLessThan(report.Original.Bytes * 0.12, report.Compressed.Bytes);
+        Assert.AreEqual(0.1, (double)report.Compressed.NonZeroParameters / report.Compressed.Parameters, 0.01);
+        Assert.AreEqual(0.9, report.Pruning.Sparsity, 0.02);
+        Assert.IsTrue(fixture.Diagnostics.Any(d => d.Severity == DiagnosticSeverity.Message && d.Code.StartsWith("MCB40", StringComparison.Ordinal)), Text(fixture));
+    }
+
+    [TestMethod]
+    public void NothingToGain_ShipsTheOriginalBytes()
+    {
+        using var fixture = new PipelineFixture();
+        fixture.Run();
+        File.Copy(fixture.Output, fixture.Source, overwrite: true);
+        byte[] source = File.ReadAllBytes(fixture.Source);
+
+        var outcome = fixture.Run();
+
+        Assert.AreEqual(CompressionStatus.Original, outcome.Status);
+        Assert.IsNotNull(outcome.Report!.StatusReason);
+        CollectionAssert.AreEqual(source, File.ReadAllBytes(fixture.Output));
+    }
+
+    [TestMethod]
+    [DataRow("MaxMetricDrop", "-0.5", "MCB5001")]
+    [DataRow("MinMetric", "0.99", "MCB5002")]
+    [DataRow("MaxSize", "10%", "MCB5003")]
+    public void FailedGate_IsACodedErrorAndKeepsTheEarlierResult(string gate, string limit, string code)
+    {
+        using var fixture = new PipelineFixture();
+        fixture.Run();
+        byte[] earlier = File.ReadAllBytes(fixture.Output);
+
+        var outcome = fixture.Run(("ValidationData", PipelineFixture.SampleData), (gate, limit), ("QuantizationScheme", "Asymmetric"));
+
+        Assert.AreEqual(CompressionStatus.Failed, outcome.Status);
+        Assert.AreEqual(code, fixture.Diagnostics.Single(d => d.Severity == DiagnosticSeverity.Error).Code);
+        CollectionAssert.AreEqual(earlier, File.ReadAllBytes(fixture.Output));
+        Assert.IsFalse(Directory.Exists(fixture.Output + ".staging"));
+    }
+
+    [TestMethod]
+    public void FailedGate_ShipsTheOriginalOrTheResultAsAsked()
+    {
+        using var fixture = new PipelineFixture();
+
+        Assert.AreEqual(CompressionStatus.Original, fixture.Run(("MaxSize", "10%"), ("OnFailure", "KeepOriginal")).Status);
+        CollectionAssert.AreEqual(File.ReadAllBytes(fixture.Source), File.ReadAllBytes(fixture.Output));
+        Assert.AreEqual(DiagnosticSeverity.Warning, fixture.Diagnostics.Single(d => d.Code == "MCB5003").Severity);
+
+        Assert.AreEqual(CompressionStatus.Compressed, fixture.Run(("MaxSize", "10%"), ("OnFailure", "Warn")).Status);
+        Assert.IsFalse(fixture.Run(("MaxSize", "10%"), ("OnFailure", "Warn")).Report!.Gates.Single().Passed);
+    }
+
+    [TestMethod]
+    public void BadModel_IsOneErrorAndKeepsTheEarlierResult()
+    {
+        using var fixture = new PipelineFixture();
+        fixture.Run();
+        byte[] earlier = File.ReadAllBytes(fixture.Output);
+        File.WriteAllBytes(fixture.Source, File.ReadAllBytes(fixture.Source)[..5000]);
+
+        Assert.AreEqual(CompressionStatus.Failed, fixture.Run().Status);
+
+        var error = fixture.Diagnostics.Single();
+        StringAssert.StartsWith(error.Code, "MCB2");
+        Assert.AreEqual(fixture.Source, error.File);
+        CollectionAssert.AreEqual(earlier, File.ReadAllBytes(fixture.Output));
+    }
+
+    [TestMethod]
+    public void Cancelled_LeavesNothingBehind()
+    {
+        using var fixture = new PipelineFixture();
+        Directory.CreateDirectory(Path.GetDirectoryName(fixture.Output)!);
+        using var cancellation = new CancellationTokenSource();
+        cancellation.Cancel();
+
+        Assert.Throws<OperationCanceledException>(() => new CompressionPipeline(_ => { }).Run(
+            new CompressionRequest { SourcePath = fixture.Source, Identity = "m", OutputPath = fixture.Output, Item = new("m", new Dictionary<string, string>()) }, cancellation.Token));
+
+        Assert.IsEmpty(Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(fixture.Output)!));
+    }
+
+    [TestMethod]
+    public void Reports_AreReadableInEveryFormat()
+    {
+        using var fixture = new PipelineFixture();
+
+        var outcome = fixture.Run(("ValidationData", PipelineFixture.SampleData));
+
+        Assert.HasCount(3, outcome.ReportPaths);
+        var json = JsonReport.Deserialize(File.ReadAllBytes(fixture.Output + ".report.json"));
+        Assert.AreEqual("Models/fashion.onnx", json.Model);
+        Assert.AreEqual(outcome.Report!.Compressed, json.Compressed);
+        StringAssert.Contains(File.ReadAllText(fixture.Output + ".report.html"), "Models/fashion.onnx");
+        StringAssert.Contains(File.ReadAllText(fixture.Output + ".report.md"), "| bytes |");
+        StringAssert.StartsWith(SummaryLine.Format(json), "fashion.onnx: 2.18 MB -> 0.");
+    }
+
+    private static string Text(PipelineFixture fixture) => string.Join('\n', fixture.Diagnostics.Select(d => $"{d.Code} {d.Message}"));
+}
