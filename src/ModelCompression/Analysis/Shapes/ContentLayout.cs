@@ -70,9 +70,17 @@ internal static class ContentLayout
     {
         int[] strides = new int[x.Rank];
         for (int axis = x.Rank - 1, stride = 1; axis >= 0; stride *= (int)x.Dims[axis--]) strides[axis] = stride;
-        IEnumerable<int> offsets = [0];
-        foreach (int axis in permutation) offsets = offsets.SelectMany(o => positions[axis], (o, at) => o + (at * strides[axis]));
-        return new([.. permutation.Select(axis => (long)positions[axis].Length)], [.. offsets.Select(o => x.Elements[o])]);
+        int[] offsets = [0];
+        foreach (int axis in permutation)
+        {
+            var next = new int[offsets.Length * positions[axis].Length];
+            for (int i = 0; i < next.Length; i++) next[i] = offsets[i / positions[axis].Length] + (positions[axis][i % positions[axis].Length] * strides[axis]);
+            offsets = next;
+        }
+
+        var elements = new Element[offsets.Length];
+        for (int i = 0; i < elements.Length; i++) elements[i] = x.Elements[offsets[i]];
+        return new([.. permutation.Select(axis => (long)positions[axis].Length)], elements);
     }
 
     /// <summary>Split of a vector: every output gets its part.</summary>

@@ -77,9 +77,16 @@ public sealed record WindowGeometry(AutoPad AutoPad, IReadOnlyList<long> Kernel,
         // ONNX Runtime ignores pads when auto_pad is set; files hold both.
         long[] pads = [.. pad == AutoPad.NotSet ? attributes.Ints("pads") ?? Repeat(0, 2 * rank) : Repeat(0, 2 * rank)];
         bool fits = pad is not null && strides.Length == rank && dilations.Length == rank && pads.Length == 2 * rank;
-        bool isSane = kernel.Concat(strides).Concat(dilations).All(v => v is >= 1 and < int.MaxValue);
+        bool isSane = ArePositive([.. kernel]) && ArePositive(strides) && ArePositive(dilations);
         return fits && isSane ? new(pad!.Value, kernel, strides, dilations, pads) : null;
     }
 
-    private static IEnumerable<long> Repeat(long value, int count) => Enumerable.Repeat(value, count);
+    private static bool ArePositive(long[] values) => Array.TrueForAll(values, v => v is >= 1 and < int.MaxValue);
+
+    private static long[] Repeat(long value, int count)
+    {
+        var repeated = new long[count];
+        Array.Fill(repeated, value);
+        return repeated;
+    }
 }
