@@ -144,6 +144,14 @@ public sealed class NodeAttribute
     /// <summary>Makes a float list attribute.</summary>
     public static NodeAttribute Of(string name, params float[] values) => new(name, AttributeType.Floats, (IReadOnlyList<float>)values);
 
+    /// <summary>Makes a string list attribute, encoded as UTF-8.</summary>
+    public static NodeAttribute OfStrings(string name, params ReadOnlySpan<string> values)
+    {
+        var bytes = new ReadOnlyMemory<byte>[values.Length];
+        for (int i = 0; i < bytes.Length; i++) bytes[i] = Encoding.UTF8.GetBytes(values[i]);
+        return new(name, AttributeType.Strings, (IReadOnlyList<ReadOnlyMemory<byte>>)bytes);
+    }
+
     /// <summary>Makes a tensor attribute.</summary>
     public static NodeAttribute Of(string name, Tensor value) => new(name, AttributeType.Tensor, value);
 
