@@ -57,6 +57,7 @@ public sealed class FailureTests : IDisposable
     }
 
     [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
     public void Build_Cancelled_EndsTheWorkerAndLeavesNothingBehind()
     {
         WriteThree("Hang");
