@@ -1,12 +1,16 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace ModelCompression.Onnx.Tensors;
 
 /// <summary>A file mapped into memory for reading. Tensors over it stay valid until it is disposed.</summary>
 /// <remarks>Should another program shorten the file meanwhile, touching the lost part ends the process; nothing in .NET can catch that.</remarks>
-internal sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe partial class MappedFile : IDisposable
 {
+    /// <summary>Value of MADV_DONTNEED on Linux and macOS; on a mapping of a file it only drops the page table entries.</summary>
+    private const int DontNeed = 4;
+
     private readonly MemoryMappedFile file;
     private readonly MemoryMappedViewAccessor view;
     private byte* start;
@@ -64,6 +68,20 @@ internal sealed unsafe class MappedFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length - offset);
         return new MappedTensorData(this, offset, length);
     }
+
+    /// <summary>Drops the whole pages of a part from this process; the file's content stays in the system's cache. Does nothing where the system has no such call.</summary>
+    public void ReleasePages(long offset, long length)
+    {
+        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsMacOS()) return;
+        nuint page = (nuint)Environment.SystemPageSize;
+        nuint first = ((nuint)(Start + offset) + page - 1) / page * page;
+        nuint end = (nuint)(Start + offset + length) / page * page;
+        // A hint: when the system declines, the pages merely stay.
+        if (end > first) _ = AdviseMemory(first, end - first, DontNeed);
+    }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int AdviseMemory(nuint address, nuint length, int advice);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -41,6 +41,8 @@ internal sealed unsafe class MappedTensorData(MappedFile file, long offset, long
         }
     }
 
+    public override void ReleasePages() => file.ReleasePages(offset, length);
+
     public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
     {
         for (long at = 0; at < length; at += MaxBlockByteLength)

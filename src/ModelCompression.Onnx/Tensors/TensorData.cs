@@ -29,6 +29,13 @@ public abstract class TensorData
         }
     }
 
+    /// <summary>
+    /// Tells that the bytes will not be needed for a while: pages of a mapped file stop counting as memory of this process. They may be read again at any time.
+    /// </summary>
+    public virtual void ReleasePages()
+    {
+    }
+
     /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
     public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData<T>(array);
 

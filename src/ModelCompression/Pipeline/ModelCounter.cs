@@ -15,9 +15,13 @@ internal sealed class ModelCounter
     /// <summary>Parameters of the model as it is, and those that are not zero.</summary>
     public ModelFigures Count(Model model)
     {
-        var tensors = FloatConstants(model).Where(t => !nonZeros.ContainsKey(t)).Distinct().ToList();
-        long[] counts = NonZeroCounter.Count(tensors);
-        for (int i = 0; i < counts.Length; i++) nonZeros[tensors[i]] = counts[i];
+        foreach (var tensor in FloatConstants(model))
+        {
+            if (nonZeros.ContainsKey(tensor)) continue;
+            nonZeros[tensor] = NonZeroCounter.Count([tensor])[0];
+            tensor.Data.ReleasePages();
+        }
+
         var count = ParameterCounter.CountNonZero(model, value => value.TryGetConstant(out var tensor) && nonZeros.TryGetValue(tensor, out long known) ? known : null);
         return new() { Parameters = count.Parameters, NonZeroParameters = count.NonZeroParameters ?? count.Parameters };
     }
