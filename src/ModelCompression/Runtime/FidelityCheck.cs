@@ -56,7 +56,7 @@ public sealed class FidelityCheck
     {
         var settings = (IsQuantized(model) ? SessionSettings.Default : SessionSettings.Lean) with { Threads = ThreadCount };
         string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
-        var weights = settings.PrepackWeights ? null : SharedWeights.Of(model);
+        var weights = settings.PrepackWeights ? null : LentWeights.Of(model);
         var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation), cancellation);
         return new FidelityCheck(originalPath, samples, randomOperator, run);
     }

@@ -15,16 +15,16 @@ public sealed class ModelSession : IDisposable
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
     private readonly ModelRole role;
-    private readonly SharedWeights? weights;
+    private readonly LentWeights? weights;
 
-    private ModelSession(InferenceSession session, ModelRole role, string name, SharedWeights? weights = null)
+    private ModelSession(InferenceSession session, ModelRole role, string name, LentWeights? weights = null)
     {
         this.session = session;
         this.role = role;
         this.weights = weights;
         Name = name;
         Interface = new(
-            [.. session.InputNames.Select(n => new ModelPort(n, TypeOf(session.InputMetadata[n])))],
+            [.. session.InputNames.Where(n => weights?.Values.ContainsKey(n) != true).Select(n => new ModelPort(n, TypeOf(session.InputMetadata[n])))],
             [.. session.OutputNames.Select(n => new ModelPort(n, TypeOf(session.OutputMetadata[n])))]);
     }
 
@@ -39,17 +39,14 @@ public sealed class ModelSession : IDisposable
     public static ModelSession Open(string path, SessionSettings settings, ModelRole role) =>
         Open(role, Path.GetFileName(path), settings, options => new InferenceSession(path, options));
 
-    /// <summary>Opens a model file whose external weights are in memory already; they are not read a second time. The session takes over <paramref name="weights"/>.</summary>
+    /// <summary>Opens a model file with weights that are in memory already. The session takes over <paramref name="weights"/>, also when it fails.</summary>
     /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
-    internal static ModelSession Open(string path, SessionSettings settings, ModelRole role, SharedWeights weights)
+    internal static ModelSession Open(string path, SessionSettings settings, ModelRole role, LentWeights weights)
     {
         try
         {
-            return Open(role, Path.GetFileName(path), settings, options =>
-            {
-                weights.AddTo(options);
-                return new InferenceSession(path, options);
-            }, weights);
+            byte[] model = weights.ReadModelWithout(path);
+            return Open(role, Path.GetFileName(path), settings, options => new InferenceSession(model, options), weights);
         }
         catch
         {
@@ -74,7 +71,7 @@ public sealed class ModelSession : IDisposable
             return Guard(() =>
             {
                 foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
-                using var outputs = session.Run(runOptions, native, session.OutputNames);
+                using var outputs = session.Run(runOptions, WithWeights(native), session.OutputNames);
                 return session.OutputNames.Select((name, i) => new NamedValue(name, OrtValues.FromNative(outputs[i]))).ToArray();
             });
         }
@@ -89,7 +86,7 @@ public sealed class ModelSession : IDisposable
         Guard(() => inputs.ToDictionary(i => i.Name, i => OrtValues.ToNative(i.Value), StringComparer.Ordinal)),
         native => Guard(() =>
         {
-            using var outputs = session.Run(runOptions, native, session.OutputNames);
+            using var outputs = session.Run(runOptions, WithWeights(native), session.OutputNames);
             return outputs.Count;
         }));
 
@@ -100,6 +97,9 @@ public sealed class ModelSession : IDisposable
         session.Dispose();
         weights?.Dispose();
     }
+
+    private IReadOnlyDictionary<string, OrtValue> WithWeights(IReadOnlyDictionary<string, OrtValue> inputs) =>
+        weights is null ? inputs : new Dictionary<string, OrtValue>(inputs.Concat(weights.Values), StringComparer.Ordinal);
 
     private T Guard<T>(Func<T> use)
     {
@@ -113,7 +113,7 @@ public sealed class ModelSession : IDisposable
         }
     }
 
-    private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open, SharedWeights? weights = null)
+    private static ModelSession Open(ModelRole role, string name, SessionSettings settings, Func<SessionOptions, InferenceSession> open, LentWeights? weights = null)
     {
         OrtEnvironment.EnsureStarted();
         using var options = Translate(settings);

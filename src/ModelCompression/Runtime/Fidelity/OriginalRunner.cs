@@ -13,9 +13,20 @@ internal static class OriginalRunner
     /// <param name="samples">What to feed.</param>
     /// <param name="maxSamples">Most samples to run; with more at hand they are taken at even distances.</param>
     /// <param name="settings">How to open it.</param>
-    /// <param name="weights">Its external weights if they are in memory, else null.</param>
+    /// <param name="weights">Its weights to be lent to the session, or null.</param>
     /// <param name="cancellation">Stops between samples.</param>
-    public static OriginalRun Run(string path, SampleSource samples, int maxSamples, SessionSettings settings, SharedWeights? weights, CancellationToken cancellation)
+    public static OriginalRun Run(string path, SampleSource samples, int maxSamples, SessionSettings settings, LentWeights? weights, CancellationToken cancellation)
+    {
+        var run = RunOnce(path, samples, maxSamples, settings, weights, cancellation);
+        // Nearly every kernel takes a weight from an input as well as from a constant. Where one does not, the model is opened as it is.
+        return run.Status == OriginalStatus.Ran || run.Status == OriginalStatus.Refused || weights is null ? run : RunOnce(path, samples, maxSamples, settings, null, cancellation);
+    }
+
+    /// <summary>Up to <paramref name="max"/> indices below <paramref name="count"/> at even distances, the first included.</summary>
+    internal static int[] Spread(int count, int max) =>
+        [.. Enumerable.Range(0, Math.Min(count, max)).Select(i => (int)((long)i * count / Math.Min(count, max)))];
+
+    private static OriginalRun RunOnce(string path, SampleSource samples, int maxSamples, SessionSettings settings, LentWeights? weights, CancellationToken cancellation)
     {
         ModelSession session;
         try
@@ -41,7 +52,7 @@ internal static class OriginalRunner
     }
 
     /// <summary>Some nodes have no kernel but are folded away by the optimizer: only the way an application opens the model decides.</summary>
-    private static ModelSession Open(string path, SessionSettings settings, SharedWeights? weights)
+    private static ModelSession Open(string path, SessionSettings settings, LentWeights? weights)
     {
         try
         {
@@ -52,10 +63,6 @@ internal static class OriginalRunner
             return ModelSession.Open(path, SessionSettings.Default with { Threads = settings.Threads }, ModelRole.Original);
         }
     }
-
-    /// <summary>Up to <paramref name="max"/> indices below <paramref name="count"/> at even distances, the first included.</summary>
-    internal static int[] Spread(int count, int max) =>
-        [.. Enumerable.Range(0, Math.Min(count, max)).Select(i => (int)((long)i * count / Math.Min(count, max)))];
 
     private static OriginalRun RunAttempts(ModelSession session, SampleSource samples, int maxSamples, CancellationToken cancellation)
     {
