@@ -34,8 +34,9 @@ internal static class OptionCombinations
             yield return (name, o.Pruning == PruningCriterion.GradientStability, "it needs Pruning=GradientStability");
         yield return ("GradientIterations", o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor, "it needs Pruning=GradientStability or Taylor");
         foreach (string name in new[] { "LearningRate", "FineTuneLoss" }) yield return (name, o.FineTuneEpochs > 0, "it needs FineTuneEpochs greater than 0");
-        foreach (string name in new[] { "WeightBits", "QuantizationScheme", "QuantizationGranularity", "QuantizationFormat", "QuantizationAlgorithm", "Equalization", "BiasCorrection" })
+        foreach (string name in new[] { "WeightBits", "QuantizationScheme", "QuantizationGranularity", "QuantizationAlgorithm", "Equalization", "BiasCorrection" })
             yield return (name, integer, needsInteger);
+        yield return ("QuantizationFormat", o.Quantization != QuantizationMode.None, "it needs Quantization other than None");
         yield return ("ActivationBits", activations, "it needs Quantization=Static or Dynamic");
         yield return ("BlockSize", integer && o.QuantizationGranularity == QuantizationGranularity.Block, "it needs QuantizationGranularity=Block");
         foreach (string name in new[] { "CalibrationMethod" }) yield return (name, o.Quantization == QuantizationMode.Static, "it needs Quantization=Static");
@@ -54,6 +55,8 @@ internal static class OptionCombinations
         if (pattern.Kind == PruningPatternKind.NOfM && o.Sparsity is { } sparsity && Math.Abs(sparsity - (1 - ((double)pattern.N / pattern.M))) > 1e-9)
             yield return string.Create(CultureInfo.InvariantCulture, $"PruningPattern={pattern} removes exactly {1 - ((double)pattern.N / pattern.M)} of the weights, but Sparsity is {sparsity}; leave Sparsity out");
         if (o.Quantization == QuantizationMode.Static && o.CalibrationData.Count == 0) yield return "Quantization=Static needs CalibrationData; without data use WeightOnly or Dynamic";
+        if (o.Quantization == QuantizationMode.Float16 && o.QuantizationFormat is (QuantizationFormat.Qdq or QuantizationFormat.MatMulNBits))
+            yield return "Quantization=Float16 needs QuantizationFormat=Auto or Folded";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
     }
 

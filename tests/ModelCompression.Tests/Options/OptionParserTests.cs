@@ -70,6 +70,27 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("Auto", null)]
+    [DataRow("Folded", null)]
+    [DataRow("QDQ", "MCB1004")]
+    [DataRow("MatMulNBits", "MCB1004")]
+    public void Float16_TakesTheFormatsItHas(string format, string? code)
+    {
+        var diagnostics = new List<Diagnostic>();
+        var settings = OptionParser.Parse(Source([("Quantization", "Float16"), ("QuantizationFormat", format)]), [], diagnostics);
+        Assert.AreEqual(code, diagnostics.FirstOrDefault()?.Code);
+        Assert.AreEqual(code is null, settings is not null);
+    }
+
+    [TestMethod]
+    public void QuantizationFormat_WithoutQuantization_HasNoEffect()
+    {
+        var diagnostics = new List<Diagnostic>();
+        Assert.IsNull(OptionParser.Parse(Source([("Quantization", "None"), ("QuantizationFormat", "Folded")]), [], diagnostics));
+        Assert.AreEqual("MCB1004", diagnostics.Single().Code);
+    }
+
+    [TestMethod]
     public void Rules_NodeNameWinsOverOpTypeWinsOverItem()
     {
         var settings = Parse(

@@ -55,10 +55,12 @@ internal sealed class TestModel
     public Tensor RandomTensor(params long[] dims) =>
         Tensor.Float(dims, [.. Enumerable.Range(0, (int)Tensor.CountElements(dims)).Select(_ => (float)((random.NextDouble() * 2) - 1))]);
 
-    public PassLog Run(ModelPass pass)
+    public PassLog Run(ModelPass pass) => Run(pass, new CompressionOptions());
+
+    public PassLog Run(ModelPass pass, CompressionOptions options)
     {
         var log = new PassLog();
-        pass.Run(Model, new CompressionSettings(new CompressionOptions()), log);
+        pass.Run(Model, new CompressionSettings(options), log);
         return log;
     }
 
