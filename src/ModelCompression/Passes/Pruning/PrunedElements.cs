@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Passes.Pruning;
@@ -11,17 +12,6 @@ internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[]
     private const int ChunkLength = WeightElements.ChunkLength;
 
     private int ChunkCount => (result.Length + ChunkLength - 1) / ChunkLength;
-
-    public override long CountZeros()
-    {
-        var zeros = new long[ChunkCount];
-        Parallel.For(0, zeros.Length, chunk =>
-        {
-            foreach (var bits in Chunk<TBits>(result, chunk))
-                if ((bits & TMagnitude.MagnitudeMask) == TBits.Zero) zeros[chunk]++;
-        });
-        return zeros.Sum();
-    }
 
     public override int RestoreEmptyChannels(ChannelLayout layout)
     {
@@ -40,24 +30,21 @@ internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[]
         return restored;
     }
 
-    public override double? SqnrDb()
+    public override PruningMeasure Measure()
     {
-        var kept = new double[ChunkCount];
-        var removed = new double[ChunkCount];
+        var sums = new EnergySums[ChunkCount];
         Parallel.For(0, ChunkCount, chunk =>
         {
             var before = Chunk(original.AsSpan<TBits>(), chunk);
             var after = Chunk<TBits>(result, chunk);
-            for (int i = 0; i < before.Length; i++)
-            {
-                double value = BitConverter.UInt32BitsToSingle(TMagnitude.Key(before[i]));
-                if (after[i] == before[i]) kept[chunk] += value * value;
-                else removed[chunk] += value * value;
-            }
+            sums[chunk] = typeof(TMagnitude) == typeof(Binary32)
+                ? EnergySums.Of(MemoryMarshal.Cast<TBits, float>(before), MemoryMarshal.Cast<TBits, float>(after))
+                : Energies(before, after);
         });
-        double noise = removed.Sum();
-        double signal = kept.Sum() + noise;
-        return noise > 0 && double.IsFinite(signal) ? 10 * Math.Log10(signal / noise) : null;
+        // In chunk order, so that the sum is the same for any number of threads.
+        double noise = sums.Sum(s => s.Removed);
+        double signal = sums.Sum(s => s.Kept) + noise;
+        return new(sums.Sum(s => s.Zeros), noise > 0 && double.IsFinite(signal) ? 10 * Math.Log10(signal / noise) : null);
     }
 
     public override Tensor ToTensor() => new(original.DataType, original.Dims, TensorData.FromArray(result)) { DocString = original.DocString };
@@ -65,11 +52,26 @@ internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[]
     private static ReadOnlySpan<T> Chunk<T>(ReadOnlySpan<T> elements, int chunk) =>
         elements.Slice(chunk * ChunkLength, Math.Min(ChunkLength, elements.Length - (chunk * ChunkLength)));
 
+    private static EnergySums Energies(ReadOnlySpan<TBits> before, ReadOnlySpan<TBits> after)
+    {
+        var sums = default(EnergySums);
+        for (int i = 0; i < before.Length; i++)
+        {
+            double value = BitConverter.UInt32BitsToSingle(TMagnitude.Key(before[i]));
+            if (after[i] == before[i]) sums.Kept += value * value;
+            else sums.Removed += value * value;
+            if ((after[i] & TMagnitude.MagnitudeMask) == TBits.Zero) sums.Zeros++;
+        }
+
+        return sums;
+    }
+
     /// <summary>Which channels have a non-zero element.</summary>
     private static bool[] Alive(ChannelLayout layout, ReadOnlySpan<TBits> elements)
     {
         var alive = new bool[layout.Channels];
-        for (int outer = 0; outer < layout.Outer; outer++)
+        int missing = layout.Channels;
+        for (int outer = 0; outer < layout.Outer && missing > 0; outer++)
         {
             for (int channel = 0; channel < layout.Channels; channel++)
             {
@@ -79,6 +81,7 @@ internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[]
                 {
                     if ((bits & TMagnitude.MagnitudeMask) == TBits.Zero) continue;
                     alive[channel] = true;
+                    missing--;
                     break;
                 }
             }

@@ -46,18 +46,20 @@ internal abstract class WeightElements(Tensor tensor)
 /// <summary>A copy of a weight with zeros in it; further edits are allowed until <see cref="ToTensor"/>.</summary>
 internal abstract class PrunedElements
 {
-    /// <summary>Elements that are zero.</summary>
-    public abstract long CountZeros();
-
     /// <summary>Puts back the largest element of every channel that has lost all of its non-zero elements; returns how many.</summary>
     public abstract int RestoreEmptyChannels(ChannelLayout layout);
 
-    /// <summary>20·log10(‖w‖/‖w−ŵ‖) against the original; null when nothing changed or the norm is not finite.</summary>
-    public abstract double? SqnrDb();
+    /// <summary>Compares with the original.</summary>
+    public abstract PruningMeasure Measure();
 
     /// <summary>The result.</summary>
     public abstract Tensor ToTensor();
 }
+
+/// <summary>What pruning did to a weight.</summary>
+/// <param name="Zeros">Elements that are zero.</param>
+/// <param name="SqnrDb">20·log10(‖w‖/‖w−ŵ‖) against the original; null when nothing changed or the norm is not finite.</param>
+internal readonly record struct PruningMeasure(long Zeros, double? SqnrDb);
 
 /// <inheritdoc cref="WeightElements"/>
 internal sealed class WeightElements<TBits, TMagnitude>(Tensor tensor) : WeightElements(tensor)

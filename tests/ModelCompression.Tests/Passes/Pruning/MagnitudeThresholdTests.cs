@@ -60,8 +60,8 @@ public sealed class MagnitudeThresholdTests
         var elements = WeightElements.TryCreate(tensor)!;
         var pruned = elements.PruneBelow(MagnitudeThreshold.Find([elements], 250));
         var reference = expected.PruneBelow(MagnitudeThreshold.Find([expected], 250));
-        Assert.AreEqual(reference.CountZeros(), pruned.CountZeros());
-        Assert.AreEqual(reference.SqnrDb()!.Value, pruned.SqnrDb()!.Value, 1e-9);
+        Assert.AreEqual(reference.Measure().Zeros, pruned.Measure().Zeros);
+        Assert.AreEqual(reference.Measure().SqnrDb!.Value, pruned.Measure().SqnrDb!.Value, 1e-9);
     }
 
     [TestMethod]
