@@ -89,7 +89,7 @@ public sealed class PackSparseWeightsTests
     }
 
     [TestMethod]
-    public void Result_IsTheSameForAnyNumberOfThreads()
+    public void Result_IsTheSameEveryTime()
     {
         var results = new List<byte[]>();
         foreach (int _ in Enumerable.Range(0, 3))
