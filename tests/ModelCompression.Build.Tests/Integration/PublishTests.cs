@@ -78,6 +78,22 @@ public sealed class PublishTests : IDisposable
     }
 
     [TestMethod]
+    public void Publish_WebAppWithAModelUnderTheWebRoot_DescribesTheCompressedFile()
+    {
+        _solution.WriteModel("web/wwwroot/models/m.onnx");
+        _solution.WriteProject("web", "<CompressModel Include=\"wwwroot/models/m.onnx\" />");
+        _solution.Edit("web/web.csproj", "Microsoft.NET.Sdk", "Microsoft.NET.Sdk.Web");
+        var build = _solution.Run("publish", "web").Succeeded().CompressedOnly("wwwroot/models/m.onnx");
+        string published = _solution.PathOf("web/bin/Release/net10.0/publish/wwwroot/models/m.onnx");
+        Assert.IsTrue(_solution.IsCompressed(published), build.Output);
+        string integrity = "sha256-" + Convert.ToBase64String(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(published)));
+        var endpoints = System.Text.Json.Nodes.JsonNode.Parse(_solution.Read("web/bin/Release/net10.0/publish/web.staticwebassets.endpoints.json"))!["Endpoints"]!.AsArray();
+        var endpoint = endpoints.First(node => (string)node!["Route"]! == "models/m.onnx")!;
+        Assert.Contains(integrity, endpoint.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+        _solution.Run("publish", "web", "--no-restore").Succeeded().CompressedNothing();
+    }
+
+    [TestMethod]
     public void Pack_Library_TakesNoModelUnlessAskedAndNothingOfThePackage()
     {
         _solution.WriteModel("lib/a.onnx");
