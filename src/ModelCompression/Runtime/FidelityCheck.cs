@@ -1,5 +1,6 @@
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime.Fidelity;
 
 namespace ModelCompression.Runtime;
@@ -23,6 +24,7 @@ public sealed class FidelityCheck
 
     private const int ThreadCount = 2;
     private const long BigModelByteLength = 16L << 20;
+    private const long MinReleasedByteLength = 1L << 20;
 
     private static readonly HashSet<string> RandomOperators = new(StringComparer.Ordinal)
     {
@@ -33,9 +35,11 @@ public sealed class FidelityCheck
     private readonly string? randomOperator;
     private readonly string originalPath;
     private readonly Task<OriginalRun> original;
+    private readonly IReadOnlyList<TensorData> weights;
 
-    private FidelityCheck(string originalPath, SampleSource samples, string? randomOperator, Task<OriginalRun> original)
+    private FidelityCheck(string originalPath, Model model, SampleSource samples, string? randomOperator, Task<OriginalRun> original)
     {
+        weights = [.. model.Graph.Initializers.Select(i => i.Initializer).OfType<Tensor>().Where(t => t.ByteLength >= MinReleasedByteLength).Select(t => t.Data)];
         this.originalPath = originalPath;
         this.samples = samples;
         this.randomOperator = randomOperator;
@@ -58,7 +62,7 @@ public sealed class FidelityCheck
         string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
         var weights = settings.PrepackWeights ? null : LentWeights.Of(model);
         var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation), cancellation);
-        return new FidelityCheck(originalPath, samples, randomOperator, run);
+        return new FidelityCheck(originalPath, model, samples, randomOperator, run);
     }
 
     /// <summary>Opens the compressed model, runs it on the samples the original ran, and compares. May be called several times.</summary>
@@ -69,6 +73,7 @@ public sealed class FidelityCheck
     public FidelityResult Compare(string compressedPath, CancellationToken cancellation = default)
     {
         var run = Original;
+        ReleasePages();
         if (run.Interface is null || run.Status is not (OriginalStatus.Ran or OriginalStatus.OnlyLoads))
             throw new InvalidOperationException($"The original was not run ({run.Status}); there is nothing to compare with.");
         var settings = SessionSettings.Default with { Threads = ThreadCount, ReuseMemory = false };
@@ -88,6 +93,19 @@ public sealed class FidelityCheck
         catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB4040" or "MCB4041")
         {
             return Failure(run, OriginalFailsToo(run) ?? e.Diagnostic);
+        }
+    }
+
+    /// <summary>What has been read of the original counts as memory of this process until it is released; nobody needs it while the compressed model runs.</summary>
+    private void ReleasePages()
+    {
+        try
+        {
+            foreach (var data in weights) data.ReleasePages();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The model has been closed: better still.
         }
     }
 
