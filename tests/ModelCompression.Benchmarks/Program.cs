@@ -3,6 +3,7 @@ using ModelCompression.Benchmarks;
 return args switch
 {
     ["read-write", .. var rest] => ReadWriteBenchmark.Run(rest),
+    ["race", { }, { }, ..] => ToolRace.Run(args[1..]),
     _ => Usage(),
 };
 
@@ -11,6 +12,8 @@ static int Usage()
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/ModelCompression.Benchmarks -- BENCHMARK [arguments]
           read-write [MODEL]   reads and writes a model (by default one of the shape of BERT-base, 434 MB) beside a copy of its files
+          race MODEL TOOL_FOLDER [--runs N] [--against 'COMMAND {in} {out}'] [-- OPTIONS]
+                               whole runs of the published tool, of cp and of other commands, in turn
         """);
     return 2;
 }
