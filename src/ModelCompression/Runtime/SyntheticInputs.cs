@@ -18,6 +18,7 @@ public sealed class SyntheticInputs : SampleSource
     private const long BigModelByteLength = 64L << 20;
     private const long HugeModelByteLength = 256L << 20;
     private const double MaxElementCount = 1 << 26;
+    private const double BigInputElementCount = 1 << 16;
 
     private readonly IReadOnlyList<InputPlan> plans;
     private readonly IReadOnlyList<SyntheticAttempt> attempts;
@@ -29,7 +30,7 @@ public sealed class SyntheticInputs : SampleSource
         this.seed = seed;
         attempts = DistinctAttempts(plans);
         Refusal = refusal ?? (attempts.Count == 0 ? "its inputs are too large to make up values for" : null);
-        Count = Refusal is null ? count : 0;
+        Count = Refusal is not null ? 0 : ElementCount(plans, attempts[0]) > BigInputElementCount ? Math.Min(count, 2) : count;
     }
 
     /// <inheritdoc/>
@@ -44,7 +45,7 @@ public sealed class SyntheticInputs : SampleSource
     /// <inheritdoc/>
     public override string? Refusal { get; }
 
-    /// <summary>Plans inputs for a model: 4 samples, 2 from 64 MiB of weights on, 1 from 256 MiB on.</summary>
+    /// <summary>Plans inputs for a model: 4 samples; 2 from 64 MiB of weights or 65,536 input elements on; 1 from 256 MiB on.</summary>
     public static SyntheticInputs For(Model model, int seed = 0)
     {
         long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
@@ -71,6 +72,10 @@ public sealed class SyntheticInputs : SampleSource
         })]);
     }
 
+    /// <summary>In floating point: claimed sizes may be beyond any integer.</summary>
+    private static double ElementCount(IReadOnlyList<InputPlan> plans, SyntheticAttempt attempt) =>
+        plans.Sum(p => p.ShapeFor(attempt).Aggregate(1.0, (a, b) => a * b));
+
     /// <summary>Drops attempts that would feed the same as an earlier one, and those whose inputs together have more than 2^26 elements.</summary>
     private static List<SyntheticAttempt> DistinctAttempts(IReadOnlyList<InputPlan> plans)
     {
@@ -79,9 +84,8 @@ public sealed class SyntheticInputs : SampleSource
         var distinct = new List<SyntheticAttempt>();
         foreach (var attempt in SyntheticAttempt.Ladder)
         {
-            var wanted = plans.Select(p => p.ShapeFor(attempt)).ToArray();
-            if (wanted.Sum(shape => shape.Aggregate(1.0, (a, b) => a * b)) > MaxElementCount) continue;
-            string shapes = string.Join(';', wanted.Select(shape => string.Join(',', shape)));
+            if (ElementCount(plans, attempt) > MaxElementCount) continue;
+            string shapes = string.Join(';', plans.Select(p => string.Join(',', p.ShapeFor(attempt))));
             if (seen.Add(hasIntegers ? $"{shapes} {attempt.Fill}" : shapes)) distinct.Add(attempt);
         }
 

@@ -51,12 +51,16 @@ internal static class OriginalRunner
         }
     }
 
-    /// <summary>Some nodes have no kernel but are folded away by the optimizer: only the way an application opens the model decides.</summary>
+    /// <summary>Lending weights is a saving that may fail, as for a single weight of more than 2 GiB. Some nodes have no kernel but are folded away by the optimizer: only the way an application opens the model decides.</summary>
     private static ModelSession Open(string path, SessionSettings settings, LentWeights? weights)
     {
         try
         {
             return weights is null ? ModelSession.Open(path, settings, ModelRole.Original) : ModelSession.Open(path, settings, ModelRole.Original, weights);
+        }
+        catch (DiagnosticException) when (weights is not null)
+        {
+            return Open(path, settings, null);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040" && !settings.Optimize)
         {
