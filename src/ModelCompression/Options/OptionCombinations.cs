@@ -56,7 +56,7 @@ internal static class OptionCombinations
             yield return string.Create(CultureInfo.InvariantCulture, $"PruningPattern={pattern} removes exactly {1 - ((double)pattern.N / pattern.M)} of the weights, but Sparsity is {sparsity}; leave Sparsity out");
         if (o.Quantization == QuantizationMode.Static && o.CalibrationData.Count == 0) yield return "Quantization=Static needs CalibrationData; without data use WeightOnly or Dynamic";
         if (o.Quantization == QuantizationMode.Float16 && o.QuantizationFormat is (QuantizationFormat.Qdq or QuantizationFormat.MatMulNBits))
-            yield return "Quantization=Float16 needs QuantizationFormat=Auto or Folded";
+            yield return "Quantization=Float16 needs QuantizationFormat=Auto, Folded (stored as binary16) or QOperator (computed in binary16)";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
     }
 
@@ -77,7 +77,7 @@ internal static class OptionCombinations
         if (o.WeightBits != 8) yield return "WeightBits other than 8";
         if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block) yield return "QuantizationGranularity=Block";
-        if (o.QuantizationFormat is QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits) yield return $"QuantizationFormat={o.QuantizationFormat}";
+        if (o.Quantization != QuantizationMode.Float16 && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
         if (o.Equalization != Equalization.None) yield return $"Equalization={o.Equalization}";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";

@@ -72,6 +72,7 @@ public sealed class OptionParserTests
     [TestMethod]
     [DataRow("Auto", null)]
     [DataRow("Folded", null)]
+    [DataRow("QOperator", null)]
     [DataRow("QDQ", "MCB1004")]
     [DataRow("MatMulNBits", "MCB1004")]
     public void Float16_TakesTheFormatsItHas(string format, string? code)

@@ -5,21 +5,36 @@ using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Float16;
 
-/// <summary>Stores binary32 weights as binary16: <c>Quantization=Float16</c>. Needs no data.</summary>
+/// <summary>Rounds binary32 to binary16: <c>Quantization=Float16</c>. Needs no data; the model's inputs and outputs keep their types.</summary>
 /// <remarks>
-/// A stored constant is followed by Cast to binary32, which a runtime folds when a session is created: half the bytes, and the running model computes in
-/// binary32 as before, with weights that are off by at most 2⁻¹¹ of themselves. A CPU that has no binary16 arithmetic loses no time.
+/// <para>
+/// <c>QuantizationFormat=Folded</c>, which <c>Auto</c> takes: a stored constant is followed by Cast to binary32, which a runtime folds when a session is created.
+/// Half the bytes, and the running model computes in binary32 as before, with weights that are off by at most 2⁻¹¹ of themselves. A CPU without binary16
+/// arithmetic, where ONNX Runtime would convert every activation back and forth, loses no time.
+/// </para>
+/// <para>
+/// <c>QuantizationFormat=QOperator</c>: operators compute in binary16, activations included, for runtimes and devices that have such arithmetic. What must stay
+/// binary32 (<see cref="Float16Operators"/>) does, between Casts; its weights are stored as in the folded form.
+/// </para>
 /// </remarks>
 public sealed class ConvertToFloat16 : ModelPass
 {
     /// <summary>Binary16 keeps normal numbers to about 74 dB; less than this means that they lie outside its normal range.</summary>
-    private const double MinSqnrDb = 40;
-
-    /// <summary>Constants smaller than this are left out of the report when they stay as they are.</summary>
-    private const long ReportedByteLength = 4096;
+    internal const double MinSqnrDb = 40;
 
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        var report = new Float16Report(Name, log);
+        var plan = Float16Plan.Of(model, settings);
+        foreach (var (node, reason) in plan.Reasons) log.Refused(Name, node.DisplayName, reason);
+        if (plan.Any)
+            foreach (var constant in new Float16Rewriter(model, plan).Rewrite()) report.Computed(constant);
+        Store(model, settings, report, plan.Reasons);
+    }
+
+    /// <summary>Stores what binary32 operators are left with.</summary>
+    private static void Store(Model model, CompressionSettings settings, Float16Report report, IReadOnlyDictionary<Node, string> whyFloat)
     {
         var rules = new StoredConstants(model, settings);
         var constants = Constants(model).ToArray();
@@ -28,9 +43,17 @@ public sealed class ConvertToFloat16 : ModelPass
         Parallel.For(0, constants.Length, i => rounded[i] = reasons[i] is null ? Float16Rounding.TryRound(constants[i].Tensor) : null);
         for (int i = 0, number = 0; i < constants.Length; i++)
         {
-            string? reason = reasons[i] ?? WhyUnsuitable(rounded[i]);
-            if (reason is null) Store(model, constants[i], rounded[i]!, number++, log);
-            else Refuse(constants[i], reason, log);
+            var (value, tensor) = constants[i];
+            if (value.Uses.Count == 0) continue;
+            var consumer = value.Uses[0].Node;
+            if ((reasons[i] ?? WhyUnsuitable(rounded[i])) is { } reason)
+            {
+                report.Refused(value, tensor, consumer, reason);
+                continue;
+            }
+
+            Float16Storage.Write(model, value, rounded[i]!.Tensor, [.. value.Uses], FormattableString.Invariant($"h{number++}"));
+            report.Stored(value, tensor, consumer, rounded[i]!, whyFloat.GetValueOrDefault(consumer, ""));
         }
     }
 
@@ -48,38 +71,5 @@ public sealed class ConvertToFloat16 : ModelPass
         return rounded.Noise.SqnrDb < MinSqnrDb
             ? FormattableString.Invariant($"its elements are too small for binary16 ({rounded.Noise.SqnrDb:0.0} dB would be left, at least {MinSqnrDb} are asked for)")
             : null;
-    }
-
-    private void Store(Model model, (Value Value, Tensor Tensor) constant, Float16Tensor rounded, int number, PassLog log)
-    {
-        var record = Record(constant, log);
-        Float16Storage.Write(model, constant.Value, rounded.Tensor, number);
-        record.Bits = 16;
-        record.CompressedBytes = rounded.Tensor.ByteLength;
-        record.SqnrDb = double.IsFinite(rounded.Noise.SqnrDb) ? rounded.Noise.SqnrDb : null;
-        record.Action = "stored as float16, folded";
-        record.Reason = rounded.Underflows > 0 ? FormattableString.Invariant($"{rounded.Underflows} elements were raised to ±2^-24, the smallest of binary16") : "";
-        log.Applied(Name, record.Weight, record.Action);
-    }
-
-    private void Refuse((Value Value, Tensor Tensor) constant, string reason, PassLog log)
-    {
-        if (constant.Value.Uses.Count == 0 || constant.Tensor.ByteLength < ReportedByteLength) return;
-        var record = Record(constant, log);
-        if (record.Action != "unchanged") return;
-        record.Reason = reason;
-        log.Refused(Name, record.Weight, reason);
-    }
-
-    private static LayerRecord Record((Value Value, Tensor Tensor) constant, PassLog log)
-    {
-        var node = constant.Value.Uses[0].Node;
-        string name = constant.Value.Name;
-        return log.Layer(constant.Value, () => new LayerRecord(node.DisplayName, node.OpType, name)
-        {
-            OriginalBytes = constant.Tensor.ByteLength,
-            CompressedBytes = constant.Tensor.ByteLength,
-            Bits = constant.Tensor.DataType.BitWidth(),
-        });
     }
 }
