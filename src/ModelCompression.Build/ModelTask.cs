@@ -91,7 +91,7 @@ public abstract class ModelTask : Task
         item.SetMetadata("Sha256", state.Sha256);
         item.SetMetadata("Report", state.Reports.Count == 0 ? "" : PathText.Escape(Path.GetFullPath(Path.Combine(OutputDirectory, state.Reports[0]))));
         item.SetMetadata("TargetPath", PathText.Escape(model.TargetPath));
-        item.SetMetadata("AdditionalOutputs", string.Join(";", state.AdditionalOutputs.Select(PathText.Escape)));
+        if (state.Outputs.Count > 1) item.SetMetadata("AdditionalOutputs", string.Join(";", state.AdditionalOutputs.Select(PathText.Escape)));
         return item;
     }
 

@@ -37,6 +37,13 @@ internal sealed class OutputIndex(string outputDirectory)
         if (text == string.Join("\n", listed) + (listed.Count == 0 ? "" : "\n")) return;
         foreach (var file in listed)
             if (!current.Contains(file)) Delete(file);
+        if (text.Length == 0)
+        {
+            // Without models there is nothing to look after: a list would make every later build look again.
+            Delete(WorkerIdentity.FileName);
+            Delete(FileName);
+            return;
+        }
         Directory.CreateDirectory(outputDirectory);
         AtomicFile.WriteText(_path, text);
     }

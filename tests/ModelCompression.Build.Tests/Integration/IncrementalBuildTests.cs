@@ -139,6 +139,7 @@ public sealed class IncrementalBuildTests : IDisposable
         _solution.Build("app", "--no-restore").CompressedNothing();
         AssertGone("a.onnx");
         AssertGone("c.onnx");
+        Assert.DoesNotContain("FindStaleModels", _solution.Build("app", "--no-restore").Tasks);
     }
 
     [TestMethod]
