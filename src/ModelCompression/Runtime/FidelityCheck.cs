@@ -12,9 +12,7 @@ namespace ModelCompression.Runtime;
 /// <remarks>
 /// The original is opened without graph optimization where that gives the same values (milliseconds instead of a third of a second for a 400 MB model);
 /// a model that is quantized already is opened like the compressed one, since fused integer kernels round differently from the operators they replace.
-/// The compressed model is opened as an application would, since that is where a wrong pattern would be fused wrongly; from 16 MiB on without computing constants
-/// in advance: measured on a 109 MB file whose weights unpack themselves, that takes 0.3 instead of 0.8 CPU seconds and 0.2 instead of 0.9 GB, and the unpacking
-/// operators are run by the same kernels, only later.
+/// The compressed model is always opened as an application would, since that is where a wrong pattern would be fused wrongly.
 /// Both use a fixed number of threads, so that the figures do not depend on the machine's.
 /// </remarks>
 public sealed class FidelityCheck
@@ -23,7 +21,6 @@ public sealed class FidelityCheck
     public const int DefaultMaxSamples = 16;
 
     private const int ThreadCount = 2;
-    private const long BigModelByteLength = 16L << 20;
     private const long MinReleasedByteLength = 1L << 20;
 
     private static readonly HashSet<string> RandomOperators = new(StringComparer.Ordinal)
@@ -79,16 +76,7 @@ public sealed class FidelityCheck
         var settings = SessionSettings.Default with { Threads = ThreadCount, ReuseMemory = false };
         try
         {
-            if (!IsBig(compressedPath)) return Compare(run, compressedPath, settings, cancellation);
-            try
-            {
-                return Compare(run, compressedPath, settings with { FoldConstants = false }, cancellation);
-            }
-            catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB4040" or "MCB4041")
-            {
-                // Only the way an application opens the model decides.
-                return Compare(run, compressedPath, settings, cancellation);
-            }
+            return Compare(run, compressedPath, settings, cancellation);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB4040" or "MCB4041")
         {
@@ -115,13 +103,6 @@ public sealed class FidelityCheck
         return InterfaceComparison.FindDifference(run.Interface!, session.Interface) is { } difference
             ? Failure(run, difference)
             : CompareOutputs(run, session, cancellation);
-    }
-
-    private static bool IsBig(string path)
-    {
-        // External data is written beside the model under a name that starts with the model's.
-        var folder = new DirectoryInfo(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        return folder.EnumerateFiles(Path.GetFileName(path) + "*").Sum(f => f.Length) >= BigModelByteLength;
     }
 
     private FidelityResult CompareOutputs(OriginalRun run, ModelSession session, CancellationToken cancellation)

@@ -141,7 +141,6 @@ public sealed class ModelSession : IDisposable
             EnableMemoryPattern = settings.ReuseMemory,
         };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        if (!settings.FoldConstants) options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "ConstantFolding");
         if (!settings.PrepackWeights) options.AddSessionConfigEntry("session.disable_prepacking", "1");
         return options;
     }

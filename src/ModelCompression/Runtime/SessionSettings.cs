@@ -25,12 +25,6 @@ public sealed record SessionSettings
     /// <summary>All graph optimizations (ONNX Runtime's default) or none.</summary>
     public bool Optimize { get; init; } = true;
 
-    /// <summary>
-    /// Whether the optimizer computes constant parts when the session is opened. Without, weights that unpack themselves are unpacked at each run, one after the other:
-    /// slower from the second run on, but opening takes neither the time nor the memory of all of them at once. Other optimizations, fused kernels included, still happen.
-    /// </summary>
-    public bool FoldConstants { get; init; } = true;
-
     /// <summary>Whether kernels may keep weights in a layout of their own: slower to open, faster to run.</summary>
     public bool PrepackWeights { get; init; } = true;
 
