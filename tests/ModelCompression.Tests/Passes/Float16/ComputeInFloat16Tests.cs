@@ -31,7 +31,9 @@ public sealed class ComputeInFloat16Tests
         m.Output(m.Node("Relu", [m.Node("Add", [m.Node("MatMul", [m.Input("x", 2, 8), weight]), bias])]));
 
         // Products of 8 terms up to 4 each: input, weight, each product's sum, bias, sum.
-        Run(m, Tolerance(8 + 4, 33));
+        var log = Run(m, Tolerance(8 + 4, 33));
+
+        Assert.AreEqual("MCB4060", log.Diagnostics.Single().Code);
 
         CollectionAssert.AreEqual(new[] { "Cast", "MatMul", "Add", "Relu", "Cast" }, m.OpTypes());
         Assert.AreEqual((DataType.Float16, DataType.Float16), (weight.Initializer!.DataType, bias.Initializer!.DataType));
