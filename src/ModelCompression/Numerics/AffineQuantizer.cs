@@ -5,22 +5,45 @@ using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Numerics;
 
-/// <summary>Turns binary32 tensors into one-byte codes and measures the loss on the way.</summary>
+/// <summary>Turns binary32 tensors into codes and measures the loss on the way.</summary>
 /// <remarks>
 /// code = clamp(round(x / scale) + zero point) in binary32 with ties to even, as ONNX's QuantizeLinear and ONNX Runtime's tools compute it. The loss is that of
 /// (code − zero point)·scale in binary32, which is what a runtime computes. Energies are summed in binary64 in fixed blocks of 256-bit vectors, so they are the
-/// same bits for any number of threads and on any processor.
+/// same bits for any number of threads and on any processor. The loops are compiled optimised at once: a build runs them once, before tiered compilation would
+/// get to them.
 /// </remarks>
 internal static class AffineQuantizer
 {
-    /// <summary>Quantizes a tensor.</summary>
+    /// <summary>Codes in one loop iteration: four vectors, which narrow to one vector of bytes.</summary>
+    private const int Step = 32;
+
+    /// <summary>Quantizes a tensor to codes of at most 8 bits.</summary>
     /// <param name="tensor">Type <see cref="DataType.Float"/>, all elements finite.</param>
     /// <param name="layout">Channels.</param>
-    /// <param name="scales">One per channel.</param>
+    /// <param name="scales">One per scale number.</param>
     /// <param name="codes">Allowed codes.</param>
     /// <param name="output">Receives one byte per element: int8 for symmetric codes, else uint8.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
-    public static QuantizationNoise Quantize(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads = -1)
+    public static QuantizationNoise Quantize(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads = -1) =>
+        Quantize<ByteSink>(tensor, layout, scales, codes, output, threads);
+
+    /// <summary>Quantizes a tensor to codes of at most 16 bits: two bytes per element, int16 little-endian.</summary>
+    /// <inheritdoc cref="Quantize(Tensor, ChannelLayout, AffineScale[], CodeRange, byte[], int)"/>
+    public static QuantizationNoise QuantizeWide(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads = -1) =>
+        Quantize<Int16Sink>(tensor, layout, scales, codes, output, threads);
+
+    private static QuantizationNoise Quantize<TSink>(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads)
+        where TSink : struct, ICodeSink
+    {
+        if (layout.Groups == 1) return QuantizeGroup<TSink>(tensor, 0, layout, scales, codes, output, threads);
+        var parts = new QuantizationNoise[layout.Groups];
+        Parallel.For(0, layout.Groups, new ParallelOptions { MaxDegreeOfParallelism = threads }, g =>
+            parts[g] = QuantizeGroup<TSink>(tensor, g * layout.GroupLength, layout.OneGroup(), scales[(g * layout.Channels)..((g + 1) * layout.Channels)], codes, output, 1));
+        return Sum(parts);
+    }
+
+    private static QuantizationNoise QuantizeGroup<TSink>(Tensor tensor, int offset, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads)
+        where TSink : struct, ICodeSink
     {
         int count = layout.ElementCount;
         var pattern = ScalePattern.Of(layout, scales);
@@ -28,50 +51,31 @@ internal static class AffineQuantizer
         ElementBlocks.ForEach(count, threads, block =>
         {
             (int start, int length) = ElementBlocks.At(block, count);
-            parts[block] = QuantizeBlock(tensor.AsSpan<float>().Slice(start, length), start, pattern, codes, output.AsSpan(start, length));
+            var target = output.AsSpan((offset + start) * TSink.CodeByteLength, length * TSink.CodeByteLength);
+            parts[block] = QuantizeBlock<TSink>(tensor.AsSpan<float>().Slice(offset + start, length), start, pattern, codes, target);
         });
+        return Sum(parts);
+    }
+
+    private static QuantizationNoise Sum(QuantizationNoise[] parts)
+    {
         var total = default(QuantizationNoise);
         foreach (var part in parts) total += part;
         return total;
     }
 
-    /// <summary>Restores a tensor: (code − zero point) · scale in binary32.</summary>
-    /// <param name="codeBytes">int8 for symmetric codes, else uint8.</param>
-    /// <param name="layout">Channels.</param>
-    /// <param name="scales">One per channel.</param>
-    /// <param name="codes">Range the codes were made for.</param>
-    public static float[] Dequantize(ReadOnlySpan<byte> codeBytes, ChannelLayout layout, AffineScale[] scales, CodeRange codes)
-    {
-        var result = new float[layout.ElementCount];
-        for (int i = 0; i < result.Length; i++)
-        {
-            var scale = scales[i / layout.Inner % layout.Channels];
-            int code = codes.Lowest < 0 ? (sbyte)codeBytes[i] : codeBytes[i];
-            result[i] = (code - scale.ZeroPoint) * scale.Scale;
-        }
-
-        return result;
-    }
-
-    private static QuantizationNoise QuantizeBlock(ReadOnlySpan<float> elements, int start, ScalePattern pattern, CodeRange codes, Span<byte> output)
+    private static QuantizationNoise QuantizeBlock<TSink>(ReadOnlySpan<float> elements, int start, ScalePattern pattern, CodeRange codes, Span<byte> output)
+        where TSink : struct, ICodeSink
     {
         var sums = new EnergySums();
         while (!elements.IsEmpty)
         {
             int within = start % pattern.Period;
             int length = Math.Min(pattern.Period - within, elements.Length);
-            if (pattern.IsConstantInPeriod)
-            {
-                var scale = pattern.ScaleOfPeriod(start / pattern.Period);
-                QuantizeRun(elements[..length], scale, codes, output[..length], ref sums);
-            }
-            else
-            {
-                QuantizeRow(elements[..length], pattern.Scales.AsSpan(within, length), pattern.ZeroPoints.AsSpan(within, length), codes, output[..length], ref sums);
-            }
-
+            if (pattern.IsConstantInPeriod) QuantizeRun<TSink>(elements[..length], pattern.ScaleOfPeriod(start / pattern.Period), codes, output, ref sums);
+            else QuantizeRow<TSink>(elements[..length], pattern.Scales.AsSpan(within, length), pattern.ZeroPoints.AsSpan(within, length), codes, output, ref sums);
             elements = elements[length..];
-            output = output[length..];
+            output = output[(length * TSink.CodeByteLength)..];
             start += length;
         }
 
@@ -79,7 +83,8 @@ internal static class AffineQuantizer
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeRun(ReadOnlySpan<float> elements, AffineScale scale, CodeRange codes, Span<byte> output, ref EnergySums total)
+    private static void QuantizeRun<TSink>(ReadOnlySpan<float> elements, AffineScale scale, CodeRange codes, Span<byte> output, ref EnergySums total)
+        where TSink : struct, ICodeSink
     {
         var sums = total;
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
@@ -87,24 +92,25 @@ internal static class AffineQuantizer
         var zero = Vector256.Create((float)scale.ZeroPoint);
         var low = Vector256.Create((float)codes.Lowest);
         var high = Vector256.Create((float)codes.Highest);
-        var quads = MemoryMarshal.Cast<byte, Vector256<byte>>(output);
-        int v = 0;
-        for (int quad = 0; quad < quads.Length; quad++, v += 4)
+        int done = 0;
+        for (; done <= elements.Length - Step; done += Step)
         {
+            int v = done / Vector256<float>.Count;
             var a = Encode(vectors[v], step, zero, low, high, ref sums);
             var b = Encode(vectors[v + 1], step, zero, low, high, ref sums);
             var c = Encode(vectors[v + 2], step, zero, low, high, ref sums);
             var d = Encode(vectors[v + 3], step, zero, low, high, ref sums);
-            quads[quad] = Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).AsByte();
+            TSink.Write(a, b, c, d, output[(done * TSink.CodeByteLength)..]);
         }
 
-        for (int i = v * Vector256<float>.Count; i < elements.Length; i++)
-            output[i] = EncodeOne(elements[i], scale.Scale, scale.ZeroPoint, codes, ref sums);
+        for (; done < elements.Length; done++)
+            TSink.Write(EncodeOne(elements[done], scale.Scale, scale.ZeroPoint, codes, ref sums), output[(done * TSink.CodeByteLength)..]);
         total = sums;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeRow(ReadOnlySpan<float> elements, ReadOnlySpan<float> scales, ReadOnlySpan<float> zeroPoints, CodeRange codes, Span<byte> output, ref EnergySums total)
+    private static void QuantizeRow<TSink>(ReadOnlySpan<float> elements, ReadOnlySpan<float> scales, ReadOnlySpan<float> zeroPoints, CodeRange codes, Span<byte> output, ref EnergySums total)
+        where TSink : struct, ICodeSink
     {
         var sums = total;
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
@@ -112,19 +118,19 @@ internal static class AffineQuantizer
         var zeros = MemoryMarshal.Cast<float, Vector256<float>>(zeroPoints);
         var low = Vector256.Create((float)codes.Lowest);
         var high = Vector256.Create((float)codes.Highest);
-        var quads = MemoryMarshal.Cast<byte, Vector256<byte>>(output);
-        int v = 0;
-        for (int quad = 0; quad < quads.Length; quad++, v += 4)
+        int done = 0;
+        for (; done <= elements.Length - Step; done += Step)
         {
+            int v = done / Vector256<float>.Count;
             var a = Encode(vectors[v], steps[v], zeros[v], low, high, ref sums);
             var b = Encode(vectors[v + 1], steps[v + 1], zeros[v + 1], low, high, ref sums);
             var c = Encode(vectors[v + 2], steps[v + 2], zeros[v + 2], low, high, ref sums);
             var d = Encode(vectors[v + 3], steps[v + 3], zeros[v + 3], low, high, ref sums);
-            quads[quad] = Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).AsByte();
+            TSink.Write(a, b, c, d, output[(done * TSink.CodeByteLength)..]);
         }
 
-        for (int i = v * Vector256<float>.Count; i < elements.Length; i++)
-            output[i] = EncodeOne(elements[i], scales[i], (int)zeroPoints[i], codes, ref sums);
+        for (; done < elements.Length; done++)
+            TSink.Write(EncodeOne(elements[done], scales[done], (int)zeroPoints[done], codes, ref sums), output[(done * TSink.CodeByteLength)..]);
         total = sums;
     }
 
@@ -137,11 +143,11 @@ internal static class AffineQuantizer
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static byte EncodeOne(float x, float step, int zeroPoint, CodeRange codes, ref EnergySums sums)
+    private static int EncodeOne(float x, float step, int zeroPoint, CodeRange codes, ref EnergySums sums)
     {
         float code = Math.Clamp(MathF.Round(x / step) + zeroPoint, codes.Lowest, codes.Highest);
         sums.Add(x, x - ((code - zeroPoint) * step));
-        return (byte)(int)code;
+        return (int)code;
     }
 
     /// <summary>Sums of squares in binary64, four lanes each, plus the scalar tails.</summary>

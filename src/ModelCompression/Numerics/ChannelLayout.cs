@@ -1,15 +1,26 @@
 namespace ModelCompression.Numerics;
 
 /// <summary>
-/// How the channels that have a scale of their own lie in a row-major tensor: element (o, c, i) is at (o·<see cref="Channels"/> + c)·<see cref="Inner"/> + i.
+/// How the elements that share a scale lie in a row-major tensor: element (g, o, c, i) is at ((g·<see cref="Outer"/> + o)·<see cref="Channels"/> + c)·<see cref="Inner"/> + i
+/// and has scale number g·<see cref="Channels"/> + c.
 /// </summary>
 /// <param name="Outer">Product of the dimensions before the channel axes.</param>
 /// <param name="Channels">Product of the channel axes; 1 when the whole tensor shares one scale.</param>
 /// <param name="Inner">Product of the dimensions after the channel axes.</param>
-internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner)
+/// <param name="Groups">Parts one after the other, each with its own scales: blocks along the outermost axis.</param>
+internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner, int Groups = 1)
 {
     /// <summary>Number of elements.</summary>
-    public int ElementCount => Outer * Channels * Inner;
+    public int ElementCount => Groups * GroupLength;
+
+    /// <summary>Elements of one group.</summary>
+    public int GroupLength => Outer * Channels * Inner;
+
+    /// <summary>Number of scales.</summary>
+    public int ScaleCount => Groups * Channels;
+
+    /// <summary>One group on its own.</summary>
+    public ChannelLayout OneGroup() => this with { Groups = 1 };
 
     /// <summary>One scale for the whole tensor.</summary>
     /// <exception cref="OverflowException">More than <see cref="int.MaxValue"/> elements.</exception>

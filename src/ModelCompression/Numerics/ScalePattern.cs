@@ -29,7 +29,7 @@ internal sealed class ScalePattern
     /// <summary>Arranges the scales of <paramref name="layout"/>'s channels.</summary>
     public static ScalePattern Of(ChannelLayout layout, AffineScale[] scales)
     {
-        if (layout.Inner >= ChannelRanges.ShortRun || layout.Channels == 1)
+        if (layout.Inner >= RangeAccumulator.ShortRun || layout.Channels == 1)
             return new ScalePattern(scales, Math.Max(1, layout.Channels == 1 ? layout.ElementCount : layout.Inner)) { IsConstantInPeriod = true };
         var row = new float[layout.Channels * layout.Inner];
         var zeroPoints = new float[row.Length];

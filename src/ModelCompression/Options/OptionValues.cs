@@ -148,7 +148,7 @@ public enum QuantizationFormat
     /// <summary>QuantizeLinear / DequantizeLinear.</summary>
     Qdq,
 
-    /// <summary>Integer operators (QLinearConv, …); with <see cref="QuantizationMode.Float16">Float16</see>, operators that compute in binary16.</summary>
+    /// <summary>Integer operators (QLinearConv, …).</summary>
     QOperator,
 
     /// <summary>com.microsoft MatMulNBits.</summary>

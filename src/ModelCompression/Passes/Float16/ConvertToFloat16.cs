@@ -1,9 +1,7 @@
 using ModelCompression.Analysis;
-using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
-using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Float16;
 
@@ -29,40 +27,33 @@ public sealed class ConvertToFloat16 : ModelPass
     {
         var report = new Float16Report(Name, log);
         var plan = Float16Plan.Of(model, settings);
-        if (plan.Any) log.Report(SlowOnCpuNote());
         foreach (var (node, reason) in plan.Reasons) log.Refused(Name, node.DisplayName, reason);
         if (plan.Any)
             foreach (var constant in new Float16Rewriter(model, plan).Rewrite()) report.Computed(constant);
         Store(model, settings, report, plan.Reasons);
     }
 
-    private static Diagnostic SlowOnCpuNote() => Diagnostic.Note("MCB4060",
-        "The operators compute in binary16 now. ONNX Runtime on a CPU converts back and forth or takes slow kernels for that; for a CPU, leave QuantizationFormat out: half the bytes at the speed of binary32.");
-
     /// <summary>Stores what binary32 operators are left with.</summary>
     private static void Store(Model model, CompressionSettings settings, Float16Report report, IReadOnlyDictionary<Node, string> whyFloat)
     {
         var rules = new StoredConstants(model, settings);
         var constants = Constants(model).ToArray();
-        var decisions = new Decision[constants.Length];
-        for (int i = 0; i < constants.Length; i++) decisions[i] = new(rules.WhyNot(constants[i].Value, constants[i].Tensor));
-        Parallel.For(0, constants.Length, i => decisions[i] = decisions[i].Refined(rules, constants[i].Value, constants[i].Tensor));
+        string?[] reasons = [.. constants.Select(c => rules.WhyNot(c.Value, c.Tensor))];
+        var rounded = new Float16Tensor?[constants.Length];
+        Parallel.For(0, constants.Length, i => rounded[i] = reasons[i] is null ? Float16Rounding.TryRound(constants[i].Tensor) : null);
         for (int i = 0, number = 0; i < constants.Length; i++)
         {
             var (value, tensor) = constants[i];
             if (value.Uses.Count == 0) continue;
             var consumer = value.Uses[0].Node;
-            if (decisions[i].Reason is { } reason)
+            if ((reasons[i] ?? WhyUnsuitable(rounded[i])) is { } reason)
             {
                 report.Refused(value, tensor, consumer, reason);
                 continue;
             }
 
-            string name = FormattableString.Invariant($"h{number++}");
-            var rounded = decisions[i].Rounded!;
-            report.Stored(value, tensor, consumer, rounded, decisions[i].Sparse, whyFloat.GetValueOrDefault(consumer, ""));
-            if (decisions[i].Sparse is { } sparse) Float16Storage.WritePacked(value, sparse, name);
-            else Float16Storage.Write(model, value, rounded.Tensor, [.. value.Uses], name);
+            Float16Storage.Write(model, value, rounded[i]!.Tensor, [.. value.Uses], FormattableString.Invariant($"h{number++}"));
+            report.Stored(value, tensor, consumer, rounded[i]!, whyFloat.GetValueOrDefault(consumer, ""));
         }
     }
 
@@ -80,17 +71,5 @@ public sealed class ConvertToFloat16 : ModelPass
         return rounded.Noise.SqnrDb < MinSqnrDb
             ? FormattableString.Invariant($"its elements are too small for binary16 ({rounded.Noise.SqnrDb:0.0} dB would be left, at least {MinSqnrDb} are asked for)")
             : null;
-    }
-
-    /// <summary>A constant's new content, or the reason why it has none.</summary>
-    private readonly record struct Decision(string? Reason, Float16Tensor? Rounded = null, PackingPlan? Sparse = null)
-    {
-        /// <summary>Looks at the elements, too.</summary>
-        public Decision Refined(StoredConstants rules, Value value, Tensor tensor)
-        {
-            if (Reason is not null) return this;
-            var rounded = Float16Rounding.TryRound(tensor);
-            return WhyUnsuitable(rounded) is { } reason ? new(reason) : new(null, rounded, rules.Sparse(value, rounded!));
-        }
     }
 }

@@ -19,8 +19,8 @@ internal sealed class Float16Plan
 
     private readonly Model model;
     private readonly CompressionSettings settings;
-    private readonly Lazy<ShapeInferenceResult> types;
-    private readonly Lazy<AlreadyQuantized> quantized;
+    private readonly ShapeInferenceResult types;
+    private readonly AlreadyQuantized quantized;
     private readonly HashSet<(string Domain, string OpType)> functions;
     private readonly Dictionary<Value, Float16Tensor?> rounded = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<Node> halves = new(ReferenceEqualityComparer.Instance);
@@ -30,8 +30,8 @@ internal sealed class Float16Plan
     {
         this.model = model;
         this.settings = settings;
-        types = new(() => ShapeInference.Evaluate(model, new Dictionary<string, Shape>()));
-        quantized = new(() => AlreadyQuantized.Of(model));
+        types = ShapeInference.Evaluate(model, new Dictionary<string, Shape>());
+        quantized = AlreadyQuantized.Of(model);
         functions = [.. model.Functions.Select(f => (f.Domain, f.Name))];
     }
 
@@ -67,10 +67,10 @@ internal sealed class Float16Plan
     public bool NeedsHalf(Use use) => IsHalf(use.Node) && Float16Operators.IsConvertibleInput(use.Node, use.Index);
 
     /// <summary>True if the value is a binary32 tensor now.</summary>
-    public bool IsFloat(Value value) => (types.Value.TypeOf(value) as TensorType)?.ElementType == DataType.Float;
+    public bool IsFloat(Value value) => (types.TypeOf(value) as TensorType)?.ElementType == DataType.Float;
 
     /// <summary>True if the value is binary16 already.</summary>
-    public bool WasHalf(Value value) => (types.Value.TypeOf(value) as TensorType)?.ElementType == DataType.Float16;
+    public bool WasHalf(Value value) => (types.TypeOf(value) as TensorType)?.ElementType == DataType.Float16;
 
     /// <summary>The binary16 form of a constant.</summary>
     public Float16Tensor Rounded(Value constant) => Round(constant)!;
@@ -91,13 +91,13 @@ internal sealed class Float16Plan
         if (node.Is("Constant") || node.Is("ConstantOfShape") || Float16Operators.TakesAnyType(node) || !HasFloat(node)) return "";
         if (settings.ReasonToSkip(node) is { } skipped) return skipped;
         if (model.OpsetImports.Onnx < Float16Operators.MinOpset) return FormattableString.Invariant($"opset {model.OpsetImports.Onnx} is too old, {Float16Operators.MinOpset} is needed");
-        if (quantized.Value.ReasonFor(node) is { } already) return already;
+        if (quantized.ReasonFor(node) is { } already) return already;
         if (functions.Contains((node.Domain, node.OpType))) return "functions of the model stay binary32";
         if (Float16Operators.WhyNot(node) is { } reason) return reason;
         foreach (var value in node.Inputs.Concat(node.Outputs))
         {
             if (value is null) continue;
-            if (types.Value.TypeOf(value) is not TensorType { ElementType: not DataType.Undefined }) return $"the type of '{value.Name}' is not known";
+            if (types.TypeOf(value) is not TensorType { ElementType: not DataType.Undefined }) return $"the type of '{value.Name}' is not known";
             if (value.IsReferencedByName) return $"'{value.Name}' is referenced by training information";
         }
 
@@ -111,7 +111,7 @@ internal sealed class Float16Plan
         for (int i = 0; i < node.Inputs.Count; i++)
         {
             if (node.Inputs[i] is not { } input || !IsFloat(input) || !Float16Operators.IsConvertibleInput(node, i)) continue;
-            if (quantized.Value.ReasonFor(input) is { } already) return $"'{input.Name}' is {already}";
+            if (quantized.ReasonFor(input) is { } already) return $"'{input.Name}' is {already}";
             if (input.SparseInitializer is not null) return $"'{input.Name}' is stored sparse";
             if (!input.TryGetConstant(out _)) continue;
             if (Round(input) is not { } half) return $"'{input.Name}' has NaN or infinite elements";

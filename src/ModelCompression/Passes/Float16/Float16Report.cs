@@ -1,6 +1,5 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
-using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Float16;
 
@@ -15,13 +14,8 @@ internal sealed class Float16Report(string pass, PassLog log)
         Rounded(constant.Value, 2 * constant.Content.Tensor.ByteLength, constant.Consumer, constant.Content, "float16", "");
 
     /// <summary>A constant that is stored in binary16 and computed with in binary32.</summary>
-    public void Stored(Value value, Tensor original, Node consumer, Float16Tensor rounded, PackingPlan? sparse, string whyFloat)
-    {
-        var record = Rounded(value, original.ByteLength, consumer, rounded, "stored as float16, folded", whyFloat.Length > 0 ? $"computed with in binary32: {whyFloat}" : "");
-        if (sparse is null) return;
-        record.CompressedBytes = sparse.StoredByteLength;
-        record.Action += $", {sparse.Description}";
-    }
+    public void Stored(Value value, Tensor original, Node consumer, Float16Tensor rounded, string whyFloat) =>
+        Rounded(value, original.ByteLength, consumer, rounded, "stored as float16, folded", whyFloat.Length > 0 ? $"computed with in binary32: {whyFloat}" : "");
 
     /// <summary>A constant that stays as it is; small ones are not worth a line.</summary>
     public void Refused(Value value, Tensor tensor, Node consumer, string reason)
@@ -33,7 +27,7 @@ internal sealed class Float16Report(string pass, PassLog log)
         log.Refused(pass, record.Weight, reason);
     }
 
-    private LayerRecord Rounded(Value value, long originalByteLength, Node consumer, Float16Tensor rounded, string action, string reason)
+    private void Rounded(Value value, long originalByteLength, Node consumer, Float16Tensor rounded, string action, string reason)
     {
         var record = Record(value, originalByteLength, 32, consumer);
         record.Bits = 16;
@@ -42,7 +36,6 @@ internal sealed class Float16Report(string pass, PassLog log)
         record.Action = record.Action == "unchanged" ? action : $"{record.Action}, {action}";
         record.Reason = string.Join("; ", new[] { reason, Clamped(rounded) }.Where(r => r.Length > 0));
         log.Applied(pass, record.Weight, record.Action);
-        return record;
     }
 
     private static string Clamped(Float16Tensor rounded)

@@ -10,12 +10,7 @@ namespace ModelCompression.Passes.Float16;
 /// <param name="Noise">Energies of the tensor and of the rounding errors.</param>
 /// <param name="Overflows">Elements that were larger than 65504 and became that.</param>
 /// <param name="Underflows">Elements other than zero that would have become zero and became 2⁻²⁴ ≈ 5.96e-8 with their sign.</param>
-/// <param name="Zeros">Elements that are zero.</param>
-internal sealed record Float16Tensor(Tensor Tensor, QuantizationNoise Noise, long Overflows, long Underflows, long Zeros)
-{
-    /// <summary>Fraction of zeros; 0 without elements.</summary>
-    public double Sparsity => Zeros / (double)Math.Max(1, Tensor.ElementCount);
-}
+internal sealed record Float16Tensor(Tensor Tensor, QuantizationNoise Noise, long Overflows, long Underflows);
 
 /// <summary>Rounds binary32 to binary16, to nearest with ties to even.</summary>
 /// <remarks>
@@ -33,7 +28,7 @@ internal static class Float16Rounding
         var rounded = new Half[source.Length];
         TensorPrimitives.ConvertToHalf(source, rounded);
         double signal = 0, noise = 0;
-        long overflows = 0, underflows = 0, zeros = 0;
+        long overflows = 0, underflows = 0;
         for (int i = 0; i < source.Length; i++)
         {
             float exact = source[i];
@@ -43,11 +38,7 @@ internal static class Float16Rounding
                 rounded[i] = exact > 0 ? Half.MaxValue : Half.MinValue;
                 overflows++;
             }
-            else if (exact == 0)
-            {
-                zeros++;
-            }
-            else if (rounded[i] == Half.Zero)
+            else if (exact != 0 && rounded[i] == Half.Zero)
             {
                 rounded[i] = exact > 0 ? Smallest : -Smallest;
                 underflows++;
@@ -58,6 +49,6 @@ internal static class Float16Rounding
             noise += error * error;
         }
 
-        return new(Tensor.Create(DataType.Float16, tensor.Dims, rounded), new(signal, noise), overflows, underflows, zeros);
+        return new(Tensor.Create(DataType.Float16, tensor.Dims, rounded), new(signal, noise), overflows, underflows);
     }
 }

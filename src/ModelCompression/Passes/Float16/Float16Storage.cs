@@ -1,6 +1,5 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
-using ModelCompression.Packing;
 using ModelCompression.Passes.Simplification;
 
 namespace ModelCompression.Passes.Float16;
@@ -19,29 +18,11 @@ internal static class Float16Storage
     /// <param name="name">Wanted name of the value they get.</param>
     public static void Write(Model model, Value constant, Tensor rounded, IReadOnlyList<Use> uses, string name)
     {
-        ConstantStorage.Replace(constant, rounded);
-        if (constant.IsGraphInput && model.IrVersion >= OverridableInitializersIrVersion) constant.Graph.RemoveInput(constant);
-        ConvertBack(constant, uses, name);
-    }
-
-    /// <summary>Replaces <paramref name="constant"/> by binary16 numbers stored sparse, and lets its consumers take them through Cast.</summary>
-    /// <param name="constant">An initializer or the output of a <c>Constant</c> node; no graph returns it.</param>
-    /// <param name="packed">Its new content.</param>
-    /// <param name="name">Wanted name of the value the consumers get.</param>
-    public static void WritePacked(Value constant, PackingPlan packed, string name)
-    {
         var graph = constant.Graph;
-        var unpacked = packed.Emit(graph, constant.Producer, constant.Name);
-        ConvertBack(unpacked, [.. constant.Uses], name);
-        if (constant.Producer is { } producer) graph.RemoveNode(producer);
-        else graph.RemoveInitializer(constant);
-    }
-
-    private static void ConvertBack(Value half, IReadOnlyList<Use> uses, string name)
-    {
-        var graph = half.Graph;
-        int index = half.Producer is { } producer ? graph.IndexOf(producer) + 1 : 0;
-        var cast = graph.AddNode("Cast", [half], [name], [NodeAttribute.Of("to", (long)DataType.Float)], index: index);
+        ConstantStorage.Replace(constant, rounded);
+        if (constant.IsGraphInput && model.IrVersion >= OverridableInitializersIrVersion) graph.RemoveInput(constant);
+        int index = constant.Producer is { } producer ? graph.IndexOf(producer) + 1 : 0;
+        var cast = graph.AddNode("Cast", [constant], [name], [NodeAttribute.Of("to", (long)DataType.Float)], index: index);
         foreach (var use in uses) use.Node.SetInput(use.Index, cast.Outputs[0]);
     }
 }

@@ -15,9 +15,6 @@ internal sealed class StoredConstants(Model model, CompressionSettings settings)
     /// <summary>Operator set in which Cast has its target as a number.</summary>
     private const long CastOpset = 6;
 
-    /// <summary>Share of zeros from which a sparse form is looked for: a bit mask costs one bit in sixteen.</summary>
-    private const double SparseZeroFraction = 0.1;
-
     /// <summary>Length of the names given to unpacked constants.</summary>
     private const int NameByteLength = 5;
 
@@ -41,23 +38,6 @@ internal sealed class StoredConstants(Model model, CompressionSettings settings)
         if (tensor.ElementCount > Array.MaxLength) return "more than 2^31 elements";
         if (opsets[value.Graph] < CastOpset) return FormattableString.Invariant($"opset {opsets[value.Graph]} cannot convert it back; opset {CastOpset} and later can");
         return Saving(value, tensor) <= 0 ? "too small: the node that converts it back would take more bytes" : null;
-    }
-
-    /// <summary>How a constant with many zeros is stored in fewer bytes still; null when it is stored as it is.</summary>
-    public PackingPlan? Sparse(Value value, Float16Tensor rounded)
-    {
-        var storage = settings.For(value.Uses[0].Node).SparseStorage;
-        if (storage == SparseStorage.Dense || rounded.Sparsity < SparseZeroFraction) return null;
-        var root = value.Graph;
-        while (root.ParentNode?.Graph is { } outer) root = outer;
-        var plan = TensorPacking.Plan(rounded.Tensor, new PackingRequest(storage, opsets[value.Graph])
-        {
-            UseConstantNodes = root != model.Graph || model.IrVersion < 4,
-            NameByteLength = Encoding.UTF8.GetByteCount(value.Name),
-        });
-        if (plan.Kind == PackingKind.Dense) return null;
-        plan.Prepare();
-        return plan;
     }
 
     private static long Saving(Value value, Tensor tensor)

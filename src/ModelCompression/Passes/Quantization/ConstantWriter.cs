@@ -4,34 +4,27 @@ using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Quantization;
 
-/// <summary>Adds constants and nodes to a graph at one place, in order.</summary>
-internal sealed class ConstantWriter
+/// <summary>Adds constants and nodes at the start of a graph, one after the other; weights of one graph share what they can.</summary>
+internal sealed class ConstantWriter(GraphTarget target)
 {
-    private readonly GraphTarget target;
-    private int index;
-
-    /// <summary>Writes where the constant <paramref name="replaced"/> becomes available: at its <c>Constant</c> node, else first in the graph.</summary>
-    public ConstantWriter(GraphTarget target, Value replaced)
-    {
-        this.target = target;
-        index = replaced.Producer is { } producer ? target.Graph.IndexOf(producer) : 0;
-    }
+    private readonly UnpackingSection section = new(target.Graph);
 
     /// <summary>Adds a constant.</summary>
     public Value Constant(string name, Tensor tensor) => target.UsesConstantNodes
         ? Node("Constant", [], name, NodeAttribute.Of("value", tensor))
         : target.Graph.AddInitializer(name, tensor);
 
-    /// <summary>Adds a constant in its smallest form.</summary>
-    public Value Packed(string name, PackingPlan plan)
-    {
-        int before = target.Graph.Nodes.Count;
-        var value = plan.Emit(target.Graph, index < before ? target.Graph.Nodes[index] : null, name);
-        index += target.Graph.Nodes.Count - before;
-        return value;
-    }
+    /// <summary>Adds the codes of a weight.</summary>
+    public Value Codes(string name, CodeStorage codes) => codes.Emit(section, name);
+
+    /// <summary>Adds the lower bits of codes wider than a byte.</summary>
+    public Value LowBits(string name, CodeStorage codes) => codes.EmitLowBits(section, name);
 
     /// <summary>Adds a single-output node.</summary>
-    public Value Node(string opType, IEnumerable<Value?> inputs, string name, params NodeAttribute[] attributes) =>
-        target.Graph.AddNode(opType, inputs, [name], attributes, index: index++).Outputs[0]!;
+    public Value Node(string opType, IEnumerable<Value?> inputs, string name, params NodeAttribute[] attributes)
+    {
+        var node = target.Graph.AddNode(opType, inputs, [name], attributes, index: section.NextIndex());
+        section.EndAt(node);
+        return node.Outputs[0]!;
+    }
 }

@@ -1,37 +1,78 @@
+using System.Numerics.Tensors;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
+using Tensor = ModelCompression.Onnx.Tensors.Tensor;
 
 namespace ModelCompression.Passes.Quantization;
 
 /// <summary>Codes, scales and zero points of one weight.</summary>
-/// <param name="Codes">int8 or uint8, shape of the weight.</param>
-/// <param name="Scales">Binary32, one per channel, flat.</param>
+/// <param name="Codes">int8 or uint8; int16 for wider codes; float16. Shape of the weight, or of its blocks.</param>
+/// <param name="Scales">Binary32, one per channel, flat; empty for float16.</param>
 /// <param name="ZeroPoints">One per channel, flat; all zero for symmetric codes.</param>
 /// <param name="Noise">Loss of the weight as it is used at run time.</param>
 internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoints, QuantizationNoise Noise)
 {
+    /// <summary>With blocks: each block's scale as a multiple of its channel's; otherwise empty.</summary>
+    public byte[] BlockMultiples { get; init; } = [];
+
     /// <summary>Quantizes a weight as planned; null when it has NaN or infinite elements, which no integer stands for.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
     public static EncodedWeight? TryMake(WeightPlan plan, int threads)
     {
         var weight = FloatElements.AsFloat(plan.Site.Tensor);
-        var ranges = ChannelRanges.Of(weight, plan.Layout, threads);
+        if (plan.Precision.IsHalf) return AsHalf(weight);
+        var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
+        var ranges = ChannelRanges.Of(weight, layout, threads);
         if (!ranges.AllFinite) return null;
-        var scales = new AffineScale[plan.Layout.Channels];
-        for (int c = 0; c < scales.Length; c++) scales[c] = AffineScale.Covering(ranges.Min[c], ranges.Max[c], plan.Codes);
-        byte[] codes = GC.AllocateUninitializedArray<byte>(plan.Layout.ElementCount);
-        var noise = AffineQuantizer.Quantize(weight, plan.Layout, scales, plan.Codes, codes, threads);
-        var tensor = Tensor.Create(plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, plan.Site.Tensor.Dims, codes);
-        return new(tensor, Array.ConvertAll(scales, s => s.Scale), Array.ConvertAll(scales, s => s.ZeroPoint), noise);
+        var codes = plan.Precision.IsWide ? CodeRange.Symmetric(plan.Precision.Bits) : plan.Codes;
+        if (plan.Precision.HasBlocks)
+        {
+            var scales = BlockScales.Of(ranges, plan.Blocks!, codes.Highest);
+            var (blocks, blockNoise) = Encode(plan, weight, layout, scales.Effective, codes, plan.Blocks!.Codes, threads);
+            return new(blocks, scales.Steps, new int[scales.Steps.Length], blockNoise) { BlockMultiples = scales.Multiples };
+        }
+
+        var maps = new AffineScale[layout.ScaleCount];
+        for (int s = 0; s < maps.Length; s++) maps[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], codes);
+        var (tensor, noise) = Encode(plan, weight, layout, maps, codes, weight.Dims, threads);
+        return new(tensor, Array.ConvertAll(maps, s => s.Scale), Array.ConvertAll(maps, s => s.ZeroPoint), noise);
     }
 
     /// <summary>Fraction of elements that become exactly 0.</summary>
     public double ZeroFraction()
     {
-        long zeros = 0;
-        var codes = Codes.AsSpan<byte>();
-        if (ZeroPoints.Length == 1 || Codes.DataType == DataType.Int8) zeros = codes.Count((byte)ZeroPoints[0]);
-        return codes.Length == 0 ? 0 : (double)zeros / codes.Length;
+        if (Codes.DataType != DataType.Int8 || Codes.ElementCount == 0) return 0;
+        return (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount;
+    }
+
+    private static (Tensor Codes, QuantizationNoise Noise) Encode(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, CodeRange codes, ReadOnlySpan<long> shape, int threads)
+    {
+        if (plan.Precision.IsWide)
+        {
+            byte[] wide = GC.AllocateUninitializedArray<byte>(layout.ElementCount * sizeof(short));
+            var wideNoise = AffineQuantizer.QuantizeWide(weight, layout, scales, codes, wide, threads);
+            return (Tensor.Create(DataType.Int16, shape, wide), wideNoise);
+        }
+
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
+        var noise = AffineQuantizer.Quantize(weight, layout, scales, codes, bytes, threads);
+        return (Tensor.Create(codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, shape, bytes), noise);
+    }
+
+    private static EncodedWeight AsHalf(Tensor weight)
+    {
+        var elements = weight.AsSpan<float>();
+        var halves = new Half[elements.Length];
+        TensorPrimitives.ConvertToHalf(elements, halves);
+        double signal = 0, noise = 0;
+        for (int i = 0; i < halves.Length; i++)
+        {
+            double error = elements[i] - (float)halves[i];
+            signal += (double)elements[i] * elements[i];
+            noise += error * error;
+        }
+
+        return new(Tensor.Create(DataType.Float16, weight.Dims, halves), [], [], new(signal, noise));
     }
 }

@@ -2,7 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
-using ModelCompression.Packing;
+using ModelCompression.Passes.Pruning;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -16,9 +16,6 @@ namespace ModelCompression.Passes.Quantization;
 /// </remarks>
 public sealed class QuantizeWeights : ModelPass
 {
-    /// <summary>Share of zero codes from which a sparse form of the codes is looked for: a bit mask costs one bit in eight.</summary>
-    private const double SparseZeroFraction = 0.1;
-
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
 
@@ -27,13 +24,20 @@ public sealed class QuantizeWeights : ModelPass
     {
         var catalog = WeightCatalog.Of(model);
         var planner = new WeightPlanner(model, settings);
-        var decisions = catalog.Weights.Select(planner.Decide).ToArray();
-        var encoded = new (EncodedWeight? Weight, PackingPlan? Codes)[decisions.Length];
+        var decisions = new PrecisionPlanner(model, catalog).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
+        var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {
             var record = Record(log, decisions[i].Site.Value, decisions[i].Site.Tensor, decisions[i].Site.Node);
-            if (encoded[i] is ({ } weight, { } codes)) Write(decisions[i].Plan!, weight, codes, number++, record, log);
+            if (encoded[i] is ({ } weight, { } codes))
+            {
+                var target = decisions[i].Plan!.Target;
+                if (!writers.TryGetValue(target.Graph, out var writer)) writers.Add(target.Graph, writer = new ConstantWriter(target));
+                Record(decisions[i].Plan!, weight, codes, record, log);
+                WeightWriter.Write(decisions[i].Plan!, weight, codes, writer, number++);
+            }
             else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);
         }
 
@@ -45,32 +49,20 @@ public sealed class QuantizeWeights : ModelPass
         }
     }
 
-    private static (EncodedWeight?, PackingPlan?) Encode(WeightPlan? plan)
-    {
-        if (plan is null || EncodedWeight.TryMake(plan, threads: -1) is not { } weight) return default;
-        bool sparse = weight.ZeroFraction() >= SparseZeroFraction && plan.Form != WeightForm.GatheredRows;
-        var request = new PackingRequest(sparse ? plan.Options.SparseStorage : SparseStorage.Dense, plan.Target.Opset)
-        {
-            AllowPalette = sparse,
-            UseConstantNodes = plan.Target.UsesConstantNodes,
-            NameByteLength = StoredSize.CodesNameByteLength(plan),
-        };
-        var codes = TensorPacking.Plan(weight.Codes, request);
-        codes.Prepare();
-        return (weight, codes);
-    }
+    private static (EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan) =>
+        plan is null || EncodedWeight.TryMake(plan, threads: -1) is not { } weight ? default : (weight, CodeStorage.Of(plan, weight));
 
-    private void Write(WeightPlan plan, EncodedWeight weight, PackingPlan codes, int number, LayerRecord record, PassLog log)
+    private void Record(WeightPlan plan, EncodedWeight weight, CodeStorage codes, LayerRecord record, PassLog log)
     {
         bool wasInput = plan.Site.Value.IsGraphInput;
         string name = plan.Site.Value.Name;
-        WeightWriter.Write(plan, weight, codes, number);
-        record.Bits = 8;
-        record.CompressedBytes = codes.StoredByteLength + (weight.Scales.Length * (plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
+        record.Bits = plan.Precision.Bits;
+        record.CompressedBytes = codes.ByteLength + weight.BlockMultiples.Length + (weight.Scales.Length * (plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
         record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
-        record.Action = codes.Kind == PackingKind.Dense ? plan.Action : $"{plan.Action}, {codes.Description}";
+        string action = codes.Description.Length == 0 ? plan.Action : $"{plan.Action}, {codes.Description}";
+        record.AddAction(action);
         record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
-        log.Applied(Name, name, record.Action);
+        log.Applied(Name, name, action);
     }
 
     private void Refuse(LayerRecord record, string reason, PassLog log)

@@ -21,9 +21,11 @@ internal static class StoredSize
     {
         var weight = plan.Site.Tensor;
         bool nodes = plan.Target.UsesConstantNodes;
+        long total = CodeStorage.DenseByteLength(plan);
+        if (plan.Precision.IsHalf) return total + OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To);
+        if (plan.Precision.HasBlocks) return total + OfBlocks(plan, plan.Blocks!, nodes);
         long[] scale = plan.Form == WeightForm.GatheredRows ? ScaleShape.Rows(weight.Dims, plan.ChannelAxes) : ScaleShape.Broadcast(weight.Dims, plan.ChannelAxes);
-        long total = OfConstant(plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, weight.Dims, CodesNameByteLength(plan), nodes)
-            + OfConstant(DataType.Float, scale, NameByteLength, nodes);
+        total += OfConstant(DataType.Float, scale, NameByteLength, nodes);
         return plan.Form switch
         {
             WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], NameByteLength, nodes)
@@ -33,25 +35,47 @@ internal static class StoredSize
         };
     }
 
-    /// <summary>Length of the name of the codes.</summary>
-    public static int CodesNameByteLength(WeightPlan plan) => Encoding.UTF8.GetByteCount(WeightNames.OfCodes(plan.Site.Value));
-
-    private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
-    {
-        long total = OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], NodeAttribute.Of("to", 1)) + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]);
-        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, NameByteLength, constantNodes) + OfNode("Sub", [NameByteLength, NameByteLength, NameByteLength]);
-        if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [NameByteLength, NameByteLength], NodeAttribute.Of("to", 10));
-        return total;
-    }
-
-    private static long OfNode(string opType, int[] names, params NodeAttribute[] attributes) =>
-        ProtobufLength.Prefixed(ProtobufLength.Node(opType, names, attributes));
-
-    private static long OfConstant(DataType type, ReadOnlySpan<long> dims, int nameByteLength, bool asNode)
+    /// <summary>A constant as an initializer or a <c>Constant</c> node.</summary>
+    public static long OfConstant(DataType type, ReadOnlySpan<long> dims, int nameByteLength, bool asNode)
     {
         long data = type.ByteLength(Tensor.CountElements(dims));
         if (!asNode) return ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, nameByteLength));
         const int attributeHeader = 12;
         return OfNode("Constant", [nameByteLength]) + attributeHeader + ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, 0));
     }
+
+    /// <summary>A node with its names; attributes other than constants are few bytes and estimated.</summary>
+    public static long OfNode(Node node)
+    {
+        const int attributeByteLength = 12;
+        var names = node.Inputs.Concat(node.Outputs).Select(v => v is null ? 0 : Encoding.UTF8.GetByteCount(v.Name));
+        long attributes = node.Is("Constant") ? 0 : node.Attributes.Count * attributeByteLength;
+        return ProtobufLength.Prefixed(ProtobufLength.Node(node.OpType, names, []) + ProtobufLength.Prefixed(Encoding.UTF8.GetByteCount(node.Name)) + attributes);
+    }
+
+    /// <summary>Length of the name of the codes.</summary>
+    public static int CodesNameByteLength(WeightPlan plan) => Encoding.UTF8.GetByteCount(WeightNames.OfCodes(plan.Site.Value));
+
+    private static NodeAttribute To => NodeAttribute.Of("to", 1);
+
+    private static long OfBlocks(WeightPlan plan, BlockShape blocks, bool constantNodes) =>
+        OfConstant(DataType.UInt8, blocks.BlockScales, NameByteLength, constantNodes)
+        + OfConstant(DataType.Float, blocks.ChannelScales, NameByteLength, constantNodes)
+        + OfConstant(DataType.Int64, [plan.Site.Tensor.Rank], NameByteLength, constantNodes)
+        + OfNode("Cast", [NameByteLength, NameByteLength], To)
+        + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength])
+        + OfNode("Reshape", [NameByteLength, NameByteLength, NameByteLength])
+        + OfArithmetic(plan, [], constantNodes);
+
+    private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
+    {
+        long total = OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To) + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]);
+        if (plan.Precision.IsWide) total += OfConstant(DataType.Float, [], NameByteLength, constantNodes) + OfNode("Cast", [NameByteLength, NameByteLength], To) + (2 * OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]));
+        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, NameByteLength, constantNodes) + OfNode("Sub", [NameByteLength, NameByteLength, NameByteLength]);
+        if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [NameByteLength, NameByteLength], To);
+        return total;
+    }
+
+    private static long OfNode(string opType, int[] names, params NodeAttribute[] attributes) =>
+        ProtobufLength.Prefixed(ProtobufLength.Node(opType, names, attributes));
 }

@@ -18,6 +18,15 @@ internal readonly struct WeightNames(int number)
     /// <summary>Scales.</summary>
     public string Scale => FormattableString.Invariant($"w{number}.s");
 
+    /// <summary>Scales of blocks as multiples of <see cref="Scale"/>.</summary>
+    public string Multiples => FormattableString.Invariant($"w{number}.m");
+
+    /// <summary>Lower bits of codes wider than a byte.</summary>
+    public string LowBits => FormattableString.Invariant($"w{number}.l");
+
+    /// <summary>The weight's shape.</summary>
+    public string Shape => FormattableString.Invariant($"w{number}.n");
+
     /// <summary>Zero points.</summary>
     public string ZeroPoint => FormattableString.Invariant($"w{number}.z");
 

@@ -24,8 +24,21 @@ internal sealed record WeightPlan(
     GraphTarget Target,
     string Note)
 {
+    /// <summary>How finely the weight is stored.</summary>
+    public WeightPrecision Precision { get; init; } = WeightPrecision.Plain;
+
+    /// <summary>The weight in blocks where that is possible; used when <see cref="Precision"/> has blocks.</summary>
+    public BlockShape? Blocks { get; init; }
+
+    /// <summary>True when the planner may give the weight more bytes than one code per element to protect accuracy.</summary>
+    public bool IsAdaptive { get; init; }
+
     /// <summary>Description for the report.</summary>
-    public string Action => $"weight-only {(Codes.IsSymmetric ? "int8" : "uint8")} per {(ChannelAxes.Count == 0 ? "tensor" : "channel")}, {FormName}";
+    public string Action => Precision.IsHalf ? $"weight-only float16, {FormName}" : $"weight-only {CodeName} per {ScaleName}, {FormName}";
+
+    private string CodeName => Precision.IsWide ? FormattableString.Invariant($"{Precision.Bits} bit") : Codes.IsSymmetric ? "int8" : "uint8";
+
+    private string ScaleName => Precision.HasBlocks ? FormattableString.Invariant($"block of {Blocks!.ElementsPerScale}") : ChannelAxes.Count == 0 ? "tensor" : "channel";
 
     private string FormName => Form switch
     {

@@ -13,37 +13,40 @@ internal sealed class WeightPlanner
 
     private readonly CompressionSettings settings;
     private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets;
+    private readonly AlreadyQuantized already;
 
     public WeightPlanner(Model model, CompressionSettings settings)
     {
         this.settings = settings;
         targets = GraphTarget.AllOf(model);
+        already = AlreadyQuantized.Of(model);
     }
 
     /// <summary>Plans one weight.</summary>
     public WeightDecision Decide(WeightSite site)
     {
-        string? reason = ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);
+        string? reason = already.ReasonFor(site.Value) ?? ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);
         if (reason is not null) return new(site, null, reason);
         var options = settings.For(site.Node);
-        var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ChannelAxes(site);
+        var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ScaledUse(site).ChannelAxes;
         var target = targets[site.Value.Graph];
         (var form, string note) = FormRules.Choose(site, options, axes, target);
         var codes = options.QuantizationScheme == QuantizationScheme.Asymmetric ? CodeRange.Asymmetric(8) : CodeRange.Symmetric(8);
         var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note);
+        if (options.QuantizationFormat == QuantizationFormat.Auto && form == WeightForm.Folded && codes.IsSymmetric && axes.Count > 0)
+            plan = plan with { IsAdaptive = true, Blocks = BlockShape.TryMake(site.Tensor, ScaledUse(site)) };
         return StoredSize.Of(plan) < StoredSize.OfFloat(site)
             ? new(site, plan, "")
             : new(site, null, "too small: codes, scales and unpacking nodes would take more bytes");
     }
 
-    /// <summary>Axes of the scales: those of a consumer that sums, since its accuracy depends on them; any axes are valid for the others.</summary>
-    private static IReadOnlyList<int> ChannelAxes(WeightSite site) =>
-        (site.Uses.FirstOrDefault(u => u.Role != WeightRole.Embedding) ?? site.Uses[0]).ChannelAxes;
+    /// <summary>The consumer whose axes the scales follow: one that sums, since its accuracy depends on them; any axes are valid for the others.</summary>
+    private static WeightUse ScaledUse(WeightSite site) => site.Uses.FirstOrDefault(u => u.Role != WeightRole.Embedding) ?? site.Uses[0];
 
     private string? ReasonToSkip(WeightSite site)
     {
         foreach (var use in site.Uses)
-            if (settings.ReasonToSkip(use.Node) is { } reason) return site.Uses.Count == 1 ? reason : $"{use.Node.DisplayName} is {reason}";
+            if ((already.ReasonFor(use.Node) ?? settings.ReasonToSkip(use.Node)) is { } reason) return site.Uses.Count == 1 ? reason : $"{use.Node.DisplayName} is {reason}";
         return null;
     }
 

@@ -1,6 +1,5 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
-using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -10,15 +9,19 @@ internal sealed class WeightWriter
     private readonly WeightPlan plan;
     private readonly EncodedWeight encoded;
     private readonly WeightNames names;
+    private readonly CodeStorage storage;
     private readonly ConstantWriter writer;
 
-    private WeightWriter(WeightPlan plan, EncodedWeight encoded, int number)
+    private WeightWriter(WeightPlan plan, EncodedWeight encoded, CodeStorage storage, ConstantWriter writer, int number)
     {
         this.plan = plan;
         this.encoded = encoded;
+        this.storage = storage;
+        this.writer = writer;
         names = new WeightNames(number);
-        writer = new ConstantWriter(plan.Target, plan.Site.Value);
     }
+
+    private static NodeAttribute ToFloat => NodeAttribute.Of("to", (long)DataType.Float);
 
     private ReadOnlySpan<long> Dims => plan.Site.Tensor.Dims;
 
@@ -26,11 +29,12 @@ internal sealed class WeightWriter
     /// <param name="plan">The plan.</param>
     /// <param name="encoded">The numbers.</param>
     /// <param name="codes">Storage of the codes.</param>
+    /// <param name="writer">Writes into the graph that owns the weight.</param>
     /// <param name="number">Position among the quantized weights, for names.</param>
-    public static void Write(WeightPlan plan, EncodedWeight encoded, PackingPlan codes, int number)
+    public static void Write(WeightPlan plan, EncodedWeight encoded, CodeStorage codes, ConstantWriter writer, int number)
     {
-        var self = new WeightWriter(plan, encoded, number);
-        var stored = self.writer.Packed(WeightNames.OfCodes(plan.Site.Value), codes);
+        var self = new WeightWriter(plan, encoded, codes, writer, number);
+        var stored = writer.Codes(WeightNames.OfCodes(plan.Site.Value), codes);
         switch (plan.Form)
         {
             case WeightForm.GatheredRows:
@@ -60,12 +64,30 @@ internal sealed class WeightWriter
 
     private Value Unpack(Value codes)
     {
-        long[] shape = ScaleShape.Broadcast(Dims, plan.ChannelAxes);
-        var value = writer.Node("Cast", [codes], names.Float, NodeAttribute.Of("to", (long)DataType.Float));
-        if (!plan.Codes.IsSymmetric) value = writer.Node("Sub", [value, writer.Constant(names.ZeroPoint, ZeroPointsAsFloat(shape))], names.Centred);
-        bool isFloat = plan.Site.Tensor.DataType == DataType.Float;
-        value = writer.Node("Mul", [value, writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales))], isFloat ? names.Weight : names.Centred);
-        return isFloat ? value : writer.Node("Cast", [value], names.Weight, NodeAttribute.Of("to", (long)plan.Site.Tensor.DataType));
+        var type = plan.Site.Tensor.DataType;
+        if (plan.Precision.IsHalf) return writer.Node("Cast", [codes], names.Weight, NodeAttribute.Of("to", (long)type));
+        long[] shape = plan.Precision.HasBlocks ? plan.Blocks!.ChannelScales : ScaleShape.Broadcast(Dims, plan.ChannelAxes);
+        var value = writer.Node("Cast", [codes], names.Float, ToFloat);
+        if (plan.Precision.IsWide) value = AddLowBits(value);
+        else if (!plan.Codes.IsSymmetric) value = writer.Node("Sub", [value, writer.Constant(names.ZeroPoint, ZeroPointsAsFloat(shape))], names.Centred);
+        var scales = writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales));
+        bool last = type == DataType.Float && !plan.Precision.HasBlocks;
+        value = writer.Node("Mul", [value, plan.Precision.HasBlocks ? BlockScales(scales) : scales], last ? names.Weight : names.Centred);
+        if (plan.Precision.HasBlocks) value = writer.Node("Reshape", [value, writer.Constant(names.Shape, Tensor.Int64([Dims.Length], Dims.ToArray()))], names.Weight);
+        return type == DataType.Float ? value : writer.Node("Cast", [value], names.Weight, NodeAttribute.Of("to", (long)type));
+    }
+
+    private Value AddLowBits(Value high)
+    {
+        var radix = writer.Constant(names.ZeroPoint, Tensor.Float([], 1 << (plan.Precision.Bits - 8)));
+        var low = writer.Node("Cast", [writer.LowBits(names.LowBits, storage)], names.LowBits, ToFloat);
+        return writer.Node("Add", [writer.Node("Mul", [high, radix], names.Float), low], names.Centred);
+    }
+
+    private Value BlockScales(Value steps)
+    {
+        var multiples = writer.Constant(names.Multiples, Tensor.Create(DataType.UInt8, plan.Blocks!.BlockScales, encoded.BlockMultiples));
+        return writer.Node("Mul", [writer.Node("Cast", [multiples], names.Multiples, ToFloat), steps], names.Scale);
     }
 
     private Value Dequantize(Value codes)

@@ -31,9 +31,7 @@ public sealed class ComputeInFloat16Tests
         m.Output(m.Node("Relu", [m.Node("Add", [m.Node("MatMul", [m.Input("x", 2, 8), weight]), bias])]));
 
         // Products of 8 terms up to 4 each: input, weight, each product's sum, bias, sum.
-        var log = Run(m, Tolerance(8 + 4, 33));
-
-        Assert.AreEqual("MCB4060", log.Diagnostics.Single().Code);
+        Run(m, Tolerance(8 + 4, 33));
 
         CollectionAssert.AreEqual(new[] { "Cast", "MatMul", "Add", "Relu", "Cast" }, m.OpTypes());
         Assert.AreEqual((DataType.Float16, DataType.Float16), (weight.Initializer!.DataType, bias.Initializer!.DataType));
@@ -222,28 +220,6 @@ public sealed class ComputeInFloat16Tests
         Run(m, Tolerance(10, 17));
 
         CollectionAssert.AreEqual(new[] { "ConstantOfShape", "Cast", "MatMul", "Add", "Cast" }.Order().ToArray(), m.OpTypes().Order().ToArray());
-    }
-
-    [TestMethod]
-    public void Function_StaysFloatInside_WithItsWeightStored()
-    {
-        var m = new TestModel(opset: 14);
-        m.Model.OpsetImports["local"] = 1;
-        var body = new OnnxGraph("double");
-        var parameter = body.AddInput("p", null);
-        var constant = body.AddNode("Constant", [], ["inner"], [NodeAttribute.Of("value", m.RandomTensor(16, 16))]).Outputs[0]!;
-        body.AddOutput(body.AddNode("MatMul", [parameter, constant], ["q"]).Outputs[0]!);
-        var function = new Function("local", "Project", body);
-        function.OpsetImports[""] = 14;
-        m.Model.AddFunction(function);
-        var hidden = m.Node("MatMul", [m.Input("x", 2, 16), m.Weight("a", 16, 16)]);
-        var projected = m.Graph.AddNode("Project", [hidden], ["projected"], domain: "local").Outputs[0]!;
-        m.Output(m.Node("MatMul", [projected, m.Weight("b", 16, 16)]));
-
-        Run(m, Tolerance(3 * 18, 64 * 16 * 16));
-
-        CollectionAssert.AreEqual(new[] { "Cast", "MatMul", "Cast", "Project", "Cast", "MatMul", "Cast" }, m.OpTypes());
-        CollectionAssert.AreEqual(new[] { "Constant", "Cast", "MatMul" }, body.Nodes.Select(n => n.OpType).ToArray());
     }
 
     [TestMethod]

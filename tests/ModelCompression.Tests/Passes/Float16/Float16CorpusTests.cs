@@ -1,8 +1,5 @@
-using Microsoft.ML.OnnxRuntime;
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Float16;
@@ -59,31 +56,6 @@ public sealed class Float16CorpusTests
 
     /// <summary>A handful of steps, each off by 2⁻¹¹ of numbers about as large as the output, and at least of order 1 as most constants are.</summary>
     private static double Tolerance(double[] expected) => 8 * Math.Pow(2, -11) * Math.Max(1, expected.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max());
-
-    /// <summary>What is folded when a session is created costs no time afterwards: no weight may be left in binary16, in branches neither.</summary>
-    [TestMethod]
-    [DataRow("ppocr-v4/ch_PP-OCRv4_rec_infer.onnx")]
-    [DataRow("silero-vad/silero_vad_v5.onnx")]
-    [DataRow("mlsd/mlsd_320x320_tiny.onnx")]
-    [DataRow("speech-embedding/embedding_model.onnx")]
-    [DataRow("whisper-tiny/decoder_model_merged_quantized.onnx")]
-    public void StoredWeights_AreConvertedWhenASessionIsCreated(string name)
-    {
-        using var model = OnnxReader.Read(ModelZoo.Path(name));
-        var log = new PassLog();
-        new ConvertToFloat16().Run(model, new CompressionSettings(new CompressionOptions { Quantization = QuantizationMode.Float16 }), log);
-        Assert.Contains(e => e.Applied, log.Edits);
-        using var folder = new TemporaryFolder();
-        string optimized = Path.Combine(folder.Path, "optimized.onnx");
-        using var options = new SessionOptions { OptimizedModelFilePath = optimized, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        using (new InferenceSession(OnnxWriter.ToBytes(model), options))
-        {
-            using var running = OnnxReader.Read(optimized);
-            var halves = running.AllGraphs().SelectMany(g => g.Initializers.Concat(g.Nodes.SelectMany(n => n.Outputs).OfType<Value>()))
-                .Where(v => v.TryGetConstant(out var tensor) && tensor.DataType == DataType.Float16 && !v.IsUnused);
-            Assert.IsEmpty(halves);
-        }
-    }
 
     private static ModelSession? TryOpen(byte[] model)
     {

@@ -1,0 +1,89 @@
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>One way to store a weight.</summary>
+/// <param name="Precision">The way.</param>
+/// <param name="ByteLength">Bytes in the file.</param>
+/// <param name="NoiseToSignal">Expected Σ(w−ŵ)² / Σw².</param>
+internal readonly record struct PrecisionCandidate(WeightPrecision Precision, long ByteLength, double NoiseToSignal);
+
+/// <summary>Finds what a weight would cost and lose in each precision, from its ranges alone.</summary>
+internal static class PrecisionCandidates
+{
+    /// <summary>
+    /// Largest weight that may take codes wider than a byte. Unpacking them passes through int32, several times the work of a byte, when a session is created.
+    /// </summary>
+    private const int MaxWideElements = 1 << 18;
+
+    /// <summary>Mean squared relative error of rounding to 11 significant bits, uniform in the logarithm: (2^-11)²/12 · 0.72.</summary>
+    private const double HalfNoise = 1.4e-8;
+
+    /// <summary>Variance of rounding to a multiple of binary16's smallest number.</summary>
+    private const double SubnormalNoise = 5.96e-8 * 5.96e-8 / 12;
+
+    private const float HalfMax = 65504f;
+
+    private static readonly int[] WideBits = [9, 10, 12];
+
+    /// <summary>Candidates of a weight that is planned with symmetric codes per channel; null when it is not all finite.</summary>
+    public static IReadOnlyList<PrecisionCandidate>? Of(WeightPlan plan)
+    {
+        var weight = FloatElements.AsFloat(plan.Site.Tensor);
+        var shape = plan.Blocks;
+        var ranges = ChannelRanges.Of(weight, shape?.Layout ?? plan.Layout);
+        if (!ranges.AllFinite) return null;
+        long saved = SavedBySparseStorage(weight);
+        var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
+        if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
+        if (weight.ElementCount <= MaxWideElements)
+        {
+            foreach (int bits in WideBits)
+            {
+                if (shape is null) candidates.Add(Candidate(new(bits, false, false), ChannelNoise));
+                if (shape is not null) candidates.Add(Candidate(new(bits, true, false), BlockNoise));
+            }
+        }
+
+        if (LargestOf(ranges) <= HalfMax && plan.Site.Tensor.DataType == DataType.Float)
+            candidates.Add(new(WeightPrecision.Half, StoredSize.Of(plan with { Precision = WeightPrecision.Half }), HalfNoise + (SubnormalNoise * weight.ElementCount / Math.Max(ranges.Energy, double.Epsilon))));
+        return candidates;
+
+        PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise) =>
+            new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
+
+        double ChannelNoise(int highest)
+        {
+            var largest = shape is null ? Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax) : BlockScales.LargestPerChannel(ranges, shape);
+            return largest.Sum(max => RoundingNoise(max / (double)highest, weight.ElementCount / plan.Layout.Channels));
+        }
+
+        double BlockNoise(int highest) =>
+            BlockScales.Of(ranges, shape!, highest).Effective.Select((s, i) => Math.Min(RoundingNoise(s.Scale, shape!.ElementsPerScale), Largest(ranges.AbsMax(i), shape.ElementsPerScale))).Sum();
+    }
+
+    /// <summary>Bytes that a bit mask saves over one code per element, from a sample; 0 when there are few zeros.</summary>
+    private static long SavedBySparseStorage(Tensor weight)
+    {
+        const int sampleLength = 1 << 14;
+        const long unpackingByteLength = 500;
+        var elements = weight.AsSpan<float>();
+        int stride = Math.Max(1, elements.Length / sampleLength), zeros = 0, seen = 0;
+        for (int i = 0; i < elements.Length; i += stride, seen++)
+            if (elements[i] == 0) zeros++;
+        return seen == 0 ? 0 : Math.Max(0, (long)(((double)zeros / seen * elements.Length) - (elements.Length / 8.0)) - unpackingByteLength);
+    }
+
+    /// <summary>Noise when everything is rounded to 0, which is what happens to channels too small for a normal scale.</summary>
+    private static double Largest(double max, long elements) => max * max * elements;
+
+    private static double RoundingNoise(double step, long elements) => step * step / 12 * elements;
+
+    private static float LargestOf(ChannelRanges ranges)
+    {
+        float largest = 0;
+        for (int s = 0; s < ranges.Min.Length; s++) largest = Math.Max(largest, ranges.AbsMax(s));
+        return largest;
+    }
+}

@@ -1,0 +1,17 @@
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>How finely one weight is stored.</summary>
+/// <param name="Bits">Bits of a code; 16 with <paramref name="IsHalf"/>.</param>
+/// <param name="HasBlocks">Scales per block within each channel instead of one per channel.</param>
+/// <param name="IsHalf">binary16 instead of integer codes.</param>
+internal readonly record struct WeightPrecision(int Bits, bool HasBlocks, bool IsHalf)
+{
+    /// <summary>8-bit codes with one scale per channel or tensor.</summary>
+    public static WeightPrecision Plain => new(8, false, false);
+
+    /// <summary>binary16.</summary>
+    public static WeightPrecision Half => new(16, false, true);
+
+    /// <summary>True when a code does not fit a byte.</summary>
+    public bool IsWide => Bits > 8 && !IsHalf;
+}

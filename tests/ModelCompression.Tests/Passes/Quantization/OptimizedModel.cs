@@ -1,0 +1,24 @@
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Testing;
+
+namespace ModelCompression.Tests.Passes.Quantization;
+
+/// <summary>A model as ONNX Runtime keeps it after folding constants.</summary>
+internal static class OptimizedModel
+{
+    /// <summary>Operators left by the basic optimizations, subgraphs included.</summary>
+    public static string[] OpTypes(Model model)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Combine("optimized.onnx");
+        using (var options = new SessionOptions { OptimizedModelFilePath = path, GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_BASIC, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR })
+        {
+            using var session = new InferenceSession(OnnxWriter.ToBytes(model), options);
+        }
+
+        using var optimized = OnnxReader.Read(path);
+        return [.. optimized.Graph.AllNodes().Select(n => n.OpType)];
+    }
+}
