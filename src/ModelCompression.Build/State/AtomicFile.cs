@@ -13,6 +13,9 @@ internal static class AtomicFile
     /// <summary>Ending of files that are being written; left-overs of killed builds are recognised by it.</summary>
     public const string TemporarySuffix = ".tmp";
 
+    /// <summary>Reads a text that <see cref="WriteText"/> wrote, without the buffers of a stream reader: there is a file per model.</summary>
+    public static string ReadText(string path) => Utf8.GetString(File.ReadAllBytes(path));
+
     public static void WriteText(string path, string text)
     {
         var temporary = TemporaryName(path);

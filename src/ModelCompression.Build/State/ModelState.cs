@@ -51,7 +51,7 @@ internal sealed class ModelState
     {
         try
         {
-            return File.Exists(path) ? Parse(File.ReadAllText(path)) : null;
+            return File.Exists(path) ? Parse(AtomicFile.ReadText(path)) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or OverflowException)
         {

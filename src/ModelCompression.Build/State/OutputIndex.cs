@@ -54,13 +54,13 @@ internal sealed class OutputIndex(string outputDirectory)
         var path = Path.Combine(outputDirectory, AdditionalFileName);
         var text = files.Count == 0 ? "" : string.Join("\n", files) + "\n";
         var exists = File.Exists(path);
-        if (text == (exists ? File.ReadAllText(path) : "")) return;
+        if (text == (exists ? AtomicFile.ReadText(path) : "")) return;
         if (text.Length > 0) AtomicFile.WriteText(path, text);
         else File.Delete(path);
     }
 
     private List<string> Read() =>
-        File.Exists(_path) ? new List<string>(File.ReadAllText(_path).Split(['\n'], StringSplitOptions.RemoveEmptyEntries)) : [];
+        File.Exists(_path) ? new List<string>(AtomicFile.ReadText(_path).Split(['\n'], StringSplitOptions.RemoveEmptyEntries)) : [];
 
     private void Delete(string file)
     {

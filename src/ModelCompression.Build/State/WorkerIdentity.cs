@@ -28,7 +28,7 @@ internal static class WorkerIdentity
         var rememberedPath = Path.Combine(outputDirectory, FileName);
         if (File.Exists(rememberedPath))
         {
-            var remembered = File.ReadAllText(rememberedPath);
+            var remembered = AtomicFile.ReadText(rememberedPath);
             if (remembered.StartsWith(listing, StringComparison.Ordinal) && remembered.Length == listing.Length + 64) return remembered.Substring(listing.Length);
         }
         var hash = Hash(files);
