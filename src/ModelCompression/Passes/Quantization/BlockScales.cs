@@ -21,6 +21,7 @@ internal sealed record BlockScales(byte[] Multiples, float[] Steps, AffineScale[
         {
             float step = steps[shape.ChannelOf(s)];
             double wanted = (double)ranges.AbsMax(s) / highestCode / step;
+            // A hair above an integer is rounding of the step; a code beyond the last is clipped by as much.
             multiples[s] = (byte)Math.Clamp(Math.Ceiling(wanted - 1e-6), 1, MaxMultiple);
             effective[s] = new(multiples[s] * step, 0);
         }

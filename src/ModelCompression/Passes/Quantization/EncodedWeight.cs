@@ -23,7 +23,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         var weight = FloatElements.AsFloat(plan.Site.Tensor);
         if (plan.Precision.IsHalf) return AsHalf(weight);
         var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
-        var ranges = ChannelRanges.Of(weight, layout, threads);
+        var ranges = KnownRanges(plan) ?? ChannelRanges.Of(weight, layout, threads);
         if (!ranges.AllFinite) return null;
         var codes = plan.Precision.IsWide ? CodeRange.Symmetric(plan.Precision.Bits) : plan.Codes;
         if (plan.Precision.HasBlocks)
@@ -44,6 +44,14 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     {
         if (Codes.DataType != DataType.Int8 || Codes.ElementCount == 0) return 0;
         return (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount;
+    }
+
+    /// <summary>What the planner has seen already; a channel's range is the largest of its blocks.</summary>
+    private static ChannelRanges? KnownRanges(WeightPlan plan)
+    {
+        if (plan.Ranges is not { } known || plan.Blocks is not { } blocks || plan.Precision.HasBlocks) return plan.Ranges;
+        float[] largest = BlockScales.LargestPerChannel(known, blocks);
+        return new(Array.ConvertAll(largest, m => -m), largest, known.Energy, known.AllFinite);
     }
 
     private static (Tensor Codes, QuantizationNoise Noise) Encode(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, CodeRange codes, ReadOnlySpan<long> shape, int threads)

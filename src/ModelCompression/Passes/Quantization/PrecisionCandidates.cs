@@ -9,16 +9,22 @@ namespace ModelCompression.Passes.Quantization;
 /// <param name="NoiseToSignal">Expected Σ(w−ŵ)² / Σw².</param>
 internal readonly record struct PrecisionCandidate(WeightPrecision Precision, long ByteLength, double NoiseToSignal);
 
+/// <summary>Candidates of one weight and the ranges they were found from.</summary>
+/// <param name="Candidates">The candidates.</param>
+/// <param name="Ranges">Ranges of the weight's blocks, or of its channels when it has none.</param>
+internal sealed record RangedCandidates(IReadOnlyList<PrecisionCandidate> Candidates, ChannelRanges Ranges);
+
 /// <summary>Finds what a weight would cost and lose in each precision, from its ranges alone.</summary>
 internal static class PrecisionCandidates
 {
     /// <summary>
-    /// Largest weight that may take codes wider than a byte. Unpacking them passes through int32, several times the work of a byte, when a session is created.
+    /// Largest weight that may take more than a byte per element. Unpacking wide codes passes through int32, several times the work of a byte, when a session is
+    /// created; and where weights are this large, small ones are not what limits accuracy.
     /// </summary>
-    private const int MaxWideElements = 1 << 18;
+    private const int MaxElementsAboveBytes = 1 << 18;
 
-    /// <summary>Mean squared relative error of rounding to 11 significant bits, uniform in the logarithm: (2^-11)²/12 · 0.72.</summary>
-    private const double HalfNoise = 1.4e-8;
+    /// <summary>Rounding to 11 significant bits: steps of 2^-10 for a mantissa m in [1, 2), whose mean square is 7/3: (2^-10)²/12 / (7/3).</summary>
+    private const double HalfNoise = 3.4e-8;
 
     /// <summary>Variance of rounding to a multiple of binary16's smallest number.</summary>
     private const double SubnormalNoise = 5.96e-8 * 5.96e-8 / 12;
@@ -28,7 +34,7 @@ internal static class PrecisionCandidates
     private static readonly int[] WideBits = [9, 10, 12];
 
     /// <summary>Candidates of a weight that is planned with symmetric codes per channel; null when it is not all finite.</summary>
-    public static IReadOnlyList<PrecisionCandidate>? Of(WeightPlan plan)
+    public static RangedCandidates? Of(WeightPlan plan)
     {
         var weight = FloatElements.AsFloat(plan.Site.Tensor);
         var shape = plan.Blocks;
@@ -37,18 +43,16 @@ internal static class PrecisionCandidates
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
-        if (weight.ElementCount <= MaxWideElements)
+        if (weight.ElementCount > MaxElementsAboveBytes) return new(candidates, ranges);
+        foreach (int bits in WideBits)
         {
-            foreach (int bits in WideBits)
-            {
-                if (shape is null) candidates.Add(Candidate(new(bits, false, false), ChannelNoise));
-                if (shape is not null) candidates.Add(Candidate(new(bits, true, false), BlockNoise));
-            }
+            if (shape is null) candidates.Add(Candidate(new(bits, false, false), ChannelNoise));
+            else candidates.Add(Candidate(new(bits, true, false), BlockNoise));
         }
 
         if (LargestOf(ranges) <= HalfMax && plan.Site.Tensor.DataType == DataType.Float)
             candidates.Add(new(WeightPrecision.Half, StoredSize.Of(plan with { Precision = WeightPrecision.Half }), HalfNoise + (SubnormalNoise * weight.ElementCount / Math.Max(ranges.Energy, double.Epsilon))));
-        return candidates;
+        return new(candidates, ranges);
 
         PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise) =>
             new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
@@ -59,14 +63,19 @@ internal static class PrecisionCandidates
             return largest.Sum(max => RoundingNoise(max / (double)highest, weight.ElementCount / plan.Layout.Channels));
         }
 
-        double BlockNoise(int highest) =>
-            BlockScales.Of(ranges, shape!, highest).Effective.Select((s, i) => Math.Min(RoundingNoise(s.Scale, shape!.ElementsPerScale), Largest(ranges.AbsMax(i), shape.ElementsPerScale))).Sum();
+        double BlockNoise(int highest)
+        {
+            var scales = BlockScales.Of(ranges, shape!, highest).Effective;
+            double noise = 0;
+            for (int s = 0; s < scales.Length; s++) noise += Math.Min(RoundingNoise(scales[s].Scale, shape!.ElementsPerScale), Largest(ranges.AbsMax(s), shape.ElementsPerScale));
+            return noise;
+        }
     }
 
     /// <summary>Bytes that a bit mask saves over one code per element, from a sample; 0 when there are few zeros.</summary>
     private static long SavedBySparseStorage(Tensor weight)
     {
-        const int sampleLength = 1 << 14;
+        const int sampleLength = 1 << 11;
         const long unpackingByteLength = 500;
         var elements = weight.AsSpan<float>();
         int stride = Math.Max(1, elements.Length / sampleLength), zeros = 0, seen = 0;

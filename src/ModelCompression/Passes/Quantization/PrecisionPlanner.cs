@@ -18,19 +18,19 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
     /// <summary>Sets the precision of the adaptive plans.</summary>
     public WeightDecision[] Refine(WeightDecision[] decisions)
     {
-        var candidates = new IReadOnlyList<PrecisionCandidate>?[decisions.Length];
+        var candidates = new RangedCandidates?[decisions.Length];
         Parallel.For(0, decisions.Length, i =>
         {
             if (decisions[i].Plan is { IsAdaptive: true } plan) candidates[i] = PrecisionCandidates.Of(plan);
         });
         var adaptive = Enumerable.Range(0, decisions.Length).Where(i => candidates[i] is not null).ToArray();
         if (adaptive.Length == 0) return decisions;
-        var chosen = PrecisionAllocator.Choose([.. adaptive.Select(i => candidates[i]!)], ByteLimit(decisions, adaptive), NoiseTarget);
+        var chosen = PrecisionAllocator.Choose([.. adaptive.Select(i => candidates[i]!.Candidates)], ByteLimit(decisions, adaptive), NoiseTarget);
         var refined = decisions.ToArray();
         for (int k = 0; k < adaptive.Length; k++)
         {
             var decision = decisions[adaptive[k]];
-            refined[adaptive[k]] = decision with { Plan = decision.Plan! with { Precision = chosen[k].Precision } };
+            refined[adaptive[k]] = decision with { Plan = decision.Plan! with { Precision = chosen[k].Precision, Ranges = candidates[adaptive[k]]!.Ranges } };
         }
 
         return refined;

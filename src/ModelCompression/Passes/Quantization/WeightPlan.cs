@@ -30,6 +30,9 @@ internal sealed record WeightPlan(
     /// <summary>The weight in blocks where that is possible; used when <see cref="Precision"/> has blocks.</summary>
     public BlockShape? Blocks { get; init; }
 
+    /// <summary>Ranges of the blocks, or of the channels when there are no blocks, if they are known already.</summary>
+    public ChannelRanges? Ranges { get; init; }
+
     /// <summary>True when the planner may give the weight more bytes than one code per element to protect accuracy.</summary>
     public bool IsAdaptive { get; init; }
 

@@ -1,0 +1,197 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization;
+
+/// <summary>What is left alone and why, and where weights may be kept.</summary>
+[TestClass]
+public sealed class QuantizeWeightsRuleTests
+{
+    private static readonly CompressionOptions WeightOnly = new() { Quantization = QuantizationMode.WeightOnly, QuantizationFormat = QuantizationFormat.Folded };
+
+    [TestMethod]
+    public void SmallWeight_StaysFloat() => AssertRefused(MatMul(new(), new TestModel().RandomTensor(6, 4)), WeightOnly, "too small");
+
+    [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.NegativeInfinity)]
+    public void WeightThatIsNotFinite_StaysFloat(float bad)
+    {
+        float[] elements = [.. Enumerable.Range(0, 32 * 32).Select(i => i == 500 ? bad : i)];
+        AssertRefused(MatMul(new(), Tensor.Float([32, 32], elements)), WeightOnly, "NaN or infinite");
+        AssertRefused(MatMul(new(), Tensor.Float([32, 32], elements)), WeightOnly with { QuantizationFormat = QuantizationFormat.Auto }, "NaN or infinite");
+    }
+
+    [TestMethod]
+    public void OpsetWithoutBroadcasting_StaysFloat() => AssertRefused(MatMul(new(6), new TestModel().RandomTensor(32, 32)), WeightOnly, "opset 6");
+
+    [TestMethod]
+    public void ExcludedNodeAndOperator_StayFloat()
+    {
+        AssertRefused(MatMul(new(), new TestModel().RandomTensor(32, 32)), WeightOnly with { ExcludeOpTypes = ["Mat*"] }, "in ExcludeOpTypes");
+        AssertRefused(MatMul(new(), new TestModel().RandomTensor(32, 32)), WeightOnly with { ExcludeNodes = ["node_MatMul"] }, "in ExcludeNodes");
+        AssertRefused(MatMul(new(), new TestModel().RandomTensor(32, 32)), WeightOnly with { IncludeOpTypes = ["Conv"] }, "not in IncludeOpTypes");
+    }
+
+    [TestMethod]
+    public void SharedWeight_IsQuantizedOnce()
+    {
+        var model = Shared();
+        model.Run(new QuantizeWeights(), WeightOnly);
+        Assert.HasCount(1, model.Graph.Initializers.Where(i => i.Initializer!.DataType == DataType.Int8).ToArray());
+        Assert.HasCount(1, model.OpTypes().Where(t => t == "Mul").ToArray());
+        var matMuls = model.Graph.Nodes.Where(n => n.OpType == "MatMul").ToArray();
+        Assert.AreSame(matMuls[0].Input(1), matMuls[1].Input(1));
+    }
+
+    [TestMethod]
+    public void SharedWeightWhoseConsumersDisagree_StaysFloat()
+    {
+        var model = Shared();
+        var log = new PassLog();
+        var rule = new CompressionRule(["second"], [], o => o with { QuantizationScheme = QuantizationScheme.Asymmetric });
+        new QuantizeWeights().Run(model.Model, new CompressionSettings(WeightOnly, [rule]), log);
+        Assert.Contains("quantization settings differ", log.Layers.Single().Reason);
+        Assert.DoesNotContain("Mul", model.OpTypes());
+    }
+
+    [TestMethod]
+    public void NodeRule_QuantizesOnlyTheOthers()
+    {
+        var model = new TestModel();
+        var first = model.Graph.AddNode("MatMul", [model.Input("x", 2, 32), model.Weight("a", 32, 32)], ["h"], name: "first").Outputs[0]!;
+        model.Output(model.Graph.AddNode("MatMul", [first, model.Weight("b", 32, 32)], ["y"], name: "second").Outputs[0]!);
+        var log = new PassLog();
+        new QuantizeWeights().Run(model.Model, new CompressionSettings(WeightOnly, [new(["first"], [], o => o with { Quantization = QuantizationMode.None })]), log);
+        Assert.AreEqual("unchanged", log.Layers.Single(l => l.Weight == "a").Action);
+        Assert.StartsWith("weight-only int8 per channel", log.Layers.Single(l => l.Weight == "b").Action);
+    }
+
+    [TestMethod]
+    public void ConstantNode_IsReplaced()
+    {
+        var model = new TestModel(9);
+        var weight = model.Node("Constant", [], NodeAttribute.Of("value", model.RandomTensor(32, 40)));
+        model.Output(model.Node("MatMul", [model.Input("x", 2, 32), weight]));
+        var expected = OnnxReader.Read(OnnxWriter.ToBytes(model.Model));
+        var log = model.Run(new QuantizeWeights(), WeightOnly);
+        Assert.DoesNotContain("Constant", model.OpTypes());
+        AssertNear(expected, model.Model, log);
+    }
+
+    [TestMethod]
+    public void InitializerListedAsInput_LeavesTheInputs_AndItIsReported()
+    {
+        var model = new TestModel(irVersion: 4);
+        var x = model.Input("x", 2, 32);
+        var weight = model.Input("w", 32, 40);
+        model.Graph.SetInitializer(weight, model.RandomTensor(32, 40));
+        model.Output(model.Node("MatMul", [x, weight]));
+        var log = model.Run(new QuantizeWeights(), WeightOnly);
+        Assert.HasCount(1, model.Graph.Inputs);
+        Assert.Contains("graph input", log.Layers.Single().Reason);
+        Assert.Contains("Mul", OptimizedOrNot(model));
+    }
+
+    [TestMethod]
+    public void BeforeIr4_ConstantsAreNodes()
+    {
+        var model = new TestModel(8, irVersion: 3);
+        var weight = model.Input("w", 32, 40);
+        model.Graph.SetInitializer(weight, model.RandomTensor(32, 40));
+        model.Output(model.Node("MatMul", [model.Input("x", 2, 32), weight]));
+        var expected = OnnxReader.Read(OnnxWriter.ToBytes(model.Model));
+        var log = model.Run(new QuantizeWeights(), WeightOnly);
+        Assert.IsEmpty(model.Graph.Initializers);
+        AssertNear(expected, model.Model, log);
+    }
+
+    [TestMethod]
+    [DataRow(DataType.Float16)]
+    [DataRow(DataType.Double)]
+    public void OtherFloatTypes_AreUnpackedToTheirType(DataType type)
+    {
+        var model = new TestModel();
+        var floats = model.RandomTensor(40, 48).AsSpan<float>().ToArray();
+        var tensor = type == DataType.Double
+            ? Tensor.Create(type, [40, 48], Array.ConvertAll(floats, f => (double)f))
+            : Tensor.Create(type, [40, 48], Array.ConvertAll(floats, f => (Half)f));
+        var y = model.Node("MatMul", [model.Input("x", type, 2, 40), model.Constant("w", tensor)]);
+        y.Type = new TensorType(type, null);
+        model.Output(y);
+        var expected = OnnxReader.Read(OnnxWriter.ToBytes(model.Model));
+        AssertNear(expected, model.Model, model.Run(new QuantizeWeights(), WeightOnly));
+    }
+
+    [TestMethod]
+    public void QuantizedTwice_ChangesNothingMore()
+    {
+        var model = MatMul(new(), new TestModel().RandomTensor(48, 48));
+        model.Run(new QuantizeWeights(), WeightOnly);
+        byte[] once = OnnxWriter.ToBytes(model.Model);
+        model.Run(new QuantizeWeights(), WeightOnly);
+        CollectionAssert.AreEqual(once, OnnxWriter.ToBytes(model.Model));
+    }
+
+    [TestMethod]
+    public void ZerosStayZeros_AndSparseCodesTakeFewerBytes()
+    {
+        var model = new TestModel();
+        float[] pruned = [.. model.RandomTensor(128, 128).AsSpan<float>().ToArray().Select((v, i) => i % 10 == 0 ? v : 0)];
+        var log = MatMul(model, Tensor.Float([128, 128], pruned)).Run(new QuantizeWeights(), WeightOnly);
+        Assert.IsLessThan(128 * 128 / 3, log.Layers.Single().CompressedBytes);
+        Assert.Contains("folded, ", log.Layers.Single().Action);
+        CollectionAssert.AreEquivalent(new[] { "MatMul" }, OptimizedModel.OpTypes(model.Model));
+    }
+
+    [TestMethod]
+    public void SameModel_GivesTheSameBytes()
+    {
+        byte[][] results = [.. Enumerable.Range(0, 2).Select(_ =>
+        {
+            var model = MatMul(new(), new TestModel().RandomTensor(300, 500));
+            model.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly });
+            return OnnxWriter.ToBytes(model.Model);
+        })];
+        CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    private static TestModel MatMul(TestModel model, Tensor weight)
+    {
+        model.Output(model.Node("MatMul", [model.Input("x", 2, weight.Dims[0]), model.Constant("w", weight)]));
+        return model;
+    }
+
+    private static TestModel Shared()
+    {
+        var model = new TestModel();
+        var weight = model.Weight("w", 32, 32);
+        var first = model.Graph.AddNode("MatMul", [model.Input("x", 2, 32), weight], ["h"], name: "first").Outputs[0]!;
+        model.Output(model.Graph.AddNode("MatMul", [first, weight], ["y"], name: "second").Outputs[0]!);
+        return model;
+    }
+
+    private static void AssertRefused(TestModel model, CompressionOptions options, string reason)
+    {
+        byte[] before = OnnxWriter.ToBytes(model.Model);
+        var log = model.Run(new QuantizeWeights(), options);
+        Assert.Contains(reason, log.Layers.Single().Reason);
+        Assert.AreEqual("unchanged", log.Layers.Single().Action);
+        Assert.IsFalse(log.Edits.Single().Applied);
+        CollectionAssert.AreEqual(before, OnnxWriter.ToBytes(model.Model));
+    }
+
+    /// <summary>Weights and inputs lie in about [−1, 1]: an output element is off by at most K·|x|·step/2, far less in practice; 3 % of the largest is a loose bound.</summary>
+    private static void AssertNear(Model expected, Model actual, PassLog log)
+    {
+        Assert.AreEqual(8, log.Layers.Single().Bits, log.Layers.Single().Reason);
+        QuantizeWeightsFormTests.AssertClose(expected, actual, relative: 0.03);
+    }
+
+    private static string[] OptimizedOrNot(TestModel model) => model.OpTypes();
+}

@@ -1,0 +1,133 @@
+using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization;
+
+/// <summary>Every precision of every operator, written into a model and read back through ONNX Runtime.</summary>
+[TestClass]
+public sealed class WeightPrecisionTests
+{
+    private static readonly CompressionSettings Auto = new(new CompressionOptions { Quantization = QuantizationMode.WeightOnly });
+
+    public static IEnumerable<object[]> Cases =>
+        from c in WeightCase.All
+        where c.Name != "gather"
+        from opset in new[] { 7L, 13L, 21L }
+        where opset >= 11 || !c.Name.StartsWith("branches", StringComparison.Ordinal)
+        from precision in new[] { new WeightPrecision(8, true, false), new(9, false, false), new(10, false, false), new(10, true, false), new(12, false, false), WeightPrecision.Half }
+        select new object[] { c.Name, opset, precision.Bits, precision.HasBlocks };
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void UnpackedWeight_IsThatOfTheCodes(string name, long opset, int bits, bool blocks)
+    {
+        var actual = Build(name, opset);
+        var expected = Build(name, opset);
+        var planner = new WeightPlanner(actual.Model, Auto);
+        var sites = WeightCatalog.Of(actual.Model).Weights;
+        var twins = WeightCatalog.Of(expected.Model).Weights;
+        var writers = new Dictionary<OnnxGraph, ConstantWriter>();
+        for (int i = 0; i < sites.Count; i++)
+        {
+            var plan = planner.Decide(sites[i]).Plan! with { Precision = new(bits, blocks, bits == 16) };
+            if (blocks && plan.Blocks is null) return;
+            var encoded = EncodedWeight.TryMake(plan, 1)!;
+            float[] restored = Restore(plan, encoded);
+            AssertWithinHalfAStep(sites[i].Tensor.AsSpan<float>(), restored, bits, blocks);
+            twins[i].Value.Graph.SetInitializer(twins[i].Value, Tensor.Float(twins[i].Tensor.Dims, restored));
+            if (!writers.TryGetValue(plan.Target.Graph, out var writer)) writers.Add(plan.Target.Graph, writer = new(plan.Target));
+            WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), writer, i);
+        }
+
+        Assert.IsEmpty(GraphVerifier.Verify(actual.Model));
+        QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+        if (opset == 13) CollectionAssert.AreEquivalent(OptimizedModel.OpTypes(expected.Model), OptimizedModel.OpTypes(actual.Model), "Something is left to do at run time.");
+    }
+
+    [TestMethod]
+    public void EstimatedBytes_AreThoseOfTheFile()
+    {
+        foreach (var precision in new[] { WeightPrecision.Plain, new(8, true, false), new(9, true, false), new(12, true, false), WeightPrecision.Half })
+        {
+            var model = Build("matmul", 13);
+            long before = OnnxWriter.ToBytes(model.Model).Length;
+            var site = WeightCatalog.Of(model.Model).Weights[0];
+            var plan = new WeightPlanner(model.Model, Auto).Decide(site).Plan! with { Precision = precision };
+            var encoded = EncodedWeight.TryMake(plan, 1)!;
+            long expected = StoredSize.Of(plan) - StoredSize.OfFloat(site);
+            WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), new(plan.Target), 0);
+            // Names are estimated, and constants of packed bits may be shared.
+            Assert.AreEqual(expected, OnnxWriter.ToBytes(model.Model).Length - before, 120, $"{precision}");
+        }
+    }
+
+    [TestMethod]
+    public void SmallSensitiveWeights_GetMoreThanAByte_WithinTheSizeLimit()
+    {
+        var model = new TestModel();
+        var depthwise = model.Node("Conv", [model.Input("x", 1, 16, 12, 12), model.Constant("small", HeavyTailed(model, 16, 1, 3, 3))], NodeAttribute.Of("group", 16L));
+        model.Output(model.Node("Conv", [depthwise, model.Constant("large", HeavyTailed(model, 512, 16, 5, 5))]));
+        long before = OnnxWriter.ToBytes(model.Model).Length;
+        var log = model.Run(new QuantizeWeights(), Auto.Model);
+        Assert.IsGreaterThan(8, log.Layers.Single(l => l.Weight == "small").Bits);
+        Assert.AreEqual(8, log.Layers.Single(l => l.Weight == "large").Bits);
+        Assert.IsLessThanOrEqualTo(before / 3.5, OnnxWriter.ToBytes(model.Model).Length);
+    }
+
+    [TestMethod]
+    public void ChannelsTooSmallForANormalScale_BecomeZero_AndDoNotBreakTheEstimate()
+    {
+        var model = new TestModel();
+        float[] weights = model.RandomTensor(64, 64).AsSpan<float>().ToArray();
+        for (int i = 0; i < 64; i++) weights[i] *= 1e-41f;
+        model.Output(model.Node("Conv", [model.Input("x", 1, 64, 5, 5), model.Constant("w", Tensor.Float([64, 64, 1, 1], weights))]));
+        var plan = new WeightPlanner(model.Model, Auto).Decide(WeightCatalog.Of(model.Model).Weights[0]).Plan!;
+        foreach (var candidate in PrecisionCandidates.Of(plan)!.Candidates)
+        {
+            var noise = EncodedWeight.TryMake(plan with { Precision = candidate.Precision }, 1)!.Noise;
+            Assert.AreEqual(10 * Math.Log10(1 / candidate.NoiseToSignal), noise.SqnrDb, 1.5, $"{candidate.Precision}");
+        }
+    }
+
+    private static Tensor HeavyTailed(TestModel model, params long[] dims) =>
+        Tensor.Float(dims, Array.ConvertAll(model.RandomTensor(dims).AsSpan<float>().ToArray(), v => (float)Math.Pow(v, 9)));
+
+    private static TestModel Build(string name, long opset)
+    {
+        var model = new TestModel(opset);
+        WeightCase.All.Single(c => c.Name == name).Build(model);
+        return model;
+    }
+
+    private static float[] Restore(WeightPlan plan, EncodedWeight encoded)
+    {
+        var restored = new float[plan.Site.Tensor.ElementCount];
+        for (int i = 0; i < restored.Length; i++)
+        {
+            var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
+            int scale = Numerics.ScalarQuantization.ScaleOf(layout, i);
+            restored[i] = encoded.Codes.DataType switch
+            {
+                DataType.Float16 => (float)encoded.Codes.AsSpan<Half>()[i],
+                DataType.Int16 => encoded.Codes.AsSpan<short>()[i],
+                _ => encoded.Codes.AsSpan<sbyte>()[i],
+            };
+            if (plan.Precision.HasBlocks) restored[i] *= encoded.BlockMultiples[scale] * encoded.Scales[plan.Blocks!.ChannelOf(scale)];
+            else if (!plan.Precision.IsHalf) restored[i] *= encoded.Scales[scale];
+        }
+
+        return restored;
+    }
+
+    /// <summary>Weights lie in [−1, 1], so a step is at most 1 / (2^(bits−1) − 1), with blocks rounded up to the next of 255 multiples.</summary>
+    private static void AssertWithinHalfAStep(ReadOnlySpan<float> weights, float[] restored, int bits, bool blocks)
+    {
+        double step = bits == 16 ? Math.Pow(2, -10) : 1.0 / ((1 << (bits - 1)) - 1) * (blocks ? 1 + (1.0 / 255) : 1);
+        for (int i = 0; i < restored.Length; i++) Assert.IsLessThanOrEqualTo(step / 2 * 1.0001, Math.Abs((double)weights[i] - restored[i]));
+    }
+}
