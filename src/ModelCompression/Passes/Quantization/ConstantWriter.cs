@@ -1,3 +1,4 @@
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Packing;
@@ -8,6 +9,18 @@ namespace ModelCompression.Passes.Quantization;
 internal sealed class ConstantWriter(GraphTarget target)
 {
     private readonly UnpackingSection section = new(target.Graph);
+
+    private readonly Dictionary<float, Value> levels = [];
+
+    /// <summary>The table of levels of a curvature, added once per graph.</summary>
+    public Value Levels(float curvature)
+    {
+        if (levels.TryGetValue(curvature, out var known)) return known;
+        var table = new CurvedCodes(curvature).Table();
+        var value = Constant(FormattableString.Invariant($"levels{levels.Count}"), Tensor.Float([table.Length], table));
+        levels.Add(curvature, value);
+        return value;
+    }
 
     /// <summary>Adds a constant.</summary>
     public Value Constant(string name, Tensor tensor) => target.UsesConstantNodes

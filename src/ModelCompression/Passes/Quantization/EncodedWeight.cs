@@ -15,6 +15,9 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <summary>With blocks: each block's scale as a multiple of its channel's; otherwise empty.</summary>
     public byte[] BlockMultiples { get; init; } = [];
 
+    /// <summary>True when the codes are positions in a table of levels, zero at <see cref="CurvedCodes.Offset"/>.</summary>
+    public bool IsCurved { get; init; }
+
     /// <summary>Quantizes a weight as planned; null when it has NaN or infinite elements, which no integer stands for.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
@@ -25,6 +28,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
         var ranges = KnownRanges(plan) ?? ChannelRanges.Of(weight, layout, threads);
         if (!ranges.AllFinite) return null;
+        if (plan.Precision.IsCurved) return AsCurved(plan, weight, layout, ranges);
         var codes = plan.Precision.IsWide ? CodeRange.Symmetric(plan.Precision.Bits) : plan.Codes;
         if (plan.Precision.HasBlocks)
         {
@@ -42,8 +46,9 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <summary>Fraction of elements that become exactly 0.</summary>
     public double ZeroFraction()
     {
-        if (Codes.DataType != DataType.Int8 || Codes.ElementCount == 0) return 0;
-        return (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount;
+        if (Codes.ElementCount == 0) return 0;
+        if (IsCurved) return (double)Codes.AsSpan<byte>().Count((byte)CurvedCodes.Offset) / Codes.ElementCount;
+        return Codes.DataType == DataType.Int8 ? (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount : 0;
     }
 
     /// <summary>What the planner has seen already; a channel's range is the largest of its blocks.</summary>
@@ -66,6 +71,23 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
         var noise = AffineQuantizer.Quantize(weight, layout, scales, codes, bytes, threads);
         return (Tensor.Create(codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, shape, bytes), noise);
+    }
+
+    private static EncodedWeight AsCurved(WeightPlan plan, Tensor weight, ChannelLayout layout, ChannelRanges ranges)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
+        var levels = new CurvedCodes(plan.Precision.Curvature);
+        if (plan.Precision.HasBlocks)
+        {
+            var blocks = BlockScales.Of(ranges, plan.Blocks!, CurvedCodes.Highest);
+            var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
+            return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, IsCurved = true };
+        }
+
+        var scales = new AffineScale[layout.ScaleCount];
+        for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], plan.Codes);
+        var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
+        return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { IsCurved = true };
     }
 
     private static EncodedWeight AsHalf(Tensor weight)

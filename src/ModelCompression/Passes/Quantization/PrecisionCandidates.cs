@@ -43,6 +43,8 @@ internal static class PrecisionCandidates
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
+        candidates.Add(Curved(WeightPrecision.Plain, plan.Layout, ChannelScales()));
+        if (shape is not null) candidates.Add(Curved(new(8, true, false), shape.Layout, BlockScales.Of(ranges, shape, CurvedCodes.Highest).Effective));
         if (weight.ElementCount > MaxElementsAboveBytes) return new(candidates, ranges);
         foreach (int bits in WideBits)
         {
@@ -56,6 +58,18 @@ internal static class PrecisionCandidates
 
         PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise) =>
             new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
+
+        PrecisionCandidate Curved(WeightPrecision precision, ChannelLayout layout, AffineScale[] scales)
+        {
+            var (curvature, noise) = CurvedQuantizer.Choose(weight.AsSpan<float>(), layout, scales);
+            return Candidate(precision with { Curvature = curvature }, _ => noise);
+        }
+
+        AffineScale[] ChannelScales()
+        {
+            var largest = shape is null ? [.. Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax)] : BlockScales.LargestPerChannel(ranges, shape);
+            return Array.ConvertAll(largest, max => AffineScale.Covering(-max, max, plan.Codes));
+        }
 
         double ChannelNoise(int highest)
         {

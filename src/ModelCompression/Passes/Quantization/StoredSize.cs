@@ -12,6 +12,9 @@ internal static class StoredSize
     /// <summary>Typical length of the names that <see cref="WeightNames"/> makes.</summary>
     private const int NameByteLength = 6;
 
+    /// <summary>What one weight bears of the tables of levels that weights share.</summary>
+    private const int LevelsShareByteLength = 128;
+
     /// <summary>The weight as it is now.</summary>
     public static long OfFloat(WeightSite site) =>
         OfConstant(site.Tensor.DataType, site.Tensor.Dims, Encoding.UTF8.GetByteCount(site.Value.Name), site.Value.Producer is not null);
@@ -70,6 +73,7 @@ internal static class StoredSize
     private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
     {
         long total = OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To) + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]);
+        if (plan.Precision.IsCurved) total += OfNode("Gather", [NameByteLength, NameByteLength, NameByteLength], NodeAttribute.Of("axis", 0)) + LevelsShareByteLength;
         if (plan.Precision.IsWide) total += OfConstant(DataType.Float, [], NameByteLength, constantNodes) + OfNode("Cast", [NameByteLength, NameByteLength], To) + (2 * OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]));
         if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, NameByteLength, constantNodes) + OfNode("Sub", [NameByteLength, NameByteLength, NameByteLength]);
         if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [NameByteLength, NameByteLength], To);

@@ -67,7 +67,7 @@ internal sealed class WeightWriter
         var type = plan.Site.Tensor.DataType;
         if (plan.Precision.IsHalf) return writer.Node("Cast", [codes], names.Weight, NodeAttribute.Of("to", (long)type));
         long[] shape = plan.Precision.HasBlocks ? plan.Blocks!.ChannelScales : ScaleShape.Broadcast(Dims, plan.ChannelAxes);
-        var value = writer.Node("Cast", [codes], names.Float, ToFloat);
+        var value = plan.Precision.IsCurved ? Levels(codes) : writer.Node("Cast", [codes], names.Float, ToFloat);
         if (plan.Precision.IsWide) value = AddLowBits(value);
         else if (!plan.Codes.IsSymmetric) value = writer.Node("Sub", [value, writer.Constant(names.ZeroPoint, ZeroPointsAsFloat(shape))], names.Centred);
         var scales = writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales));
@@ -75,6 +75,12 @@ internal sealed class WeightWriter
         value = writer.Node("Mul", [value, plan.Precision.HasBlocks ? BlockScales(scales) : scales], last ? names.Weight : names.Centred);
         if (plan.Precision.HasBlocks) value = writer.Node("Reshape", [value, writer.Constant(names.Shape, Tensor.Int64([Dims.Length], Dims.ToArray()))], names.Weight);
         return type == DataType.Float ? value : writer.Node("Cast", [value], names.Weight, NodeAttribute.Of("to", (long)type));
+    }
+
+    private Value Levels(Value codes)
+    {
+        var positions = writer.Node("Cast", [codes], names.Centred, NodeAttribute.Of("to", (long)DataType.Int32));
+        return writer.Node("Gather", [writer.Levels(plan.Precision.Curvature), positions], names.Float, NodeAttribute.Of("axis", 0));
     }
 
     private Value AddLowBits(Value high)

@@ -1,0 +1,88 @@
+namespace ModelCompression.Numerics;
+
+/// <summary>Quantizes to <see cref="CurvedCodes"/> and predicts what that costs.</summary>
+internal static class CurvedQuantizer
+{
+    private const int Bins = 256;
+
+    /// <summary>Quantizes a tensor to codes + <see cref="CurvedCodes.Offset"/>, one byte per element.</summary>
+    /// <param name="elements">Finite binary32 elements.</param>
+    /// <param name="layout">Channels.</param>
+    /// <param name="scales">One per scale number, zero points 0; codes reach ±127.</param>
+    /// <param name="codes">Levels.</param>
+    /// <param name="output">Receives the bytes.</param>
+    /// <returns>The loss of level · scale in binary32, which is what a runtime computes; summed in element order.</returns>
+    public static QuantizationNoise Quantize(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, CurvedCodes codes, Span<byte> output)
+    {
+        double signal = 0, noise = 0;
+        foreach (var run in Runs(layout))
+        {
+            float scale = scales[run.Scale].Scale;
+            for (int i = run.Start; i < run.Start + layout.Inner; i++)
+            {
+                float x = elements[i];
+                output[i] = (byte)(codes.Nearest(x / scale, out float level) + CurvedCodes.Offset);
+                double error = x - (level * scale);
+                signal += (double)x * x;
+                noise += error * error;
+            }
+        }
+
+        return new(signal, noise);
+    }
+
+    /// <summary>The curvature with the least expected noise, and that noise: Σ (step at the element)²/12.</summary>
+    /// <param name="elements">Finite binary32 elements.</param>
+    /// <param name="layout">Channels.</param>
+    /// <param name="scales">One per scale number.</param>
+    public static (float Curvature, double Noise) Choose(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales)
+    {
+        double[] energy = EnergyByMagnitude(elements, layout, scales);
+        (float Curvature, double Noise) best = (0, double.PositiveInfinity);
+        foreach (float curvature in CurvedCodes.Curvatures)
+        {
+            double noise = 0;
+            for (int bin = 0; bin < Bins; bin++)
+            {
+                if (energy[bin] == 0) continue;
+                double step = CurvedCodes.StepAt((bin + 0.5) * CurvedCodes.Highest / Bins, curvature);
+                noise += energy[bin] * step * step / 12;
+            }
+
+            if (noise < best.Noise) best = (curvature, noise);
+        }
+
+        return best;
+    }
+
+    /// <summary>Histogram of |x|/scale over 0…127, every element weighted by its scale's square.</summary>
+    private static double[] EnergyByMagnitude(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales)
+    {
+        const float perStep = (float)Bins / CurvedCodes.Highest;
+        var energy = new double[Bins];
+        foreach (var run in Runs(layout))
+        {
+            float scale = scales[run.Scale].Scale;
+            double weight = (double)scale * scale;
+            float factor = perStep / scale;
+            foreach (float x in elements.Slice(run.Start, layout.Inner))
+                if (x != 0) energy[(int)Math.Min(Math.Abs(x) * factor, Bins - 1)] += weight;
+        }
+
+        return energy;
+    }
+
+    /// <summary>Runs of <see cref="ChannelLayout.Inner"/> elements with one scale, in element order.</summary>
+    private static IEnumerable<(int Start, int Scale)> Runs(ChannelLayout layout)
+    {
+        int start = 0;
+        for (int group = 0; group < layout.Groups; group++)
+        {
+            for (int outer = 0; outer < layout.Outer; outer++)
+            {
+                for (int channel = 0; channel < layout.Channels; channel++, start += layout.Inner)
+                    yield return (start, (group * layout.Channels) + channel);
+            }
+        }
+    }
+}
