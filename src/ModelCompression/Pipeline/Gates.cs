@@ -14,9 +14,9 @@ internal static class Gates
     {
         var gates = new List<GateFigures>();
         if (options.MaxMetricDrop is { } drop && validation is not null)
-            gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop <= drop));
+            gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop is { } lost && lost <= drop));
         if (options.MinMetric is { } min && validation is not null)
-            gates.Add(new("MinMetric", min, validation.Compressed, SmallerIsBetter.Any(m => m.ToString() == validation.Metric) ? validation.Compressed <= min : validation.Compressed >= min));
+            gates.Add(new("MinMetric", min, validation.Compressed, validation.Compressed is not { } reached || (SmallerIsBetter.Any(m => m.ToString() == validation.Metric) ? reached <= min : reached >= min)));
         if (options.MaxSize is { } size)
         {
             double limit = size.Bytes ?? Math.Floor(original.Bytes * size.PercentOfOriginal!.Value / 100);
@@ -44,5 +44,5 @@ internal static class Gates
         return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers}");
     }
 
-    private static string Text(double value) => value.ToString("0.######", CultureInfo.InvariantCulture);
+    private static string Text(double? value) => value?.ToString("0.######", CultureInfo.InvariantCulture) ?? "infinite";
 }

@@ -52,8 +52,10 @@ internal sealed class RunData : IDisposable
     {
         if (validation is null) return null;
         var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress: null, cancellation);
-        return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = result.Original, Compressed = result.Compressed, Drop = result.Drop, Passed = true };
+        return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = Finite(result.Original), Compressed = Finite(result.Compressed), Drop = Finite(result.Drop), Passed = true };
     }
+
+    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
 
     /// <summary>Latency of both models on the first sample, or null when the original cannot be run.</summary>
     public LatencyFigures? MeasureLatency(string originalPath, string compressedPath, FidelityCheck check, CancellationToken cancellation)

@@ -119,14 +119,14 @@ public sealed record ValidationFigures
     /// <summary>Samples judged.</summary>
     public int Samples { get; init; }
 
-    /// <summary>Of the original.</summary>
-    public double Original { get; init; }
+    /// <summary>Of the original; null when infinite, as the signal to noise ratio of a model to itself is.</summary>
+    public double? Original { get; init; }
 
-    /// <summary>Of the result.</summary>
-    public double Compressed { get; init; }
+    /// <summary>Of the result; null when infinite.</summary>
+    public double? Compressed { get; init; }
 
-    /// <summary>Loss: positive is worse, whatever the metric's direction.</summary>
-    public double Drop { get; init; }
+    /// <summary>Loss: positive is worse, whatever the metric's direction; null when infinite.</summary>
+    public double? Drop { get; init; }
 
     /// <summary>True if every gate on the metric is passed.</summary>
     public bool Passed { get; init; }
@@ -176,9 +176,9 @@ public sealed record LayerFigures
 /// <summary>One gate.</summary>
 /// <param name="Name">Metadata name.</param>
 /// <param name="Limit">The limit.</param>
-/// <param name="Actual">What was reached.</param>
+/// <param name="Actual">What was reached; null when infinite.</param>
 /// <param name="Passed">True if within the limit.</param>
-public sealed record GateFigures(string Name, double Limit, double Actual, bool Passed);
+public sealed record GateFigures(string Name, double Limit, double? Actual, bool Passed);
 
 /// <summary>One graph edit or refusal.</summary>
 /// <param name="Pass">Pass.</param>

@@ -83,7 +83,7 @@ public static class HtmlReport
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
 
-    private static string Number(double value, string format) => value.ToString(format, Invariant);
+    private static string Number(double? value, string format) => value?.ToString(format, Invariant) ?? "∞";
 
     private static string Signed(double fraction) => (fraction * 100).ToString("+0.0;-0.0;0.0", Invariant) + " %";
 

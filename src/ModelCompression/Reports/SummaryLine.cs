@@ -16,9 +16,11 @@ public static class SummaryLine
         double change = report.Original.Bytes == 0 ? 0 : ((double)report.Compressed.Bytes / report.Original.Bytes) - 1;
         string line = string.Create(Invariant, $"{name}: {report.Original.Bytes / divisor:0.00} {unit} -> {report.Compressed.Bytes / divisor:0.00} {unit} ({change * 100:+0.0;-0.0;0.0} %)");
         if (report.Status == "original") return $"{line}, original kept: {report.StatusReason}";
-        if (report.Validation is { } v) return line + string.Create(Invariant, $", {v.Metric} {v.Original:0.000} -> {v.Compressed:0.000}");
+        if (report.Validation is { } v) return line + string.Create(Invariant, $", {v.Metric} {Number(v.Original)} -> {Number(v.Compressed)}");
         if (report.Fidelity is not { } f) return line;
         string sqnr = f.SqnrDb is { } db ? string.Create(Invariant, $"SQNR {db:0.0} dB") : "outputs equal";
         return $"{line}, {sqnr} on {f.Inputs} inputs";
     }
+
+    private static string Number(double? value) => value?.ToString("0.000", Invariant) ?? "infinite";
 }

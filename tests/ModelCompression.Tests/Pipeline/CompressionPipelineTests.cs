@@ -21,8 +21,8 @@ public sealed class CompressionPipelineTests
         Assert.AreEqual(new FileInfo(fixture.Output).Length, report.Compressed.Bytes);
         Assert.IsLessThan(report.Original.Bytes / 3.5, report.Compressed.Bytes);
         Assert.AreEqual(2000, report.Validation!.Samples);
-        Assert.IsGreaterThan(0.85, report.Validation.Original);
-        Assert.IsLessThan(0.003, Math.Abs(report.Validation.Drop));
+        Assert.IsGreaterThan(0.85, report.Validation.Original!.Value);
+        Assert.IsLessThan(0.003, Math.Abs(report.Validation.Drop!.Value));
         Assert.IsGreaterThan(30, report.Fidelity!.SqnrDb!.Value);
         Assert.AreEqual("validation", report.Fidelity.Inputs);
         Assert.AreEqual(19_694_848, report.Original.Macs, "1024·9·(32 + 32·64) + 4096·128 + 128·10");
@@ -154,6 +154,18 @@ public sealed class CompressionPipelineTests
             new CompressionRequest { SourcePath = fixture.Source, Identity = "m", OutputPath = fixture.Output, Item = new("m", new Dictionary<string, string>()) }, cancellation.Token));
 
         Assert.IsEmpty(Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(fixture.Output)!));
+    }
+
+    [TestMethod]
+    public void InfiniteMetric_IsNullInTheReport()
+    {
+        using var fixture = new PipelineFixture();
+
+        var validation = fixture.Run(("ValidationData", PipelineFixture.SampleData), ("Metric", "Sqnr")).Report!.Validation!;
+
+        Assert.IsNull(validation.Original, "a model does not differ from itself");
+        Assert.IsGreaterThan(30, validation.Compressed!.Value);
+        StringAssert.Contains(File.ReadAllText(fixture.Output + ".report.json"), "\"original\": null");
     }
 
     [TestMethod]

@@ -7,7 +7,13 @@ namespace ModelCompression.Passes.Quantization;
 internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
 {
     /// <summary>Size that all constants and nodes together aim at, relative to the original.</summary>
-    private const double SizeRatio = 0.2845;
+    private const double SizeRatio = 0.2855;
+
+    /// <summary>
+    /// Sensitivity of the first weight relative to the last: 20 dB. In mobile networks (tried on PP-OCRv4's recogniser, by leaving out a few layers at a time) the first
+    /// third of the layers, a tenth of the bytes, causes most of the error when all get the same precision.
+    /// </summary>
+    private const double FirstToLast = 100;
 
     /// <summary>What may be spent in any case, relative to the weights concerned, even where nodes and small constants alone exceed <see cref="SizeRatio"/>.</summary>
     private const double LeastExtra = 0.012;
@@ -25,7 +31,9 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
         });
         var adaptive = Enumerable.Range(0, decisions.Length).Where(i => candidates[i] is not null).ToArray();
         if (adaptive.Length == 0) return decisions;
-        var chosen = PrecisionAllocator.Choose([.. adaptive.Select(i => candidates[i]!.Candidates)], ByteLimit(decisions, adaptive), NoiseTarget);
+        double[] sensitivity = Sensitivity(decisions);
+        var weighted = adaptive.Select(i => (IReadOnlyList<PrecisionCandidate>)[.. candidates[i]!.Candidates.Select(c => c with { NoiseToSignal = c.NoiseToSignal * sensitivity[i] })]);
+        var chosen = PrecisionAllocator.Choose([.. weighted], ByteLimit(decisions, adaptive), NoiseTarget);
         var refined = decisions.ToArray();
         for (int k = 0; k < adaptive.Length; k++)
         {
@@ -34,6 +42,16 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
         }
 
         return refined;
+    }
+
+    /// <summary>How much more a relative error counts in each weight: it falls along the graph, since what is wrong early goes through all that follows.</summary>
+    private double[] Sensitivity(WeightDecision[] decisions)
+    {
+        var order = new Dictionary<Node, int>(ReferenceEqualityComparer.Instance);
+        foreach (var node in model.AllGraphs().SelectMany(g => g.Nodes)) order[node] = order.Count;
+        int[] sorted = [.. decisions.Select(d => order[d.Site.Node]).Order()];
+        double last = Math.Max(1, sorted.Length - 1);
+        return [.. decisions.Select(d => Math.Pow(FirstToLast, 1 - (Array.BinarySearch(sorted, order[d.Site.Node]) / last)))];
     }
 
     private long ByteLimit(WeightDecision[] decisions, int[] adaptive)

@@ -23,7 +23,7 @@ public sealed class QuantizeWeights : ModelPass
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
         var catalog = WeightCatalog.Of(model);
-        var planner = new WeightPlanner(model, settings);
+        var planner = new WeightPlanner(model, catalog, settings);
         var decisions = new PrecisionPlanner(model, catalog).Refine([.. catalog.Weights.Select(planner.Decide)]);
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
@@ -50,7 +50,14 @@ public sealed class QuantizeWeights : ModelPass
     }
 
     private static (EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan) =>
-        plan is null || EncodedWeight.TryMake(plan, threads: -1) is not { } weight ? default : (weight, CodeStorage.Of(plan, weight));
+        plan is null || Release(plan, EncodedWeight.TryMake(plan, threads: -1)) is not { } weight ? default : (weight, CodeStorage.Of(plan, weight));
+
+    /// <summary>The floats are not needed any more once there are codes; of a large model they are most of the memory.</summary>
+    private static EncodedWeight? Release(WeightPlan plan, EncodedWeight? weight)
+    {
+        plan.Site.Tensor.Data.ReleasePages();
+        return weight;
+    }
 
     private void Record(WeightPlan plan, EncodedWeight weight, CodeStorage codes, LayerRecord record, PassLog log)
     {

@@ -14,9 +14,11 @@ internal sealed class WeightPlanner
     private readonly CompressionSettings settings;
     private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets;
     private readonly AlreadyQuantized already;
+    private readonly bool prefersFusedMatMul;
 
-    public WeightPlanner(Model model, CompressionSettings settings)
+    public WeightPlanner(Model model, WeightCatalog catalog, CompressionSettings settings)
     {
+        prefersFusedMatMul = catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= FormRules.FusedMatMulByteLength;
         this.settings = settings;
         targets = GraphTarget.AllOf(model);
         already = AlreadyQuantized.Of(model);
@@ -30,7 +32,7 @@ internal sealed class WeightPlanner
         var options = settings.For(site.Node);
         var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ScaledUse(site).ChannelAxes;
         var target = targets[site.Value.Graph];
-        (var form, string note) = FormRules.Choose(site, options, axes, target);
+        (var form, string note) = FormRules.Choose(site, options, axes, target, prefersFusedMatMul);
         var codes = options.QuantizationScheme == QuantizationScheme.Asymmetric ? CodeRange.Asymmetric(8) : CodeRange.Symmetric(8);
         var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note);
         if (options.QuantizationFormat == QuantizationFormat.Auto && form == WeightForm.Folded && codes.IsSymmetric && axes.Count > 0)
