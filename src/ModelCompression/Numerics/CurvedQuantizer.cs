@@ -5,6 +5,9 @@ internal static class CurvedQuantizer
 {
     private const int Bins = 256;
 
+    /// <summary>Below half of the lowest level of the strongest curvature, in scale steps.</summary>
+    private const float VanishingSteps = 0.04f;
+
     /// <summary>Quantizes a tensor to codes + <see cref="CurvedCodes.Offset"/>, one byte per element.</summary>
     /// <param name="elements">Finite binary32 elements.</param>
     /// <param name="layout">Channels.</param>
@@ -37,11 +40,11 @@ internal static class CurvedQuantizer
     /// <param name="scales">One per scale number.</param>
     public static (float Curvature, double Noise) Choose(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales)
     {
-        double[] energy = EnergyByMagnitude(elements, layout, scales);
+        double[] energy = EnergyByMagnitude(elements, layout, scales, out double vanishing);
         (float Curvature, double Noise) best = (0, double.PositiveInfinity);
         foreach (float curvature in CurvedCodes.Curvatures)
         {
-            double noise = 0;
+            double noise = vanishing;
             for (int bin = 0; bin < Bins; bin++)
             {
                 if (energy[bin] == 0) continue;
@@ -55,9 +58,10 @@ internal static class CurvedQuantizer
         return best;
     }
 
-    /// <summary>Histogram of |x|/scale over 0…127, every element weighted by its scale's square.</summary>
-    private static double[] EnergyByMagnitude(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales)
+    /// <summary>Histogram of |x|/scale over 0…127, every element weighted by its scale's square; the energy of elements that become 0 with any curvature is kept apart.</summary>
+    private static double[] EnergyByMagnitude(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, out double vanishing)
     {
+        vanishing = 0;
         const float perStep = (float)Bins / CurvedCodes.Highest;
         var energy = new double[Bins];
         foreach (var run in Runs(layout))
@@ -66,7 +70,10 @@ internal static class CurvedQuantizer
             double weight = (double)scale * scale;
             float factor = perStep / scale;
             foreach (float x in elements.Slice(run.Start, layout.Inner))
-                if (x != 0) energy[(int)Math.Min(Math.Abs(x) * factor, Bins - 1)] += weight;
+            {
+                if (Math.Abs(x) < VanishingSteps * scale) vanishing += (double)x * x;
+                else energy[(int)Math.Min(Math.Abs(x) * factor, Bins - 1)] += weight;
+            }
         }
 
         return energy;

@@ -86,7 +86,10 @@ public sealed class CurvedCodesTests
     {
         var outcome = new CompressionPipeline(d => Assert.Fail(d.Message)).Run(new CompressionRequest
         {
-            SourcePath = source, Identity = "m.onnx", OutputPath = output, Reports = [],
+            SourcePath = source,
+            Identity = "m.onnx",
+            OutputPath = output,
+            Reports = [],
             Item = new SettingsSource("m", settings.ToDictionary(s => s.Name, s => s.Value)),
         });
         return outcome.Report!;

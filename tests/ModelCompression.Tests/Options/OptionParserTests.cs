@@ -130,8 +130,13 @@ public sealed class OptionParserTests
     {
         var samples = new Dictionary<OptionKind, string[]>
         {
-            [OptionKind.Integer] = ["16", "8", "2"], [OptionKind.Real] = ["0.25", "99.5"], [OptionKind.Boolean] = ["true"], [OptionKind.List] = ["a;b*"],
-            [OptionKind.Data] = ["/d/a.npz;/d/b"], [OptionKind.Size] = ["4MB", "25%"], [OptionKind.TimeSpan] = ["90s", "00:10:00"],
+            [OptionKind.Integer] = ["16", "8", "2"],
+            [OptionKind.Real] = ["0.25", "99.5"],
+            [OptionKind.Boolean] = ["true"],
+            [OptionKind.List] = ["a;b*"],
+            [OptionKind.Data] = ["/d/a.npz;/d/b"],
+            [OptionKind.Size] = ["4MB", "25%"],
+            [OptionKind.TimeSpan] = ["90s", "00:10:00"],
         };
         foreach (var definition in OptionSchema.All)
         {

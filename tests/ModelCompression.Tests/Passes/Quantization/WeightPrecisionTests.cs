@@ -28,7 +28,7 @@ public sealed class WeightPrecisionTests
     {
         var actual = Build(name, opset);
         var expected = Build(name, opset);
-        var planner = new WeightPlanner(actual.Model, Auto);
+        var planner = new WeightPlanner(actual.Model, WeightCatalog.Of(actual.Model), Auto);
         var sites = WeightCatalog.Of(actual.Model).Weights;
         var twins = WeightCatalog.Of(expected.Model).Weights;
         var writers = new Dictionary<OnnxGraph, ConstantWriter>();
@@ -57,7 +57,7 @@ public sealed class WeightPrecisionTests
             var model = Build("matmul", 13);
             long before = OnnxWriter.ToBytes(model.Model).Length;
             var site = WeightCatalog.Of(model.Model).Weights[0];
-            var plan = new WeightPlanner(model.Model, Auto).Decide(site).Plan! with { Precision = precision };
+            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(site).Plan! with { Precision = precision };
             var encoded = EncodedWeight.TryMake(plan, 1)!;
             long expected = StoredSize.Of(plan) - StoredSize.OfFloat(site);
             WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), new(plan.Target), 0);
@@ -86,7 +86,7 @@ public sealed class WeightPrecisionTests
         float[] weights = model.RandomTensor(64, 64).AsSpan<float>().ToArray();
         for (int i = 0; i < 64; i++) weights[i] *= 1e-41f;
         model.Output(model.Node("Conv", [model.Input("x", 1, 64, 5, 5), model.Constant("w", Tensor.Float([64, 64, 1, 1], weights))]));
-        var plan = new WeightPlanner(model.Model, Auto).Decide(WeightCatalog.Of(model.Model).Weights[0]).Plan!;
+        var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(WeightCatalog.Of(model.Model).Weights[0]).Plan!;
         foreach (var candidate in PrecisionCandidates.Of(plan)!.Candidates)
         {
             var noise = EncodedWeight.TryMake(plan with { Precision = candidate.Precision }, 1)!.Noise;
