@@ -39,15 +39,16 @@ internal sealed class PackingRecipe
     public long ByteLength(PackingRequest request)
     {
         long total = 0;
-        var shared = new HashSet<string>(StringComparer.Ordinal);
+        // A step that shares its value with an earlier one takes that one's name wherever it is used.
+        int[] named = [.. steps.Select((step, i) => step.SharingKey is { } key ? steps.FindIndex(s => s.SharingKey == key) : i)];
         for (int i = 0; i < steps.Count; i++)
         {
-            if (steps[i].SharingKey is { } key && !shared.Add(key)) continue;
+            if (named[i] != i) continue;
             total += steps[i] switch
             {
                 ConstantStep c when request.UseConstantNodes => ProtobufLength.Prefixed(ConstantNode(c, NameLength(i, request))),
                 ConstantStep c => ProtobufLength.Prefixed(ProtobufLength.Tensor(c.Type, c.Dims, c.DataByteLength, NameLength(i, request))),
-                NodeStep n => ProtobufLength.Prefixed(ProtobufLength.Node(n.OpType, [.. n.Inputs.Select(j => NameLength(j, request)), NameLength(i, request)], n.Attributes)),
+                NodeStep n => ProtobufLength.Prefixed(ProtobufLength.Node(n.OpType, [.. n.Inputs.Select(j => NameLength(named[j], request)), NameLength(i, request)], n.Attributes)),
                 _ => throw new NotSupportedException(),
             };
         }

@@ -154,8 +154,8 @@ public sealed class TensorPackingTests
             long before = OnnxWriter.ToBytes(model).Length;
             plan.Emit(model.Graph, null, "weight");
             long grown = OnnxWriter.ToBytes(model).Length - before;
-            // The length of the graph, which stands before it, takes up to three bytes more now. In one case of a thousand the plan is up to three bytes too high.
-            Assert.IsTrue(Math.Abs(grown - plan.StoredByteLength) <= 3, $"{plan.StoredByteLength} planned, {grown} written, {plan.Description}, {c}");
+            // The length of the graph, which stands before it, takes up to three bytes more now.
+            Assert.IsTrue(grown >= plan.StoredByteLength && grown <= plan.StoredByteLength + 3, $"{plan.StoredByteLength} planned, {grown} written, {plan.Description}, {c}");
         }
 
         return true;
