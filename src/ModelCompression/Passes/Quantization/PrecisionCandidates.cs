@@ -91,10 +91,12 @@ internal static class PrecisionCandidates
     {
         const int sampleLength = 1 << 11;
         const long unpackingByteLength = 500;
+        // Steps of the golden ratio reach everywhere and fall into no period of the weights.
+        const ulong goldenStep = 0x9E3779B97F4A7C15;
         var elements = weight.AsSpan<float>();
-        int stride = Math.Max(1, elements.Length / sampleLength), zeros = 0, seen = 0;
-        for (int i = 0; i < elements.Length; i += stride, seen++)
-            if (elements[i] == 0) zeros++;
+        int zeros = 0, seen = Math.Min(sampleLength, elements.Length);
+        for (int i = 0; i < seen; i++)
+            if (elements[(int)Math.BigMul((ulong)i * goldenStep, (ulong)elements.Length, out _)] == 0) zeros++;
         return seen == 0 ? 0 : Math.Max(0, (long)(((double)zeros / seen * elements.Length) - (elements.Length / 8.0)) - unpackingByteLength);
     }
 

@@ -4,10 +4,13 @@ using ModelCompression.Onnx.Graph;
 namespace ModelCompression.Passes.Quantization;
 
 /// <summary>Gives weights more precision where it costs little: up to a share of the original size, and no more than accuracy needs.</summary>
-internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
+/// <param name="model">The model.</param>
+/// <param name="catalog">Its weights.</param>
+/// <param name="savedByteLength">Bytes that other constants will take less.</param>
+internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long savedByteLength = 0)
 {
     /// <summary>Size that all constants and nodes together aim at, relative to the original.</summary>
-    private const double SizeRatio = 0.2855;
+    private const double SizeRatio = 0.2852;
 
     /// <summary>
     /// Sensitivity of the first weight relative to the last: 20 dB. In mobile networks (tried on PP-OCRv4's recogniser, by leaving out a few layers at a time) the first
@@ -15,11 +18,17 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
     /// </summary>
     private const double FirstToLast = 100;
 
-    /// <summary>What may be spent in any case, relative to the weights concerned, even where nodes and small constants alone exceed <see cref="SizeRatio"/>.</summary>
-    private const double LeastExtra = 0.012;
+    /// <summary>What may be spent in any case, relative to the weights concerned.</summary>
+    private const double LeastExtra = 0.004;
 
-    /// <summary>Σ noise-to-signal at which more precision is not worth its bytes: 44 dB.</summary>
-    private const double NoiseTarget = 4e-5;
+    /// <summary>Relative size from which <see cref="SizeRatio"/> is out of reach, whatever is done: nodes and small constants are what takes the bytes.</summary>
+    private const double HopelessRatio = 0.3;
+
+    /// <summary>What may be spent then.</summary>
+    private const double HopelessExtra = 0.025;
+
+    /// <summary>Σ sensitivity · noise-to-signal at which more precision is not worth its bytes: 40 dB.</summary>
+    private const double NoiseTarget = 1e-4;
 
     /// <summary>Sets the precision of the adaptive plans.</summary>
     public WeightDecision[] Refine(WeightDecision[] decisions)
@@ -44,20 +53,43 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
         return refined;
     }
 
-    /// <summary>How much more a relative error counts in each weight: it falls along the graph, since what is wrong early goes through all that follows.</summary>
+    /// <summary>How much more a relative error counts in each weight, 1 on average: it falls along the graph, since what is wrong early goes through all that follows.</summary>
     private double[] Sensitivity(WeightDecision[] decisions)
     {
         var order = new Dictionary<Node, int>(ReferenceEqualityComparer.Instance);
-        foreach (var node in model.AllGraphs().SelectMany(g => g.Nodes)) order[node] = order.Count;
+        Number(model.Graph, 0);
+        foreach (var function in model.Functions) Number(function.Body, 0);
         int[] sorted = [.. decisions.Select(d => order[d.Site.Node]).Order()];
         double last = Math.Max(1, sorted.Length - 1);
-        return [.. decisions.Select(d => Math.Pow(FirstToLast, 1 - (Array.BinarySearch(sorted, order[d.Site.Node]) / last)))];
+        double[] sensitivity = [.. decisions.Select(d => Math.Pow(FirstToLast, 1 - (Rank(order[d.Site.Node]) / last)))];
+        double mean = sensitivity.Average();
+        return Array.ConvertAll(sensitivity, s => s / mean);
+
+        // Weights at one position (of one node, or in both branches) share a rank: that of the first in sorted order.
+        int Rank(int position)
+        {
+            int at = Array.BinarySearch(sorted, position);
+            while (at > 0 && sorted[at - 1] == position) at--;
+            return at;
+        }
+
+        // Branches of one node lie side by side: only one of them runs.
+        int Number(OnnxGraph graph, int position)
+        {
+            foreach (var node in graph.Nodes)
+            {
+                order[node] = position++;
+                position = node.Subgraphs.Select(subgraph => Number(subgraph, position)).Append(position).Max();
+            }
+
+            return position;
+        }
     }
 
     private long ByteLimit(WeightDecision[] decisions, int[] adaptive)
     {
-        long rest = catalog.Others.Sum(o => o.Tensor.ByteLength) + model.AllGraphs().SelectMany(g => g.Nodes).Sum(StoredSize.OfNode);
-        long before = rest, after = rest, own = 0;
+        long rest = StoredSize.OfAllBut([.. catalog.Weights.Select(w => w.Value)], model);
+        long before = rest, after = rest - savedByteLength, own = 0;
         foreach (var decision in decisions)
         {
             before += StoredSize.OfFloat(decision.Site);
@@ -66,6 +98,7 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog)
 
         foreach (int i in adaptive) own += StoredSize.Of(decisions[i].Plan!);
         long adaptiveBefore = adaptive.Sum(i => decisions[i].Site.Tensor.ByteLength);
-        return Math.Max((long)(before * SizeRatio) - (after - own), own + (long)(adaptiveBefore * LeastExtra));
+        double extra = after > before * HopelessRatio ? HopelessExtra : LeastExtra;
+        return Math.Max((long)(before * SizeRatio) - (after - own), own + (long)(adaptiveBefore * extra));
     }
 }

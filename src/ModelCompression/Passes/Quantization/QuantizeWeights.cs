@@ -2,6 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
+using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 
 namespace ModelCompression.Passes.Quantization;
@@ -12,7 +13,8 @@ namespace ModelCompression.Passes.Quantization;
 /// <remarks>
 /// ŵ = (code − zero point) · scale, code = clamp(round(w / scale) + zero point), ties to even; symmetric codes are −127…127 with scale max|w|/127 and zero point 0,
 /// asymmetric ones 0…255 with scale (max − min)/255, the range widened to contain 0. Zeros stay zeros. Biases and normalization parameters stay float: they are
-/// few and every error in them reaches all elements of a channel.
+/// few and every error in them reaches all elements of a channel. With <c>QuantizationFormat=Auto</c> accuracy is protected: see <see cref="PrecisionPlanner"/> and
+/// <see cref="BiasPlanner"/>.
 /// </remarks>
 public sealed class QuantizeWeights : ModelPass
 {
@@ -24,7 +26,8 @@ public sealed class QuantizeWeights : ModelPass
     {
         var catalog = WeightCatalog.Of(model);
         var planner = new WeightPlanner(model, catalog, settings);
-        var decisions = new PrecisionPlanner(model, catalog).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        var biases = new BiasPlanner(model, settings).Plan(catalog);
+        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength)).Refine([.. catalog.Weights.Select(planner.Decide)]);
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
@@ -41,6 +44,7 @@ public sealed class QuantizeWeights : ModelPass
             else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);
         }
 
+        foreach (var bias in biases) Write(model, bias, log);
         foreach (var other in catalog.Others)
         {
             if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0) continue;
@@ -70,6 +74,18 @@ public sealed class QuantizeWeights : ModelPass
         record.AddAction(action);
         record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
         log.Applied(Name, name, action);
+    }
+
+    private void Write(Model model, BiasPlan plan, PassLog log)
+    {
+        var value = plan.Bias.Value;
+        var record = Record(log, value, plan.Bias.Tensor, value.Uses[0].Node);
+        record.Bits = 16;
+        record.CompressedBytes = plan.Rounded.Tensor.ByteLength;
+        record.SqnrDb = double.IsFinite(plan.Rounded.Noise.SqnrDb) ? plan.Rounded.Noise.SqnrDb : null;
+        record.AddAction("bias stored as float16, folded");
+        Float16Storage.Write(model, value, plan.Rounded.Tensor, [.. value.Uses], "b0");
+        log.Applied(Name, record.Weight, "bias stored as float16, folded");
     }
 
     private void Refuse(LayerRecord record, string reason, PassLog log)

@@ -39,12 +39,46 @@ internal static class StoredSize
     }
 
     /// <summary>A constant as an initializer or a <c>Constant</c> node.</summary>
-    public static long OfConstant(DataType type, ReadOnlySpan<long> dims, int nameByteLength, bool asNode)
+    public static long OfConstant(DataType type, ReadOnlySpan<long> dims, int nameByteLength, bool asNode) =>
+        OfConstant(type, dims, type.ByteLength(Tensor.CountElements(dims)), nameByteLength, asNode);
+
+    private static long OfConstant(DataType type, ReadOnlySpan<long> dims, long data, int nameByteLength, bool asNode)
     {
-        long data = type.ByteLength(Tensor.CountElements(dims));
         if (!asNode) return ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, nameByteLength));
         const int attributeHeader = 12;
         return OfNode("Constant", [nameByteLength]) + attributeHeader + ProtobufLength.Prefixed(ProtobufLength.Tensor(type, dims, data, 0));
+    }
+
+    /// <summary>Everything in a model except some constants: other constants, nodes, declared types.</summary>
+    public static long OfAllBut(HashSet<Value> excluded, Model model)
+    {
+        const int attributeByteLength = 38;
+        long total = 0;
+        foreach (var graph in model.AllGraphs())
+        {
+            foreach (var value in graph.Initializers)
+                if (!excluded.Contains(value) && value.Initializer is { } tensor) total += OfConstant(tensor.DataType, tensor.Dims, tensor.ByteLength, NameByteLengthOf(value), asNode: false);
+            foreach (var node in graph.Nodes)
+            {
+                total += OfNode(node);
+                foreach (var output in node.Outputs)
+                {
+                    if (output is null) continue;
+                    total += OfType(output);
+                    if (node.Is("Constant") && !excluded.Contains(output) && output.TryGetConstant(out var constant)) total += constant.ByteLength + attributeByteLength;
+                }
+            }
+        }
+
+        return total;
+    }
+
+    private static int NameByteLengthOf(Value value) => Encoding.UTF8.GetByteCount(value.Name);
+
+    private static long OfType(Value value)
+    {
+        const int bytesAround = 12, bytesPerDimension = 5;
+        return value.TensorType is { } type ? bytesAround + NameByteLengthOf(value) + (bytesPerDimension * (type.Shape?.Rank ?? 0)) : 0;
     }
 
     /// <summary>A node with its names; attributes other than constants are few bytes and estimated.</summary>

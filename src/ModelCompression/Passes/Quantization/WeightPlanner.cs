@@ -9,7 +9,7 @@ namespace ModelCompression.Passes.Quantization;
 internal sealed class WeightPlanner
 {
     /// <summary>Numpy broadcasting of Mul and Sub; earlier versions line axes up by attributes.</summary>
-    private const long BroadcastOpset = 7;
+    internal const long BroadcastOpset = 7;
 
     private readonly CompressionSettings settings;
     private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets;

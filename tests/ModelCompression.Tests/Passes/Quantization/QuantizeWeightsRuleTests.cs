@@ -150,6 +150,30 @@ public sealed class QuantizeWeightsRuleTests
     }
 
     [TestMethod]
+    public void Bias_IsStoredAsFloat16_InTheAutomaticFormOnly()
+    {
+        foreach (var (format, bits) in new[] { (QuantizationFormat.Auto, 16), (QuantizationFormat.Folded, 32) })
+        {
+            var model = Conv(model => model.RandomTensor(1024));
+            var expected = OnnxReader.Read(OnnxWriter.ToBytes(model.Model));
+            var log = model.Run(new QuantizeWeights(), WeightOnly with { QuantizationFormat = format });
+            Assert.AreEqual(bits, log.Layers.SingleOrDefault(l => l.Weight == "b")?.Bits ?? 32);
+            QuantizeWeightsFormTests.AssertClose(expected, model.Model, relative: 0.03);
+            CollectionAssert.AreEquivalent(new[] { "Conv" }, OptimizedModel.OpTypes(model.Model));
+        }
+    }
+
+    [TestMethod]
+    [DataRow(1e6f)]
+    [DataRow(1e-6f)]
+    public void BiasOutsideTheRangeOfBinary16_StaysFloat(float scale)
+    {
+        var model = Conv(m => Tensor.Float([1024], Array.ConvertAll(m.RandomTensor(1024).AsSpan<float>().ToArray(), v => v * scale)));
+        model.Run(new QuantizeWeights(), WeightOnly with { QuantizationFormat = QuantizationFormat.Auto });
+        Assert.DoesNotContain(DataType.Float16, model.Graph.Initializers.Select(i => i.Initializer!.DataType).ToArray());
+    }
+
+    [TestMethod]
     public void SameModel_GivesTheSameBytes()
     {
         byte[][] results = [.. Enumerable.Range(0, 2).Select(_ =>
@@ -164,6 +188,13 @@ public sealed class QuantizeWeightsRuleTests
     private static TestModel MatMul(TestModel model, Tensor weight)
     {
         model.Output(model.Node("MatMul", [model.Input("x", 2, weight.Dims[0]), model.Constant("w", weight)]));
+        return model;
+    }
+
+    private static TestModel Conv(Func<TestModel, Tensor> bias)
+    {
+        var model = new TestModel();
+        model.Output(model.Node("Conv", [model.Input("x", 1, 8, 6), model.Weight("w", 1024, 8, 3), model.Constant("b", bias(model))]));
         return model;
     }
 

@@ -74,8 +74,10 @@ public sealed class WeightPrecisionTests
         model.Output(model.Node("Conv", [depthwise, model.Constant("large", HeavyTailed(model, 512, 16, 5, 5))]));
         long before = OnnxWriter.ToBytes(model.Model).Length;
         var log = model.Run(new QuantizeWeights(), Auto.Model);
-        Assert.IsGreaterThan(8, log.Layers.Single(l => l.Weight == "small").Bits);
-        Assert.AreEqual(8, log.Layers.Single(l => l.Weight == "large").Bits);
+        var (small, large) = (log.Layers.Single(l => l.Weight == "small"), log.Layers.Single(l => l.Weight == "large"));
+        Assert.AreEqual(8, large.Bits);
+        // Alike in distribution, they would lose alike with one precision for all.
+        Assert.IsGreaterThan(large.SqnrDb!.Value + 6, small.SqnrDb!.Value, $"{small.Action} {small.SqnrDb}; {large.Action} {large.SqnrDb}");
         Assert.IsLessThanOrEqualTo(before / 3.5, OnnxWriter.ToBytes(model.Model).Length);
     }
 
@@ -95,7 +97,7 @@ public sealed class WeightPrecisionTests
     }
 
     private static Tensor HeavyTailed(TestModel model, params long[] dims) =>
-        Tensor.Float(dims, Array.ConvertAll(model.RandomTensor(dims).AsSpan<float>().ToArray(), v => (float)Math.Pow(v, 9)));
+        Tensor.Float(dims, Array.ConvertAll(model.RandomTensor(dims).AsSpan<float>().ToArray(), v => (float)Math.Pow(v, 25)));
 
     private static TestModel Build(string name, long opset)
     {

@@ -1,0 +1,56 @@
+using System.Text;
+using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Packing;
+using ModelCompression.Passes.Float16;
+
+namespace ModelCompression.Passes.Quantization;
+
+/// <summary>A bias that will be stored as binary16.</summary>
+/// <param name="Bias">The bias.</param>
+/// <param name="Rounded">Its new content.</param>
+/// <param name="SavedByteLength">Bytes that this saves in the file.</param>
+internal sealed record BiasPlan(UntreatedConstant Bias, Float16Tensor Rounded, long SavedByteLength);
+
+/// <summary>Finds biases that lose nothing by being stored as binary16, which makes room for precision where it matters.</summary>
+/// <remarks>
+/// Rounding to binary16 leaves about 75 dB, thirty more than 8-bit weights do, so a bias is not what limits a layer; in networks of many small layers biases are a tenth
+/// of the bytes. Integers are no choice: one scale for all channels would drown small biases.
+/// </remarks>
+internal sealed class BiasPlanner(Model model, CompressionSettings settings)
+{
+    /// <summary>What rounding must leave; less means that the elements lie outside the normal range of binary16.</summary>
+    private const double MinSqnrDb = 65;
+
+    private const int NameByteLength = 5;
+
+    private readonly AlreadyQuantized already = AlreadyQuantized.Of(model);
+    private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets = GraphTarget.AllOf(model);
+
+    /// <summary>The biases among a model's other constants.</summary>
+    public IReadOnlyList<BiasPlan> Plan(WeightCatalog catalog) => [.. catalog.Others.Select(TryPlan).OfType<BiasPlan>()];
+
+    private BiasPlan? TryPlan(UntreatedConstant constant)
+    {
+        var value = constant.Value;
+        long saved = (constant.Tensor.ByteLength / 2) - OfCast(value);
+        if (saved <= 0 || constant.Tensor.DataType != DataType.Float || !value.Uses.All(IsTreatedBias)) return null;
+        if (value.IsGraphOutput || value.IsReferencedByName || already.ReasonFor(value) is not null) return null;
+        if (targets[value.Graph].Opset < WeightPlanner.BroadcastOpset) return null;
+        var rounded = Float16Rounding.TryRound(constant.Tensor);
+        return rounded is { Overflows: 0 } && rounded.Noise.SqnrDb >= MinSqnrDb ? new(constant, rounded, saved) : null;
+    }
+
+    private bool IsTreatedBias(Use use)
+    {
+        bool isBias = (use.Node.OpType, use.Index) is ("Conv" or "ConvTranspose" or "Gemm", 2) or ("LSTM" or "GRU" or "RNN", 3);
+        if (!isBias || !use.Node.IsOnnxDomain || settings.ReasonToSkip(use.Node) is not null) return false;
+        var options = settings.For(use.Node);
+        return options.Quantization == QuantizationMode.WeightOnly && options.QuantizationFormat == QuantizationFormat.Auto;
+    }
+
+    private static long OfCast(Value value) =>
+        ProtobufLength.Prefixed(ProtobufLength.Node("Cast", [Encoding.UTF8.GetByteCount(value.Name), NameByteLength], [NodeAttribute.Of("to", (long)DataType.Float)]));
+}
