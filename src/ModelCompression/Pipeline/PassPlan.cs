@@ -6,6 +6,7 @@ using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
 
@@ -13,11 +14,17 @@ namespace ModelCompression.Pipeline;
 internal static class PassPlan
 {
     /// <summary>Runs them on <paramref name="model"/>.</summary>
-    public static void Run(Model model, CompressionSettings settings, PassLog log, ModelCounter counter, CancellationToken cancellation)
+    /// <param name="model">The model.</param>
+    /// <param name="settings">Settings.</param>
+    /// <param name="statistics">Calibration data for the passes that use it, or null when there is none.</param>
+    /// <param name="log">Takes what was done.</param>
+    /// <param name="counter">Counts the parameters before they are turned into codes.</param>
+    /// <param name="cancellation">Stops between passes.</param>
+    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, PassLog log, ModelCounter counter, CancellationToken cancellation)
     {
         new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
         bool remembered = false;
-        foreach (var pass in Weights(settings))
+        foreach (var pass in Weights(settings, statistics))
         {
             cancellation.ThrowIfCancellationRequested();
             if (!remembered && pass is (QuantizeWeights or ConvertToFloat16))
@@ -34,7 +41,7 @@ internal static class PassPlan
         new RemoveUnusedOpsetImports().Run(model, settings, log);
     }
 
-    private static IEnumerable<ModelPass> Weights(CompressionSettings settings)
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics)
     {
         bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude);
         if (prunes) yield return new PruneByMagnitude();

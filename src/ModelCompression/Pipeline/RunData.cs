@@ -4,6 +4,8 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Reports;
 using ModelCompression.Runtime;
+using ModelCompression.Runtime.Calibration;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
 
@@ -26,6 +28,11 @@ internal sealed class RunData : IDisposable
 
     /// <summary>What original and result are compared on: validation data, else calibration data, else synthetic inputs.</summary>
     public SampleSource FidelitySamples { get; }
+
+    /// <summary>Statistics of the model's tensors over the calibration data, or null without such data.</summary>
+    /// <param name="threads">Samples that run at the same time.</param>
+    public IStatisticsSource? Statistics(int threads) =>
+        calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads);
 
     /// <summary>What was noticed in the samples read so far.</summary>
     public IEnumerable<Diagnostic> Warnings => (validation?.Warnings ?? []).Concat(calibration?.Warnings ?? []);

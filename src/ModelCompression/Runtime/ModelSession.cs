@@ -90,6 +90,27 @@ public sealed class ModelSession : IDisposable
             return outputs.Count;
         }));
 
+    /// <summary>Runs the model and lends some of its outputs where they lie.</summary>
+    /// <param name="inputs">One value per model input.</param>
+    /// <param name="names">Names of outputs.</param>
+    /// <exception cref="DiagnosticException">MCB2041 or MCB4041: the run failed.</exception>
+    internal Calibration.RunOutputs Observe(IReadOnlyList<NamedValue> inputs, IReadOnlyCollection<string> names)
+    {
+        var native = new Dictionary<string, OrtValue>(inputs.Count, StringComparer.Ordinal);
+        try
+        {
+            return Guard(() =>
+            {
+                foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
+                return new Calibration.RunOutputs(session.Run(runOptions, WithWeights(native), names.Count > 0 ? names : session.OutputNames));
+            });
+        }
+        finally
+        {
+            foreach (var value in native.Values) value.Dispose();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,0 +1,72 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace ModelCompression.Numerics;
+
+/// <summary>Sums and extremes per channel of a tensor [outer, channels, inner].</summary>
+/// <param name="Count">Elements per channel.</param>
+/// <param name="Sums">Σx per channel, in binary64.</param>
+/// <param name="Squares">Σx² per channel, in binary64.</param>
+/// <param name="Min">Smallest per channel.</param>
+/// <param name="Max">Largest per channel.</param>
+internal sealed record ChannelSums(long Count, double[] Sums, double[] Squares, float[] Min, float[] Max)
+{
+    /// <summary>Scans a tensor in a fixed order.</summary>
+    public static ChannelSums Of(ReadOnlySpan<float> elements, int channels, int inner)
+    {
+        var sums = new ChannelSums(channels == 0 ? 0 : elements.Length / channels, new double[channels], new double[channels], new float[channels], new float[channels]);
+        Array.Fill(sums.Min, float.PositiveInfinity);
+        Array.Fill(sums.Max, float.NegativeInfinity);
+        if (inner == 1)
+            for (int at = 0; at < elements.Length; at += channels) sums.AddRow(elements.Slice(at, channels));
+        else
+            for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == channels ? 0 : c + 1) sums.AddRun(elements.Slice(at, inner), c);
+        return sums;
+    }
+
+    /// <summary>One element of every channel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddRow(ReadOnlySpan<float> row)
+    {
+        for (int c = 0; c < row.Length; c++)
+        {
+            float x = row[c];
+            Sums[c] += x;
+            Squares[c] += (double)x * x;
+            if (x < Min[c]) Min[c] = x;
+            if (x > Max[c]) Max[c] = x;
+        }
+    }
+
+    /// <summary>Consecutive elements of one channel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddRun(ReadOnlySpan<float> run, int c)
+    {
+        var vectors = MemoryMarshal.Cast<float, Vector256<float>>(run);
+        Vector256<double> sum = default, square = default;
+        Vector256<float> low = Vector256.Create(Min[c]), high = Vector256.Create(Max[c]);
+        foreach (var x in vectors)
+        {
+            (var a, var b) = Vector256.Widen(x);
+            sum += a + b;
+            square += (a * a) + (b * b);
+            low = Vector256.MinNative(low, x);
+            high = Vector256.MaxNative(high, x);
+        }
+
+        double total = (sum[0] + sum[1]) + (sum[2] + sum[3]), energy = (square[0] + square[1]) + (square[2] + square[3]);
+        float min = Min[c], max = Max[c];
+        for (int lane = 0; lane < Vector256<float>.Count; lane++) (min, max) = (Math.Min(min, low[lane]), Math.Max(max, high[lane]));
+        foreach (float x in run[(vectors.Length * Vector256<float>.Count)..])
+        {
+            total += x;
+            energy += (double)x * x;
+            (min, max) = (Math.Min(min, x), Math.Max(max, x));
+        }
+
+        Sums[c] += total;
+        Squares[c] += energy;
+        (Min[c], Max[c]) = (min, max);
+    }
+}

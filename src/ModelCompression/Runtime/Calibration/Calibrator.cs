@@ -1,0 +1,62 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Runtime.Calibration;
+
+/// <summary>
+/// Collects statistics in ONNX Runtime: a copy of the model returns the wanted tensors as well, samples run side by side on one thread each, and what was measured is
+/// merged in sample order. At any time as many samples are in memory as there are threads.
+/// </summary>
+/// <param name="samples">Calibration data.</param>
+/// <param name="maxSamples">Most samples to use, the first ones.</param>
+/// <param name="threads">Samples that run at the same time, at least 1; results do not depend on it.</param>
+public sealed class Calibrator(SampleSource samples, int maxSamples, int threads) : IStatisticsSource
+{
+    /// <inheritdoc/>
+    public int SampleCount => Math.Min(maxSamples, samples.Count);
+
+    /// <inheritdoc/>
+    public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
+    {
+        int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
+        if (count == 0 || (plan.Single.Count == 0 && plan.Pairs.Count == 0)) return;
+        var tensors = new WantedTensors(model, plan);
+        using var session = ObservingSession.Open(model, tensors.Computed);
+        var turns = new SampleTurns(count);
+        Parallel.For(0, Math.Min(threads, count), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
+        {
+            while (turns.TryTakeSample(out int index)) Collect(session, tensors, plan, index, turns, cancellation);
+        });
+        turns.ThrowIfFailed();
+    }
+
+    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int index, SampleTurns turns, CancellationToken cancellation)
+    {
+        RunOutputs? outputs = null;
+        try
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var sample = samples.Read(0, index);
+            outputs = session.Observe(sample.Inputs, tensors.Names);
+            var source = new SampleTensors(tensors, sample, outputs, index);
+            object?[] partials = source.MeasureAll(plan);
+            turns.WaitFor(index);
+            source.Merge(plan, partials);
+            turns.Complete(index);
+        }
+        catch (Exception e)
+        {
+            turns.Fail(index, Located(e, index));
+        }
+        finally
+        {
+            outputs?.Dispose();
+        }
+    }
+
+    /// <summary>Says which sample the model does not accept.</summary>
+    private static Exception Located(Exception e, int index) => e is DiagnosticException { Diagnostic: { Code: "MCB2041" } diagnostic }
+        ? new DiagnosticException(diagnostic with { Message = FormattableString.Invariant($"Calibration sample {index}: {diagnostic.Message}") })
+        : e;
+}

@@ -1,0 +1,51 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+
+namespace ModelCompression.Runtime.Calibration;
+
+/// <summary>Opens a copy of a model that returns inner tensors too.</summary>
+internal static class ObservingSession
+{
+    /// <summary>From here on the model goes to ONNX Runtime by a temporary file, which it maps, instead of through memory.</summary>
+    private const long BigModelByteLength = 256L << 20;
+
+    private static readonly SessionSettings Settings = SessionSettings.Default;
+
+    /// <summary>Opens the model with <paramref name="wanted"/> as additional outputs; the model is the same afterwards.</summary>
+    /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
+    public static ModelSession Open(Model model, IReadOnlyList<Value> wanted)
+    {
+        int outputCount = model.Graph.Outputs.Count;
+        foreach (var value in wanted)
+            if (!value.OutputOf.Contains(model.Graph)) model.Graph.AddOutput(value);
+        try
+        {
+            long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
+            return weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", Settings, ModelRole.Original) : OpenFile(model);
+        }
+        finally
+        {
+            model.Graph.TrimOutputs(outputCount);
+        }
+    }
+
+    private static ModelSession OpenFile(Model model)
+    {
+        string folder = Directory.CreateTempSubdirectory("mcb-").FullName;
+        try
+        {
+            return ModelSession.Open(OnnxWriter.Write(model, Path.Combine(folder, "model.onnx")).Path, Settings, ModelRole.Original);
+        }
+        finally
+        {
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Mapped files cannot be deleted on Windows while the session lives; the system's clean-up gets what is left.
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using ModelCompression.Numerics;
+
+namespace ModelCompression.Statistics;
+
+/// <summary>Per index of one axis: mean, mean square, smallest and largest element over all other axes and all samples.</summary>
+/// <param name="axis">The axis; negative counts from the end.</param>
+public sealed class ChannelStatistic(int axis) : TensorStatistic
+{
+    private double[] sums = [];
+    private double[] squares = [];
+
+    /// <summary>Elements per channel.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Number of channels; 0 before the first sample.</summary>
+    public int Channels => sums.Length;
+
+    /// <summary>Smallest element per channel.</summary>
+    public float[] Min { get; private set; } = [];
+
+    /// <summary>Largest element per channel.</summary>
+    public float[] Max { get; private set; } = [];
+
+    /// <summary>False if an element was NaN or infinite; figures of that channel are then meaningless.</summary>
+    public bool AllFinite { get; private set; } = true;
+
+    /// <summary>False if samples disagreed about the number of channels; the figures are then those of the first ones.</summary>
+    public bool IsConsistent { get; private set; } = true;
+
+    /// <summary>The key under which passes share it.</summary>
+    public static string Key(int axis) => FormattableString.Invariant($"channels:{axis}");
+
+    /// <summary>Mean of one channel.</summary>
+    public double Mean(int channel) => sums[channel] / Count;
+
+    /// <summary>Mean of the squares of one channel.</summary>
+    public double MeanSquare(int channel) => squares[channel] / Count;
+
+    /// <summary>Largest magnitude of one channel.</summary>
+    public float AbsMax(int channel) => Math.Max(-Min[channel], Max[channel]);
+
+    /// <inheritdoc/>
+    public override object? Measure(TensorView x)
+    {
+        int at = axis < 0 ? axis + x.Shape.Length : axis;
+        if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;
+        int channels = checked((int)x.Shape[at]), inner = 1;
+        foreach (long size in x.Shape[(at + 1)..]) inner = checked(inner * (int)size);
+        return ChannelSums.Of(x.Data, channels, inner);
+    }
+
+    /// <inheritdoc/>
+    public override void Merge(object? partial)
+    {
+        if (partial is not ChannelSums part) return;
+        if (Count == 0) (sums, squares, Min, Max) = (new double[part.Sums.Length], new double[part.Sums.Length], Filled(part.Sums.Length, float.PositiveInfinity), Filled(part.Sums.Length, float.NegativeInfinity));
+        if (part.Sums.Length != sums.Length)
+        {
+            IsConsistent = false;
+            return;
+        }
+
+        Count += part.Count;
+        for (int c = 0; c < sums.Length; c++)
+        {
+            sums[c] += part.Sums[c];
+            squares[c] += part.Squares[c];
+            Min[c] = Math.Min(Min[c], part.Min[c]);
+            Max[c] = Math.Max(Max[c], part.Max[c]);
+            AllFinite &= double.IsFinite(part.Sums[c]);
+        }
+    }
+
+    private static float[] Filled(int length, float value)
+    {
+        float[] array = new float[length];
+        Array.Fill(array, value);
+        return array;
+    }
+}

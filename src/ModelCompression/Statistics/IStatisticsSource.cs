@@ -1,0 +1,20 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Statistics;
+
+/// <summary>Runs a model over the calibration data and collects statistics on the way.</summary>
+public interface IStatisticsSource
+{
+    /// <summary>Number of samples a collection runs: those of <c>CalibrationData</c>, at most <c>CalibrationSamples</c>.</summary>
+    int SampleCount { get; }
+
+    /// <summary>
+    /// Runs the model as it stands over the samples once and fills the plan's statistics. Memory does not depend on the number of samples; results do not depend on
+    /// the number of threads. A pass may collect several times, also for a model it has edited in between.
+    /// </summary>
+    /// <param name="model">The model; it is the same afterwards. It must not be edited meanwhile.</param>
+    /// <param name="plan">What to collect.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    /// <exception cref="Onnx.Diagnostics.DiagnosticException">The model does not run on a sample (MCB2041), a sample cannot be read (MCB3003).</exception>
+    void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default);
+}
