@@ -1,10 +1,9 @@
 using System.CommandLine;
-using ModelCompression.Pipeline;
 using ModelCompression.Tool.Commands;
 
 // The build verb runs in every build that has something to compress: it is dispatched before anything that costs start-up time.
 if (args is ["build", { } requestFile])
-    return BuildCommand.Run(requestFile.TrimStart('@'), (request, report, cancellation) => new CompressionPipeline(report).Run(request, cancellation));
+    return BuildCommand.Run(requestFile.TrimStart('@'));
 
 var root = new RootCommand("Compresses ONNX models.") { CompressCommand.Create() };
 var result = root.Parse(args);

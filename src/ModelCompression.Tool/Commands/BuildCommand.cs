@@ -34,7 +34,7 @@ internal sealed class BuildCommand
 
     /// <summary>Runs the command as the process: standard output, signals and the parent are its own.</summary>
     /// <returns>The exit code; other than 0 only after at least one coded error, or when cancelled.</returns>
-    public static int Run(string requestFile, CompressModel compress)
+    public static int Run(string requestFile)
     {
         using var cancellation = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -43,7 +43,8 @@ internal sealed class BuildCommand
         var output = new ProtocolOutput(standardOutput, cancellation.Cancel);
         if (Read(requestFile, output) is not { } request) return WrongUsage;
         ParentWatch.Start(request.ParentProcessId, cancellation.Cancel, () => Sweep(request));
-        return Run(request, compress, output, cancellation.Token);
+        using var engine = new BuildEngine(request);
+        return Run(request, engine.Compress, output, cancellation.Token);
 
         void Stop(PosixSignalContext context)
         {
@@ -113,7 +114,7 @@ internal sealed class BuildCommand
         }
 
         var answer = EngineRequest.Answer(model, outcome);
-        if (answer.Summary.Length > 0) _output.WriteLine(answer.Summary);
+        if (answer.Summary.Length > 0) _output.WriteLine(outcome.FromCache ? answer.Summary + ", from the cache" : answer.Summary);
         return answer;
 
         void Report(Diagnostic diagnostic)

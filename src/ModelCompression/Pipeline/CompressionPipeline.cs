@@ -1,11 +1,13 @@
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
+using ModelCompression.Pipeline.Caching;
 
 namespace ModelCompression.Pipeline;
 
 /// <summary>Compresses one model: settings, passes, checks, files. Stateless; may run several models after one another.</summary>
 /// <param name="report">Takes every diagnostic as it arises, from one thread at a time.</param>
-public sealed partial class CompressionPipeline(Action<Diagnostic> report)
+/// <param name="cache">Finished results to take from and add to, or null.</param>
+public sealed partial class CompressionPipeline(Action<Diagnostic> report, ResultCache? cache = null)
 {
     /// <summary>
     /// Compresses a model. Problems with the model, the data or the settings become diagnostics and <see cref="CompressionStatus.Failed"/>;
@@ -40,13 +42,33 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report)
         var digest = Task.Run(() => FileDigest.Sha256(request.SourcePath), cancellation);
         try
         {
-            using var run = new CompressionRun(request, settings, digest, report);
-            return run.Execute(cancellation);
+            return cache is not null && ReadInputs(request, settings.Model, digest) is { } inputs
+                ? new CachedRun(request, inputs, cache, report).Execute(said => Work(request, settings, digest, said, cancellation), cancellation)
+                : Work(request, settings, digest, report, cancellation);
         }
         finally
         {
             // The file must not be in use any more when the caller goes on; a failed digest is reported by whoever needs it.
             ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+        }
+    }
+
+    private static CompressionOutcome Work(CompressionRequest request, CompressionSettings settings, Task<string> digest, Action<Diagnostic> report, CancellationToken cancellation)
+    {
+        using var run = new CompressionRun(request, settings, digest, report);
+        return run.Execute(cancellation);
+    }
+
+    /// <summary>What the result depends on; null when a file cannot be read, which the run itself then reports better.</summary>
+    private static RunInputs? ReadInputs(CompressionRequest request, CompressionOptions options, Task<string> digest)
+    {
+        try
+        {
+            return RunInputs.Of(request, options, digest);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
         }
     }
 

@@ -55,6 +55,9 @@ public sealed record CompressionOutcome
     /// <summary>The report; null when failed.</summary>
     public Reports.CompressionReport? Report { get; init; }
 
+    /// <summary>True if the result was taken from a cache.</summary>
+    public bool FromCache { get; init; }
+
     /// <summary>Full paths of the report files written, JSON first.</summary>
     public IReadOnlyList<string> ReportPaths { get; init; } = [];
 

@@ -43,7 +43,35 @@ internal sealed class StagingFolder : IDisposable
     {
         try
         {
-            foreach (string file in Directory.EnumerateFiles(Folder)) File.Delete(file);
+            Clear();
+            AddOriginal(sourcePath, externalData);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(e);
+        }
+    }
+
+    /// <summary>Empties the folder.</summary>
+    public void Clear()
+    {
+        Directory.Delete(Folder, recursive: true);
+        Directory.CreateDirectory(Folder);
+    }
+
+    /// <summary>Full path of a file of this folder by its relative name; null for a name that leads out of it.</summary>
+    public string? Contained(string name)
+    {
+        string path = Path.GetFullPath(Path.Combine(Folder, name));
+        return path.StartsWith(Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? path : null;
+    }
+
+    /// <summary>Adds a copy of the source and its external data.</summary>
+    /// <exception cref="DiagnosticException">MCB4010.</exception>
+    public void AddOriginal(string sourcePath, IReadOnlyList<string> externalData)
+    {
+        try
+        {
             Copy(sourcePath, ModelPath);
             string sourceFolder = Path.GetDirectoryName(sourcePath)!;
             foreach (string file in externalData) Copy(file, Path.Combine(Folder, Path.GetRelativePath(sourceFolder, file)));

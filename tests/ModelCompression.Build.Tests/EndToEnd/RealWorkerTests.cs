@@ -11,9 +11,9 @@ namespace ModelCompression.Build.Tests.EndToEnd;
 [TestClass]
 public sealed class RealWorkerTests : IDisposable
 {
-    private static readonly string WorkerPath = typeof(RealWorkerTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "WorkerPath").Value!;
+    internal static readonly string WorkerPath = typeof(RealWorkerTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "WorkerPath").Value!;
 
-    private static readonly string SampleModel = Directory.GetFiles(RepositoryPaths.Combine("samples", "FashionClassifier"), "*.onnx", SearchOption.AllDirectories).First(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal));
+    internal static readonly string SampleModel = Directory.GetFiles(RepositoryPaths.Combine("samples", "FashionClassifier"), "*.onnx", SearchOption.AllDirectories).First(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal));
 
     private readonly TestSolution _solution = new();
 
