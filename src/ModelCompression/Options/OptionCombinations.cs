@@ -57,6 +57,9 @@ internal static class OptionCombinations
         if (o.Quantization == QuantizationMode.Static && o.CalibrationData.Count == 0) yield return "Quantization=Static needs CalibrationData; without data use WeightOnly or Dynamic";
         if (o.Quantization == QuantizationMode.Float16 && o.QuantizationFormat is (QuantizationFormat.Qdq or QuantizationFormat.MatMulNBits))
             yield return "Quantization=Float16 needs QuantizationFormat=Auto, Folded (stored as binary16) or QOperator (computed in binary16)";
+        if (o.Quantization == QuantizationMode.Dynamic && o.QuantizationFormat is not (QuantizationFormat.Auto or QuantizationFormat.QOperator))
+            yield return "Quantization=Dynamic needs QuantizationFormat=Auto or QOperator (integer convolutions too)";
+        if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
     }
 
@@ -73,11 +76,11 @@ internal static class OptionCombinations
         if (o.PruningPattern.Kind == PruningPatternKind.Channel) yield return "PruningPattern=Channel";
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
-        if (o.Quantization is QuantizationMode.Dynamic or QuantizationMode.Static) yield return $"Quantization={o.Quantization}";
+        if (o.Quantization == QuantizationMode.Static) yield return "Quantization=Static";
         if (o.WeightBits != 8) yield return "WeightBits other than 8";
         if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block) yield return "QuantizationGranularity=Block";
-        if (o.Quantization != QuantizationMode.Float16 && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
+        if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
         if (o.Equalization != Equalization.None) yield return $"Equalization={o.Equalization}";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";

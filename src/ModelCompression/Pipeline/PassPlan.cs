@@ -4,6 +4,7 @@ using ModelCompression.Passes;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Quantization;
+using ModelCompression.Passes.Quantization.Dynamic;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
 using ModelCompression.Statistics;
@@ -27,7 +28,7 @@ internal static class PassPlan
         foreach (var pass in Weights(settings, statistics))
         {
             cancellation.ThrowIfCancellationRequested();
-            if (!remembered && pass is (QuantizeWeights or ConvertToFloat16))
+            if (!remembered && pass is (QuantizeDynamically or QuantizeWeights or ConvertToFloat16))
             {
                 counter.Remember(model);
                 remembered = true;
@@ -45,7 +46,8 @@ internal static class PassPlan
     {
         bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude);
         if (prunes) yield return new PruneByMagnitude();
-        if (AnyOptions(settings, o => o.Quantization == QuantizationMode.WeightOnly)) yield return new QuantizeWeights();
+        if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic)) yield return new QuantizeWeights();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (prunes) yield return new PackSparseWeights();
     }

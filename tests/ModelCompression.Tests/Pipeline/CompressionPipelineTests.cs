@@ -29,6 +29,21 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void Dynamic_ComputesWithIntegersAndKeepsTheAccuracy()
+    {
+        using var fixture = new PipelineFixture();
+
+        var report = fixture.Run(("Quantization", "Dynamic"), ("ValidationData", PipelineFixture.SampleData)).Report!;
+
+        Assert.Contains(l => l.Action.Contains("MatMulInteger", StringComparison.Ordinal), report.Layers, Text(fixture));
+        Assert.IsLessThan(report.Original.Bytes / 3.5, report.Compressed.Bytes);
+        Assert.IsLessThan(0.003, Math.Abs(report.Validation!.Drop!.Value));
+        byte[] first = File.ReadAllBytes(fixture.Output);
+        fixture.Run(threads: 1, ("Quantization", "Dynamic"), ("ValidationData", PipelineFixture.SampleData));
+        CollectionAssert.AreEqual(first, File.ReadAllBytes(fixture.Output));
+    }
+
+    [TestMethod]
     public void Result_SaysWhereItComesFromWithoutPathsOrTimes()
     {
         using var fixture = new PipelineFixture();

@@ -48,7 +48,7 @@ internal sealed class BiasPlanner(Model model, CompressionSettings settings)
         bool isBias = (use.Node.OpType, use.Index) is ("Conv" or "ConvTranspose" or "Gemm", 2) or ("LSTM" or "GRU" or "RNN", 3);
         if (!isBias || !use.Node.IsOnnxDomain || settings.ReasonToSkip(use.Node) is not null) return false;
         var options = settings.For(use.Node);
-        return options.Quantization == QuantizationMode.WeightOnly && options.QuantizationFormat == QuantizationFormat.Auto;
+        return options.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic && options.QuantizationFormat == QuantizationFormat.Auto;
     }
 
     private static long OfCast(Value value) =>

@@ -30,6 +30,9 @@ internal sealed class ConstantWriter(GraphTarget target)
     /// <summary>Adds the codes of a weight.</summary>
     public Value Codes(string name, CodeStorage codes) => codes.Emit(section, name);
 
+    /// <summary>Adds codes that are planned already.</summary>
+    public Value Codes(string name, PackingPlan codes) => codes.Emit(section, name);
+
     /// <summary>Adds the lower bits of codes wider than a byte.</summary>
     public Value LowBits(string name, CodeStorage codes) => codes.EmitLowBits(section, name);
 

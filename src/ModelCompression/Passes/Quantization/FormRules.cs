@@ -30,7 +30,7 @@ internal static class FormRules
     {
         if (options.QuantizationFormat == QuantizationFormat.Qdq)
             return WhyNotDequantized(site, axes, target) is { } reason ? (WeightForm.Folded, $"folded: {reason}") : (WeightForm.Dequantized, "");
-        if (options.QuantizationFormat == QuantizationFormat.Auto && site.Uses.All(u => u.Role == WeightRole.Embedding)) return (WeightForm.GatheredRows, "");
+        if (options.QuantizationFormat is QuantizationFormat.Auto or QuantizationFormat.QOperator && site.Uses.All(u => u.Role == WeightRole.Embedding)) return (WeightForm.GatheredRows, "");
         bool fuses = options.QuantizationFormat == QuantizationFormat.Auto && prefersFusedMatMul && site.Tensor.Rank == 2 && site.Uses.All(u => u.InputIndex == 1 && u.Node.Is("MatMul"));
         return (fuses && WhyNotDequantized(site, axes, target) is null ? WeightForm.Dequantized : WeightForm.Folded, "");
     }

@@ -47,7 +47,7 @@ public sealed class QuantizeWeights : ModelPass
         foreach (var bias in biases) Write(model, bias, log);
         foreach (var other in catalog.Others)
         {
-            if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0) continue;
+            if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0 || other.Value.Uses.All(u => QuantizedOperators.IsQuantized(u.Node))) continue;
             var record = Record(log, other.Value, other.Tensor, other.Value.Uses[0].Node);
             if (record.Reason.Length == 0) record.Reason = other.Reason;
         }
@@ -72,7 +72,9 @@ public sealed class QuantizeWeights : ModelPass
         record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
         string action = codes.Description.Length == 0 ? plan.Action : $"{plan.Action}, {codes.Description}";
         record.AddAction(action);
-        record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
+        string note = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
+        // What has been said before, such as why the layer does not compute with integers, stands.
+        if (note.Length > 0 || plan.Options.Quantization == QuantizationMode.WeightOnly) record.Reason = note;
         log.Applied(Name, name, action);
     }
 

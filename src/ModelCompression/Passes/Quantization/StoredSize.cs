@@ -73,7 +73,8 @@ internal static class StoredSize
         return total;
     }
 
-    private static int NameByteLengthOf(Value value) => Encoding.UTF8.GetByteCount(value.Name);
+    /// <summary>Length of a name.</summary>
+    public static int NameByteLengthOf(Value value) => Encoding.UTF8.GetByteCount(value.Name);
 
     private static long OfType(Value value)
     {
