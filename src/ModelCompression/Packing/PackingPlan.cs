@@ -63,7 +63,7 @@ public sealed class PackingPlan
     }
 
     /// <summary>Packs the data ahead of emission; different plans may be prepared at the same time.</summary>
-    public void Prepare() => prepared ??= recipe.Steps.OfType<ConstantStep>().ToDictionary(step => step, step => step.Make(), (IEqualityComparer<ConstantStep>)ReferenceEqualityComparer.Instance);
+    public void Prepare() => prepared ??= recipe.Prepare();
 
     /// <summary>Adds the constants and nodes to a graph and returns the value that equals the tensor in type, shape and bits.</summary>
     /// <param name="graph">The graph that owns the value; consumers may be in its subgraphs.</param>

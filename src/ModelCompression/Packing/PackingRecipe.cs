@@ -48,6 +48,7 @@ internal sealed class PackingRecipe
             {
                 ConstantStep c when request.UseConstantNodes => ProtobufLength.Prefixed(ConstantNode(c, NameLength(i, request))),
                 ConstantStep c => ProtobufLength.Prefixed(ProtobufLength.Tensor(c.Type, c.Dims, c.DataByteLength, NameLength(i, request))),
+                GivenStep => 0,
                 NodeStep n => ProtobufLength.Prefixed(ProtobufLength.Node(n.OpType, [.. n.Inputs.Select(j => NameLength(named[j], request)), NameLength(i, request)], n.Attributes)),
                 _ => throw new NotSupportedException(),
             };
@@ -56,8 +57,12 @@ internal sealed class PackingRecipe
         return total;
     }
 
-    /// <summary>Adds the steps to a section. Data made beforehand is passed in <paramref name="tensors"/>.</summary>
-    public Value Emit(UnpackingSection section, string name, bool useConstantNodes, IReadOnlyDictionary<ConstantStep, Tensor> tensors)
+    /// <summary>Makes the data of all constants ahead of emission.</summary>
+    public Dictionary<ConstantStep, Tensor> Prepare() =>
+        steps.OfType<ConstantStep>().ToDictionary(step => step, step => step.Make(), (IEqualityComparer<ConstantStep>)ReferenceEqualityComparer.Instance);
+
+    /// <summary>Adds the steps to a section. Data made beforehand is passed in <paramref name="tensors"/>, the value of a <see cref="GivenStep"/> in <paramref name="given"/>.</summary>
+    public Value Emit(UnpackingSection section, string name, bool useConstantNodes, IReadOnlyDictionary<ConstantStep, Tensor> tensors, Value? given = null)
     {
         var graph = section.Graph;
         int index = section.NextIndex();
@@ -76,6 +81,7 @@ internal sealed class PackingRecipe
             {
                 ConstantStep c when useConstantNodes => Append("Constant", [], [NodeAttribute.Of("value", tensors[c])]),
                 ConstantStep c => graph.AddInitializer(wanted, tensors[c]),
+                GivenStep => given!,
                 NodeStep n => Append(n.OpType, n.Inputs.Select(j => values[j]), n.Attributes),
                 _ => throw new NotSupportedException(),
             };

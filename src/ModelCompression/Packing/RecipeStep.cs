@@ -19,3 +19,6 @@ internal sealed record ConstantStep(string Suffix, DataType Type, long[] Dims, F
 
 /// <summary>A single-output node; inputs are positions of earlier steps.</summary>
 internal sealed record NodeStep(string Suffix, string OpType, int[] Inputs, NodeAttribute[] Attributes) : RecipeStep(Suffix);
+
+/// <summary>A value that is in the graph already; given when the recipe is emitted.</summary>
+internal sealed record GivenStep(string Suffix) : RecipeStep(Suffix);

@@ -50,6 +50,14 @@ internal sealed class UnpackingOperators(long opset)
         return BitPlanes.Parts(codes.Width).Length == 1 ? Cast(Part(codes, 0, codes.Width, dims), DataType.Int32) : SumOfParts(codes, dims);
     }
 
+    /// <summary>The codes as a float tensor of shape <paramref name="dims"/>, through as few conversions as the opset allows.</summary>
+    public int FloatCodes(PackedCodes codes, params long[] dims)
+    {
+        bool isOnePart = opset >= BitShiftOpset && BitPlanes.Parts(codes.Width).Length == 1;
+        if (!isOnePart) return Cast(Codes(codes, dims), DataType.Float);
+        return Cast(codes.Width == 4 && opset >= UInt4Opset ? Pairs(codes, 0, dims) : Part(codes, 0, codes.Width, dims), DataType.Float);
+    }
+
     /// <summary>Picks elements of a 1-D table by int32 indices of any shape.</summary>
     public int Pick(int table, int indices) => Node("Gather", table, indices);
 
@@ -87,6 +95,14 @@ internal sealed class UnpackingOperators(long opset)
     }
 
     public int Reshape(int value, params long[] dims) => Node("Reshape", value, Int64(dims));
+
+    /// <summary>A list of integers.</summary>
+    public int Integers(params long[] values) => Int64(values);
+
+    /// <summary>The first <paramref name="count"/> entries along an axis.</summary>
+    public int First(int value, long axis, long count) => opset >= SliceInputsOpset
+        ? Node("Slice", value, Int64(0), Int64(count), Int64(axis))
+        : Recipe.Node("Slice", [value], NodeAttribute.Of("starts", [0L]), NodeAttribute.Of("ends", [count]), NodeAttribute.Of("axes", [axis]));
 
     /// <summary>
     /// The integer product of the row of the parts' weights (4, 1 for widths 4 + 2) with the parts, one below the other: it adds bytes into int32 in one step. What a step yields stays

@@ -4,6 +4,7 @@ using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Quantization.NBits;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -28,12 +29,16 @@ public sealed class QuantizeWeights : ModelPass
         var planner = new WeightPlanner(model, catalog, settings);
         var biases = new BiasPlanner(model, settings).Plan(catalog);
         var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength)).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        var records = Array.ConvertAll(decisions, d => Record(log, d.Site.Value, d.Site.Tensor, d.Site.Node));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
+        int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
+        new NBitQuantizer(log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {
-            var record = Record(log, decisions[i].Site.Value, decisions[i].Site.Tensor, decisions[i].Site.Node);
+            if (decisions[i].NBits is not null) continue;
+            var record = records[i];
             if (encoded[i] is ({ } weight, { } codes))
             {
                 var target = decisions[i].Plan!.Target;

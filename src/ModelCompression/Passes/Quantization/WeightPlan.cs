@@ -2,6 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
+using ModelCompression.Passes.Quantization.NBits;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -55,7 +56,11 @@ internal sealed record WeightPlan(
 /// <param name="Site">The weight.</param>
 /// <param name="Plan">The plan, or null.</param>
 /// <param name="Reason">Why not; empty with a plan.</param>
-internal sealed record WeightDecision(WeightSite Site, WeightPlan? Plan, string Reason);
+internal sealed record WeightDecision(WeightSite Site, WeightPlan? Plan, string Reason)
+{
+    /// <summary>The plan where the settings ask for n-bit codes; then <see cref="Plan"/> is null.</summary>
+    public NBitPlan? NBits { get; init; }
+}
 
 /// <summary>A graph as a place for new constants and nodes.</summary>
 /// <param name="Graph">The graph that owns the weight.</param>

@@ -2,6 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
+using ModelCompression.Passes.Quantization.NBits;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -27,9 +28,9 @@ internal sealed class WeightPlanner
     /// <summary>Plans one weight.</summary>
     public WeightDecision Decide(WeightSite site)
     {
-        string? reason = already.ReasonFor(site.Value) ?? ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);
-        if (reason is not null) return new(site, null, reason);
+        if (ReasonAgainst(site) is { } reason) return new(site, null, reason);
         var options = settings.For(site.Node);
+        if (NBitRules.Apply(options)) return DecideNBits(site, options);
         var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ScaledUse(site).ChannelAxes;
         var target = targets[site.Value.Graph];
         (var form, string note) = FormRules.Choose(site, options, axes, target, prefersFusedMatMul);
@@ -41,6 +42,14 @@ internal sealed class WeightPlanner
             ? new(site, plan, "")
             : new(site, null, "too small: codes, scales and unpacking nodes would take more bytes");
     }
+
+    private WeightDecision DecideNBits(WeightSite site, CompressionOptions options)
+    {
+        var target = targets[site.Value.Graph];
+        return NBitRules.WhyNot(site, target) is { } reason ? new(site, null, reason) : new(site, null, "") { NBits = NBitRules.Plan(site, ScaledUse(site), options, target) };
+    }
+
+    private string? ReasonAgainst(WeightSite site) => already.ReasonFor(site.Value) ?? ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);
 
     /// <summary>The consumer whose axes the scales follow: one that sums, since its accuracy depends on them; any axes are valid for the others.</summary>
     private static WeightUse ScaledUse(WeightSite site) => site.Uses.FirstOrDefault(u => u.Role != WeightRole.Embedding) ?? site.Uses[0];
@@ -68,12 +77,8 @@ internal sealed class WeightPlanner
         (a.Quantization, a.WeightBits, a.QuantizationScheme, a.QuantizationGranularity, a.BlockSize, a.QuantizationFormat, a.QuantizationAlgorithm)
         == (b.Quantization, b.WeightBits, b.QuantizationScheme, b.QuantizationGranularity, b.BlockSize, b.QuantizationFormat, b.QuantizationAlgorithm);
 
-    private string? WhyUnsuitable(WeightSite site, GraphTarget target)
+    private static string? WhyUnsuitable(WeightSite site, GraphTarget target)
     {
-        var options = settings.For(site.Node);
-        if (options.WeightBits != 8) return $"{options.WeightBits} bits are not available";
-        if (options.QuantizationScheme is not (QuantizationScheme.Symmetric or QuantizationScheme.Asymmetric)) return $"{options.QuantizationScheme} is not available";
-        if (options.QuantizationGranularity == QuantizationGranularity.Block) return "blocks are not available";
         if (site.Tensor.ElementCount == 0) return "empty";
         if (site.Tensor.ElementCount > Array.MaxLength) return "more than 2^31 elements";
         return target.Opset < BroadcastOpset

@@ -1,0 +1,116 @@
+using ModelCompression.Numerics.NBits;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Packing;
+
+namespace ModelCompression.Passes.Quantization.NBits;
+
+/// <summary>Writes the arithmetic of <see cref="FoldedForm"/>.</summary>
+internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
+{
+    private NBitWeight weight = content;
+    private readonly WeightGrid grid = plan.Grid;
+    private readonly long[] weightDims = plan.Site.Tensor.Dims.ToArray();
+
+    /// <summary>Shape in which scales of blocks broadcast against the codes; without blocks the weight's own.</summary>
+    public long[] ViewDims => grid.Blocks == 1 ? weightDims
+        : grid.HasTail ? (grid.IsTransposed ? [grid.Length, grid.Rows] : [grid.Rows, grid.Length])
+        : grid.IsTransposed ? [grid.Blocks, grid.BlockLength, grid.Rows] : [grid.Rows, grid.Blocks, grid.BlockLength];
+
+    /// <summary>Forgets the codes, once the constants of the recipe are made.</summary>
+    public void Release() => weight = weight with { Codes = [] };
+
+    /// <summary>Makes the recipe.</summary>
+    /// <param name="givenDims">Null to pack the codes too; else the shape in which uint8 codes will be given.</param>
+    public PackingRecipe Make(long[]? givenDims)
+    {
+        var ops = new UnpackingOperators(plan.Target.Opset);
+        int value = weight.Palette.Length > 0 ? Palette(ops, givenDims) : Centred(ops, givenDims);
+        if (weight.Scales.Effective.Length > 0) value = Node(ops, "Mul", value, Scales(ops));
+        if (!ViewDims.AsSpan().SequenceEqual(weightDims)) value = ops.Reshape(value, weightDims);
+        if (plan.Site.Tensor.DataType != DataType.Float) Cast(ops, value, plan.Site.Tensor.DataType);
+        return ops.Recipe;
+    }
+
+    private PackedCodes Codes => new("codes", grid.ElementCount, plan.Codes.Bits, () => weight.Codes);
+
+    private int Centred(UnpackingOperators ops, long[]? givenDims)
+    {
+        int codes = givenDims is null ? ops.FloatCodes(Codes, ViewDims) : Cast(ops, ops.Recipe.Add(new GivenStep("q")), DataType.Float);
+        int zero = weight.ZeroPoints.Length == 0 ? ops.Recipe.Constant("mid", DataType.Float, [], (float)plan.Codes.Middle) : ZeroPoints(ops);
+        return Node(ops, "Sub", codes, zero);
+    }
+
+    private int Palette(UnpackingOperators ops, long[]? givenDims)
+    {
+        int table = ops.Recipe.Add(new ConstantStep("palette", DataType.Float, [weight.Palette.Length], () => Tensor.Float([weight.Palette.Length], weight.Palette)));
+        int codes = givenDims is null ? ops.Codes(Codes, ViewDims) : Cast(ops, ops.Recipe.Add(new GivenStep("q")), DataType.Int32);
+        return ops.Pick(table, codes);
+    }
+
+    /// <summary>uint8 of 2^(bits − 8) code steps, or of whole steps where all are.</summary>
+    private int ZeroPoints(UnpackingOperators ops)
+    {
+        int steps = Array.TrueForAll(weight.ZeroPoints, z => z == MathF.Round(z)) ? 1 : GroupCodes.FineZeroSteps(plan.Codes.Bits);
+        long[] dims = BlockDims();
+        int zeros = ops.Recipe.Add(new ConstantStep("zeros", DataType.UInt8, dims, () => Tensor.Create(DataType.UInt8, dims, Array.ConvertAll(Arranged(weight.ZeroPoints), z => (byte)MathF.Round(z * steps)))));
+        zeros = Cast(ops, zeros, DataType.Float);
+        if (steps > 1) zeros = Node(ops, "Mul", zeros, ops.Recipe.Constant("fine", DataType.Float, [], 1f / steps));
+        return Spread(ops, zeros);
+    }
+
+    private int Scales(UnpackingOperators ops)
+    {
+        var scales = weight.Scales;
+        long[] dims = BlockDims();
+        if (!scales.HasMultiples)
+        {
+            int stored = ops.Recipe.Add(new ConstantStep("scales", scales.IsHalf ? DataType.Float16 : DataType.Float, dims, () => scales.IsHalf
+                ? Tensor.Create(DataType.Float16, dims, Array.ConvertAll(Arranged(scales.Effective), s => (Half)s))
+                : Tensor.Float(dims, Arranged(scales.Effective))));
+            return Spread(ops, scales.IsHalf ? Cast(ops, stored, DataType.Float) : stored);
+        }
+
+        long[] stepDims = grid.IsTransposed ? [grid.ScaleRows] : [grid.ScaleRows, 1, 1];
+        int multiples = ops.Recipe.Add(new ConstantStep("scales", DataType.Int8, dims, () => Tensor.Create(DataType.Int8, dims, Arranged(scales.Multiples))));
+        int steps = ops.Recipe.Add(new ConstantStep("steps", DataType.Float, stepDims, () => Tensor.Float(stepDims, scales.Steps)));
+        return Spread(ops, Node(ops, "Mul", Cast(ops, multiples, DataType.Float), steps));
+    }
+
+    /// <summary>Shape of one number per scale that broadcasts against the codes.</summary>
+    private long[] BlockDims()
+    {
+        if (grid.Blocks > 1) return grid.IsTransposed ? [grid.Blocks, 1, grid.Rows] : [grid.Rows, grid.Blocks, 1];
+        if (grid.ScaleCount == 1) return [];
+        var axes = plan.Use.ChannelAxes;
+        if (grid.IsTransposed) return grid.RowsPerScale == 1 ? weightDims[axes[0]..] : ScaleShape.Broadcast(weightDims, axes);
+        long[] dims = [.. weightDims];
+        for (int i = axes[^1] + 1; i < dims.Length; i++) dims[i] = 1;
+        return dims;
+    }
+
+    /// <summary>From (scale row, block) to the order of <see cref="BlockDims"/>.</summary>
+    private T[] Arranged<T>(T[] perScale)
+    {
+        if (grid.Blocks == 1 || !grid.IsTransposed) return perScale;
+        var arranged = new T[perScale.Length];
+        for (int row = 0; row < grid.Rows; row++)
+            for (int b = 0; b < grid.Blocks; b++) arranged[(b * grid.Rows) + row] = perScale[(row * grid.Blocks) + b];
+        return arranged;
+    }
+
+    /// <summary>Where the last block is shorter: one number per element of a row instead of one per block.</summary>
+    private int Spread(UnpackingOperators ops, int perBlock)
+    {
+        if (grid.Blocks == 1 || !grid.HasTail) return perBlock;
+        long padded = (long)grid.Blocks * grid.BlockLength;
+        int axis = grid.IsTransposed ? 0 : 1;
+        long[] wide = grid.IsTransposed ? [grid.Blocks, grid.BlockLength, grid.Rows] : [grid.Rows, grid.Blocks, grid.BlockLength];
+        int spread = Node(ops, "Expand", perBlock, ops.Integers(wide));
+        return ops.First(ops.Reshape(spread, grid.IsTransposed ? [padded, grid.Rows] : [grid.Rows, padded]), axis, grid.Length);
+    }
+
+    private static int Cast(UnpackingOperators ops, int value, DataType type) => ops.Recipe.Node("Cast", [value], NodeAttribute.Of("to", (long)type));
+
+    private static int Node(UnpackingOperators ops, string opType, params int[] inputs) => ops.Recipe.Node(opType, inputs);
+}

@@ -1,0 +1,101 @@
+using ModelCompression.Numerics;
+using ModelCompression.Numerics.NBits;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Quantization.NBits;
+
+/// <summary>Turns a weight into codes: finds the map of every group, rounds the scales to what will be stored, then rounds the elements.</summary>
+internal sealed class NBitEncoder
+{
+    private readonly NBitPlan plan;
+    private readonly Tensor weight;
+    private readonly WeightGrid grid;
+    private readonly GroupCodes codes;
+    private readonly int tileRows;
+
+    private NBitEncoder(NBitPlan plan)
+    {
+        this.plan = plan;
+        weight = FloatElements.AsFloat(plan.Site.Tensor);
+        grid = plan.Grid;
+        // Only a zero point on a code keeps the zeros of pruned weights.
+        int fine = plan.Codes.Kind == GroupCodeKind.Asymmetric && !weight.AsSpan<float>().Contains(0f) ? GroupCodes.FineZeroSteps(plan.Codes.Bits) : 1;
+        codes = plan.Codes with { ZeroSteps = fine };
+        tileRows = RowTile.RowCount(grid);
+    }
+
+    /// <summary>Encodes a weight; null when it has NaN or infinite elements, which no code stands for.</summary>
+    public static NBitWeight? TryMake(NBitPlan plan) => new NBitEncoder(plan).Encode();
+
+    private NBitWeight? Encode()
+    {
+        double energy = Energy();
+        if (!double.IsFinite(energy)) return null;
+        var maps = FindMaps();
+        var scales = StoredScales.Of(maps, grid, codes.Kind);
+        for (int i = 0; i < maps.Length; i++) maps[i] = maps[i] with { Scale = scales.Effective[i] };
+        byte[] result = GC.AllocateUninitializedArray<byte>(grid.ElementCount);
+        double noise = Round(maps, result);
+        float[] zeros = codes.Kind == GroupCodeKind.Asymmetric ? Array.ConvertAll(maps, m => m.Zero) : [];
+        return new(result, scales, zeros, new(energy, noise));
+    }
+
+    private double Energy()
+    {
+        int count = grid.ElementCount;
+        var parts = new double[ElementBlocks.Count(count)];
+        ElementBlocks.ForEach(count, -1, block =>
+        {
+            (int start, int length) = ElementBlocks.At(block, count);
+            parts[block] = Lanes.Energy(weight.AsSpan<float>().Slice(start, length));
+        });
+        return parts.Sum();
+    }
+
+    private GroupMap[] FindMaps()
+    {
+        // The order within one group for the whole weight does not matter.
+        if (plan.IsPerTensor) return [MapSearch.Find(weight.AsSpan<float>(), codes)];
+        var maps = new GroupMap[grid.ScaleCount];
+        int rows = Math.Max(1, tileRows / grid.RowsPerScale) * grid.RowsPerScale;
+        RowTile.ForEach(grid, rows, (first, count, space) =>
+        {
+            var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
+            for (int row = 0; row < count; row += grid.RowsPerScale)
+            {
+                var elements = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
+                int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
+                for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = MapSearch.Find(grid.Blocks == 1 ? elements : Block(elements, b), codes);
+            }
+        });
+        return maps;
+    }
+
+    private double Round(GroupMap[] maps, byte[] result)
+    {
+        var noise = new double[(grid.Rows + tileRows - 1) / tileRows];
+        RowTile.ForEach(grid, tileRows, (first, count, space) =>
+        {
+            var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
+            var rounded = space.Codes(tile.Length);
+            double sum = 0;
+            for (int row = 0; row < count; row++)
+            {
+                int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
+                var elements = tile.Slice(row * grid.Length, grid.Length);
+                for (int b = 0; b < grid.Blocks; b++)
+                    sum += GroupRounding.ToNearest(Block(elements, b), maps[scale + b], codes.Highest, rounded[((row * grid.Length) + (b * grid.BlockLength))..]);
+            }
+
+            noise[first / tileRows] = sum;
+            RowTile.StoreCodes(rounded, grid, first, count, result);
+        });
+        return noise.Sum();
+    }
+
+    private ReadOnlySpan<float> Block(ReadOnlySpan<float> row, int block)
+    {
+        int start = block * grid.BlockLength;
+        return row.Slice(start, Math.Min(grid.BlockLength, row.Length - start));
+    }
+}

@@ -1,0 +1,24 @@
+using ModelCompression.Numerics;
+using ModelCompression.Numerics.NBits;
+
+namespace ModelCompression.Passes.Quantization.NBits;
+
+/// <summary>Codes, scales and zero points of one weight.</summary>
+/// <param name="Codes">One per byte, in the order of the weight's elements.</param>
+/// <param name="Scales">Scales.</param>
+/// <param name="ZeroPoints">Per scale number; empty when the zero point is the middle code everywhere.</param>
+/// <param name="Noise">Loss of the weight as it is used at run time.</param>
+internal sealed record NBitWeight(byte[] Codes, StoredScales Scales, float[] ZeroPoints, QuantizationNoise Noise)
+{
+    /// <summary>Values of the codes; empty for evenly spaced levels.</summary>
+    public float[] Palette { get; init; } = [];
+
+    /// <summary>Fraction of elements with the code of 0; 0 when there is no such code for all.</summary>
+    /// <param name="codes">Codes and scheme.</param>
+    public double ZeroFraction(GroupCodes codes)
+    {
+        if (ZeroPoints.Length > 0 || Codes.Length == 0) return 0;
+        int zero = Palette.Length == 0 ? codes.Middle : Array.IndexOf(Palette, 0f);
+        return zero < 0 ? 0 : (double)Codes.AsSpan().Count((byte)zero) / Codes.Length;
+    }
+}
