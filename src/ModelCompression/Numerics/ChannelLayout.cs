@@ -43,6 +43,20 @@ internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner
         return layout;
     }
 
+    /// <summary>Runs of <see cref="Inner"/> elements with one scale, in element order.</summary>
+    public IEnumerable<(int Start, int Scale)> Runs()
+    {
+        int start = 0;
+        for (int group = 0; group < Groups; group++)
+        {
+            for (int outer = 0; outer < Outer; outer++)
+            {
+                for (int channel = 0; channel < Channels; channel++, start += Inner)
+                    yield return (start, (group * Channels) + channel);
+            }
+        }
+    }
+
     private static long Product(ReadOnlySpan<long> dims)
     {
         long product = 1;

@@ -18,7 +18,7 @@ internal static class CurvedQuantizer
     public static QuantizationNoise Quantize(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, CurvedCodes codes, Span<byte> output)
     {
         double signal = 0, noise = 0;
-        foreach (var run in Runs(layout))
+        foreach (var run in layout.Runs())
         {
             float scale = scales[run.Scale].Scale;
             for (int i = run.Start; i < run.Start + layout.Inner; i++)
@@ -64,7 +64,7 @@ internal static class CurvedQuantizer
         vanishing = 0;
         const float perStep = (float)Bins / CurvedCodes.Highest;
         var energy = new double[Bins];
-        foreach (var run in Runs(layout))
+        foreach (var run in layout.Runs())
         {
             float scale = scales[run.Scale].Scale;
             double weight = (double)scale * scale;
@@ -77,19 +77,5 @@ internal static class CurvedQuantizer
         }
 
         return energy;
-    }
-
-    /// <summary>Runs of <see cref="ChannelLayout.Inner"/> elements with one scale, in element order.</summary>
-    private static IEnumerable<(int Start, int Scale)> Runs(ChannelLayout layout)
-    {
-        int start = 0;
-        for (int group = 0; group < layout.Groups; group++)
-        {
-            for (int outer = 0; outer < layout.Outer; outer++)
-            {
-                for (int channel = 0; channel < layout.Channels; channel++, start += layout.Inner)
-                    yield return (start, (group * layout.Channels) + channel);
-            }
-        }
     }
 }

@@ -81,12 +81,14 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         {
             var blocks = BlockScales.Of(ranges, plan.Blocks!, CurvedCodes.Highest);
             var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
+            blockNoise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, blocks.Effective, levels, bytes));
             return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, IsCurved = true };
         }
 
         var scales = new AffineScale[layout.ScaleCount];
         for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], plan.Codes);
         var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
+        noise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, bytes));
         return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { IsCurved = true };
     }
 

@@ -1,0 +1,106 @@
+using ModelCompression.Numerics;
+
+namespace ModelCompression.Tests.Numerics;
+
+[TestClass]
+public sealed class ErrorBalanceTests
+{
+    private static readonly CurvedCodes Codes = new(3f);
+
+    [TestMethod]
+    [DataRow(1, 12, 40)]
+    [DataRow(40, 12, 1)]
+    [DataRow(6, 5, 9)]
+    public void Apply_BalancesTheErrorsOfEveryChannel(int outer, int channels, int inner)
+    {
+        var layout = new ChannelLayout(outer, channels, inner);
+        float[] elements = Elements(layout.ElementCount, seed: outer);
+        var scales = Enumerable.Range(0, channels).Select(c => new AffineScale(0.01f * (c + 1), 0)).ToArray();
+        byte[] before = Quantize(elements, layout, scales);
+        byte[] after = [.. before];
+
+        ErrorBalance.Apply(elements, layout, layout, scales, Codes, after);
+
+        for (int c = 0; c < channels; c++)
+        {
+            double was = Math.Abs(Sum(elements, layout, scales, before, c)), sum = Math.Abs(Sum(elements, layout, scales, after, c));
+            Assert.IsLessThanOrEqualTo(was + 1e-12, sum, $"channel {c}");
+            // What is left is at most half of the coarsest level distance.
+            Assert.IsLessThanOrEqualTo(scales[c].Scale * CurvedCodes.StepAt(CurvedCodes.Highest, 3) / 2, sum, $"channel {c}");
+        }
+    }
+
+    [TestMethod]
+    public void Apply_MovesByOneLevelAndReportsTheAddedNoise()
+    {
+        var layout = new ChannelLayout(1, 8, 64);
+        float[] elements = Elements(layout.ElementCount, seed: 7);
+        var scales = Enumerable.Repeat(new AffineScale(0.02f, 0), 8).ToArray();
+        byte[] before = Quantize(elements, layout, scales);
+        byte[] after = [.. before];
+
+        double added = ErrorBalance.Apply(elements, layout, layout, scales, Codes, after);
+
+        Assert.IsTrue(before.Zip(after).All(p => Math.Abs(p.First - p.Second) <= 1));
+        Assert.IsTrue(before.Zip(after).Any(p => p.First != p.Second), "nothing moved");
+        double grown = Noise(elements, layout, scales, after) - Noise(elements, layout, scales, before);
+        Assert.AreEqual(grown, added, 1e-9 * Noise(elements, layout, scales, after));
+    }
+
+    [TestMethod]
+    public void Apply_KeepsZeros()
+    {
+        var layout = new ChannelLayout(1, 4, 50);
+        float[] elements = Elements(layout.ElementCount, seed: 3);
+        for (int i = 0; i < elements.Length; i += 2) elements[i] = 0;
+        var scales = Enumerable.Repeat(new AffineScale(0.5f, 0), 4).ToArray();
+        byte[] codes = Quantize(elements, layout, scales);
+
+        ErrorBalance.Apply(elements, layout, layout, scales, Codes, codes);
+
+        Assert.IsTrue(Enumerable.Range(0, elements.Length / 2).All(i => codes[2 * i] == CurvedCodes.Offset));
+    }
+
+    [TestMethod]
+    public void Apply_BalancesChannelsWhoseBlocksHaveScales()
+    {
+        var channels = new ChannelLayout(1, 3, 64);
+        var blocks = new ChannelLayout(1, 3 * 4, 16);
+        float[] elements = Elements(channels.ElementCount, seed: 11);
+        var scales = Enumerable.Range(0, 12).Select(b => new AffineScale(0.01f * (1 + (b % 4)), 0)).ToArray();
+        byte[] codes = Quantize(elements, blocks, scales);
+
+        ErrorBalance.Apply(elements, channels, blocks, scales, Codes, codes);
+
+        for (int c = 0; c < 3; c++)
+        {
+            double sum = Enumerable.Range(c * 64, 64).Sum(i => elements[i] - (Codes.Table()[codes[i]] * (double)scales[i / 16].Scale));
+            Assert.IsLessThanOrEqualTo(0.04 * CurvedCodes.StepAt(CurvedCodes.Highest, 3) / 2, Math.Abs(sum));
+        }
+    }
+
+    private static byte[] Quantize(float[] elements, ChannelLayout layout, AffineScale[] scales)
+    {
+        byte[] codes = new byte[elements.Length];
+        CurvedQuantizer.Quantize(elements, layout, scales, Codes, codes);
+        return codes;
+    }
+
+    private static double Sum(float[] elements, ChannelLayout layout, AffineScale[] scales, byte[] codes, int channel)
+    {
+        double sum = 0;
+        for (int i = 0; i < elements.Length; i++)
+            if (i / layout.Inner % layout.Channels == channel) sum += elements[i] - (Codes.Table()[codes[i]] * (double)scales[channel].Scale);
+        return sum;
+    }
+
+    private static double Noise(float[] elements, ChannelLayout layout, AffineScale[] scales, byte[] codes) =>
+        Enumerable.Range(0, elements.Length).Sum(i => Math.Pow(elements[i] - (Codes.Table()[codes[i]] * (double)scales[i / layout.Inner % layout.Channels].Scale), 2));
+
+    /// <summary>Bell-shaped values within the reach of the codes for scales from 0.01.</summary>
+    private static float[] Elements(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) * 0.5))];
+    }
+}
