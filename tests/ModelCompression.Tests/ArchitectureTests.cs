@@ -13,6 +13,7 @@ public sealed partial class ArchitectureTests
         ("src/ModelCompression/Analysis", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),
         ("src/ModelCompression/Statistics", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),
         ("src/ModelCompression/Packing", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),
+        ("src/ModelCompression/Gradients", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),
         ("src/ModelCompression/Passes", ["ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports", "System.IO.Compression"]),
         ("src/ModelCompression/Data", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),
         ("src/ModelCompression/Options", ["ModelCompression.Passes", "ModelCompression.Runtime", "ModelCompression.Pipeline", "Microsoft.ML.OnnxRuntime", "ModelCompression.Reports"]),

@@ -1,0 +1,88 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ValueType = ModelCompression.Onnx.Tensors.ValueType;
+
+namespace ModelCompression.Gradients;
+
+/// <summary>What to differentiate.</summary>
+/// <param name="Weights">Binary32 constants of the main graph, the wanted gradients.</param>
+/// <param name="Loss">The loss.</param>
+/// <param name="InputShapes">Sizes of the model's inputs by name: the graph is made for these.</param>
+public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossKind Loss, IReadOnlyDictionary<string, Shape> InputShapes)
+{
+    /// <summary>True if the weights are to be inputs of the graph, so that they can change from run to run.</summary>
+    public bool WeightsAreInputs { get; init; }
+
+    /// <summary>Outputs that <see cref="GradientLossKind.SquaredError"/> compares; empty for all floating point outputs.</summary>
+    public IReadOnlyList<string> Outputs { get; init; } = [];
+
+    /// <summary>Finds types of values where inference rules end, by running the model; null when that is not possible.</summary>
+    public Func<Model, IReadOnlyCollection<Value>, IReadOnlyDictionary<Value, ValueType>>? Observe { get; init; }
+}
+
+/// <summary>A model that computes a loss and its gradients in weights, made from a model by reverse-mode differentiation: plain ONNX, run by any runtime.</summary>
+public sealed class GradientGraph : IDisposable
+{
+    private GradientGraph(Model model, IReadOnlyList<GradientTarget> targets, string loss, IReadOnlyList<string> weightInputs, IReadOnlyList<string?> gradients)
+    {
+        Model = model;
+        Targets = targets;
+        LossName = loss;
+        WeightInputs = weightInputs;
+        GradientNames = gradients;
+    }
+
+    /// <summary>The graph; its outputs are the loss and the gradients.</summary>
+    public Model Model { get; }
+
+    /// <summary>What to feed beside the model's inputs.</summary>
+    public IReadOnlyList<GradientTarget> Targets { get; }
+
+    /// <summary>Output that holds the loss, a scalar.</summary>
+    public string LossName { get; }
+
+    /// <summary>Inputs that take the weights, in the request's order; empty unless asked for.</summary>
+    public IReadOnlyList<string> WeightInputs { get; }
+
+    /// <summary>Outputs that hold the gradients, in the request's order and the weights' shapes; null where the loss does not depend on the weight.</summary>
+    public IReadOnlyList<string?> GradientNames { get; }
+
+    /// <summary>Differentiates.</summary>
+    /// <exception cref="DiagnosticException">MCB4060 an operator has no rule, MCB4061 a size is not known, MCB3017 no output fits the loss.</exception>
+    public static GradientGraph Build(Model source, GradientRequest request)
+    {
+        var copy = ModelCopy.Of(source, request.WeightsAreInputs ? request.Weights : []);
+        var graph = copy.Model.Graph;
+        var forward = graph.Nodes.ToArray();
+        var weights = request.Weights.Select(w => copy[w]).ToArray();
+        var shapes = new StaticSizes(source, copy, request);
+        var emit = new GradientEmitter(graph, source.OpsetImports.Onnx);
+        var pass = new BackwardPass(emit, shapes.Of, weights, forward);
+        var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
+        pass.Run(forward);
+
+        graph.TrimOutputs(0);
+        AddOutput(graph, head.Loss, []);
+        var names = new string?[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (pass.GradientOf(weights[i]) is not { } gradient) continue;
+            // A value can be an output once; two weights may have the same gradient.
+            if (gradient.IsGraphOutput || gradient.Producer is null) gradient = emit.Op("Identity", [gradient]);
+            AddOutput(graph, gradient, request.Weights[i].TryGetConstant(out var tensor) ? tensor.Dims : []);
+            names[i] = gradient.Name;
+        }
+
+        return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Model.Dispose();
+
+    private static void AddOutput(OnnxGraph graph, Value value, ReadOnlySpan<long> dims)
+    {
+        value.Type = new TensorType(DataType.Float, Shape.Of(dims));
+        graph.AddOutput(value);
+    }
+}

@@ -1,0 +1,77 @@
+using ModelCompression.Analysis.Shapes;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Gradients;
+
+/// <summary>What a rule sees of a node: its values with their sizes, the gradients of its outputs, and where to give those of its inputs.</summary>
+internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass pass)
+{
+    /// <summary>The node in the copy of the model.</summary>
+    public Node Node => node;
+
+    /// <summary>Adds nodes.</summary>
+    public GradientEmitter Emit => emit;
+
+    /// <summary>Its attributes.</summary>
+    public NodeAttributes Attributes => new(node);
+
+    /// <summary>Input <paramref name="index"/>, which must be there.</summary>
+    public Value X(int index = 0) => node.Input(index) ?? throw Refuse($"input {index} is missing");
+
+    /// <summary>Output <paramref name="index"/>.</summary>
+    public Value Y(int index = 0) => node.Output(index) ?? throw Refuse($"output {index} is missing");
+
+    /// <summary>Gradient of the loss in output <paramref name="index"/>; null when the loss does not depend on it.</summary>
+    public Value? DYOrNull(int index) => node.Output(index) is { } output ? pass.GradientOf(output) : null;
+
+    /// <summary>Gradient of the loss in the first output.</summary>
+    public Value DY => DYOrNull(0) ?? throw Refuse("only its first output has a rule");
+
+    /// <summary>True if the gradient of input <paramref name="index"/> is asked for.</summary>
+    public bool Needs(int index) => node.Input(index) is { } input && pass.IsActive(input);
+
+    /// <summary>Adds to the gradient of input <paramref name="index"/>.</summary>
+    public void Give(int index, Value gradient) => pass.Accumulate(X(index), gradient);
+
+    /// <summary>Adds to the gradient of input <paramref name="index"/>, if it is asked for, what <paramref name="make"/> emits.</summary>
+    public void GiveIfNeeded(int index, Func<Value> make)
+    {
+        if (Needs(index)) Give(index, make());
+    }
+
+    /// <summary>Sizes of a value.</summary>
+    /// <exception cref="DiagnosticException">MCB4061: they are not known.</exception>
+    public long[] Dims(Value value) => pass.DimsOf(value);
+
+    /// <summary>The integers of a constant or inferred input, or null when it is omitted.</summary>
+    public long[]? Ints(int index)
+    {
+        if (node.Input(index) is not { } input) return null;
+        if (!input.TryGetConstant(out var tensor)) throw Refuse($"input {index} is not a constant");
+        return tensor.DataType switch
+        {
+            DataType.Int64 => tensor.AsSpan<long>().ToArray(),
+            DataType.Int32 => [.. tensor.AsSpan<int>().ToArray().Select(v => (long)v)],
+            _ => throw Refuse($"input {index} is {tensor.DataType}"),
+        };
+    }
+
+    /// <summary>The axes given by input <paramref name="index"/> from <paramref name="opset"/> on, before by attribute; ascending and not negative.</summary>
+    public int[]? Axes(int index, long opset, int rank)
+    {
+        var list = emit.Opset >= opset ? Ints(index) : Attributes.Ints("axes")?.ToArray();
+        return list is null ? null : [.. list.Select(a => (int)(a < 0 ? a + rank : a)).Order()];
+    }
+
+    /// <summary>An axis attribute that may count from the end.</summary>
+    public int Axis(string name, int defaultValue, int rank)
+    {
+        long axis = Attributes.Int(name, defaultValue);
+        return (int)(axis < 0 ? axis + rank : axis);
+    }
+
+    /// <summary>The error that says why there is no gradient here.</summary>
+    public DiagnosticException Refuse(string reason) => GradientError.NoRule(node, reason);
+}

@@ -1,0 +1,121 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Gradients.Rules;
+
+/// <summary>Activation functions.</summary>
+internal static class ActivationRules
+{
+    private const float InverseSqrt2 = 0.70710678f;
+    private const float InverseSqrt2Pi = 0.39894228f;
+
+    public static void AddTo(Dictionary<string, Action<NodeGradient>> rules)
+    {
+        Add(rules, "Relu", n => n.Emit.MaskGreater(n.Y(), n.Emit.Scalar(0)));
+        Add(rules, "LeakyRelu", n => Sloped(n, n.Attributes.Float("alpha", 0.01f)));
+        Add(rules, "Sigmoid", n => n.Emit.Mul(n.Y(), n.Emit.OneMinus(n.Y())));
+        Add(rules, "Tanh", n => n.Emit.OneMinus(n.Emit.Square(n.Y())));
+        Add(rules, "HardSigmoid", n => n.Emit.Mul(Between(n.Emit, n.Y(), 0, 1), n.Attributes.Float("alpha", 0.2f)));
+        Add(rules, "HardSwish", HardSwish);
+        Add(rules, "Softplus", n => n.Emit.Op("Sigmoid", [n.X()]));
+        Add(rules, "Softsign", n => n.Emit.Op("Reciprocal", [n.Emit.Square(n.Emit.Add(n.Emit.Op("Abs", [n.X()]), n.Emit.Scalar(1)))]));
+        Add(rules, "Elu", n => Exponential(n, n.Attributes.Float("alpha", 1), 1));
+        Add(rules, "Selu", n => Exponential(n, n.Attributes.Float("alpha", 1.67326319f), n.Attributes.Float("gamma", 1.05070102f)));
+        Add(rules, "Celu", Celu);
+        Add(rules, "ThresholdedRelu", n => n.Emit.MaskGreater(n.X(), n.Emit.Scalar(n.Attributes.Float("alpha", 1))));
+        Add(rules, "Mish", Mish);
+        Add(rules, "Gelu", n => n.Attributes.Text("approximate", "none") == "tanh" ? GeluTanh(n) : Gelu(n));
+        Add(rules, "com.microsoft.Gelu", Gelu);
+        Add(rules, "com.microsoft.QuickGelu", QuickGelu);
+        rules["Clip"] = Clip;
+        rules["PRelu"] = PRelu;
+    }
+
+    private static void Add(Dictionary<string, Action<NodeGradient>> rules, string opType, Func<NodeGradient, Value> derivative) =>
+        ArithmeticRules.Unary(rules, opType, (n, dy) => n.Emit.Mul(dy, derivative(n)));
+
+    /// <summary>1 where low &lt; v &lt; high.</summary>
+    private static Value Between(GradientEmitter emit, Value v, float low, float high) => emit.Mul(emit.MaskGreater(v, emit.Scalar(low)), emit.MaskLess(v, emit.Scalar(high)));
+
+    private static Value Sloped(NodeGradient n, float slope) => n.Emit.Add(n.Emit.Mul(n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0)), 1 - slope), n.Emit.Scalar(slope));
+
+    /// <summary>0 below −3, x/3 + 1/2 between, 1 above 3.</summary>
+    private static Value HardSwish(NodeGradient n)
+    {
+        var line = n.Emit.Add(n.Emit.Mul(n.X(), 1f / 3), n.Emit.Scalar(0.5f));
+        var above = n.Emit.OneMinus(n.Emit.MaskLess(n.X(), n.Emit.Scalar(3)));
+        return n.Emit.Add(n.Emit.Mul(line, Between(n.Emit, n.X(), -3, 3)), above);
+    }
+
+    /// <summary>γ for x &gt; 0, else γαeˣ = y + γα.</summary>
+    private static Value Exponential(NodeGradient n, float alpha, float gamma)
+    {
+        var positive = n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0));
+        return n.Emit.Add(n.Emit.Mul(positive, gamma), n.Emit.Mul(n.Emit.OneMinus(positive), n.Emit.Add(n.Y(), n.Emit.Scalar(alpha * gamma))));
+    }
+
+    /// <summary>1 for x &gt; 0, else e^(x/α) = y/α + 1.</summary>
+    private static Value Celu(NodeGradient n)
+    {
+        var positive = n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0));
+        var below = n.Emit.Add(n.Emit.Mul(n.Y(), 1 / n.Attributes.Float("alpha", 1)), n.Emit.Scalar(1));
+        return n.Emit.Add(positive, n.Emit.Mul(n.Emit.OneMinus(positive), below));
+    }
+
+    /// <summary>t + x·(1 − t²)·σ(x) with t = tanh(softplus x).</summary>
+    private static Value Mish(NodeGradient n)
+    {
+        var t = n.Emit.Op("Tanh", [n.Emit.Op("Softplus", [n.X()])]);
+        return n.Emit.Add(t, n.Emit.Mul(n.Emit.Mul(n.X(), n.Emit.OneMinus(n.Emit.Square(t))), n.Emit.Op("Sigmoid", [n.X()])));
+    }
+
+    /// <summary>Φ(x) + x·φ(x).</summary>
+    private static Value Gelu(NodeGradient n)
+    {
+        var cdf = n.Emit.Mul(n.Emit.Add(n.Emit.Op("Erf", [n.Emit.Mul(n.X(), InverseSqrt2)]), n.Emit.Scalar(1)), 0.5f);
+        var density = n.Emit.Mul(n.Emit.Op("Exp", [n.Emit.Mul(n.Emit.Square(n.X()), -0.5f)]), InverseSqrt2Pi);
+        return n.Emit.Add(cdf, n.Emit.Mul(n.X(), density));
+    }
+
+    /// <summary>½(1 + t) + ½x(1 − t²)·u′ with u = √(2/π)(x + 0.044715x³), t = tanh u.</summary>
+    private static Value GeluTanh(NodeGradient n)
+    {
+        const float a = 0.7978845608f, b = 0.044715f;
+        var x2 = n.Emit.Square(n.X());
+        var t = n.Emit.Op("Tanh", [n.Emit.Mul(n.Emit.Mul(n.X(), n.Emit.Add(n.Emit.Mul(x2, b), n.Emit.Scalar(1))), a)]);
+        var slope = n.Emit.Mul(n.Emit.Add(n.Emit.Mul(x2, 3 * b), n.Emit.Scalar(1)), a);
+        var right = n.Emit.Mul(n.Emit.Mul(n.X(), n.Emit.OneMinus(n.Emit.Square(t))), slope);
+        return n.Emit.Mul(n.Emit.Add(n.Emit.Add(t, n.Emit.Scalar(1)), right), 0.5f);
+    }
+
+    /// <summary>s·(1 + αx(1 − s)) with s = σ(αx).</summary>
+    private static Value QuickGelu(NodeGradient n)
+    {
+        var scaled = n.Emit.Mul(n.X(), n.Attributes.Float("alpha", 1.702f));
+        var s = n.Emit.Op("Sigmoid", [scaled]);
+        return n.Emit.Mul(s, n.Emit.Add(n.Emit.Mul(scaled, n.Emit.OneMinus(s)), n.Emit.Scalar(1)));
+    }
+
+    /// <summary>∂y where min ≤ x ≤ max, else 0. The limits have no gradient rule.</summary>
+    private static void Clip(NodeGradient n)
+    {
+        if (n.Needs(1) || n.Needs(2)) throw n.Refuse("its limits depend on weights");
+        var emit = n.Emit;
+        bool byInput = emit.Opset >= 11;
+        var min = byInput ? n.Node.Input(1) : n.Attributes.Has("min") ? emit.Scalar(n.Attributes.Float("min", 0)) : null;
+        var max = byInput ? n.Node.Input(2) : n.Attributes.Has("max") ? emit.Scalar(n.Attributes.Float("max", 0)) : null;
+        var gradient = n.DY;
+        if (min is not null) gradient = emit.Mul(gradient, emit.OneMinus(emit.MaskLess(n.X(), min)));
+        if (max is not null) gradient = emit.Mul(gradient, emit.OneMinus(emit.MaskGreater(n.X(), max)));
+        n.GiveIfNeeded(0, () => gradient);
+    }
+
+    /// <summary>∂x = ∂y·(x &gt; 0 ? 1 : slope), ∂slope = Σ ∂y·min(x, 0).</summary>
+    private static void PRelu(NodeGradient n)
+    {
+        var emit = n.Emit;
+        var positive = emit.MaskGreater(n.X(0), emit.Scalar(0));
+        var negative = emit.OneMinus(positive);
+        n.GiveIfNeeded(0, () => emit.Mul(n.DY, emit.Add(positive, emit.Mul(negative, n.X(1)))));
+        n.GiveIfNeeded(1, () => emit.SumTo(emit.Mul(emit.Mul(n.DY, n.X(0)), negative), n.Dims(n.Y()), n.Dims(n.X(1))));
+    }
+}

@@ -1,0 +1,124 @@
+using ModelCompression.Analysis.Views;
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Gradients.Rules;
+
+/// <summary>Conv and ConvTranspose, which are each other's transpose.</summary>
+/// <remarks>
+/// y = W ∗ x + b: ∂x = Wᵀ ∗ ∂y (ConvTranspose with the same strides, dilations, padding and groups), ∂W = ∂y · cols(x)ᵀ with cols(x) the input elements that each
+/// window position meets, ∂b = Σ ∂y over samples and positions. For ConvTranspose x and ∂y change places.
+/// </remarks>
+internal static class ConvolutionRules
+{
+    public static void AddTo(Dictionary<string, Action<NodeGradient>> rules)
+    {
+        rules["Conv"] = Convolution;
+        rules["ConvTranspose"] = Transposed;
+    }
+
+    private static void Convolution(NodeGradient n)
+    {
+        if (!ConvView.TryFrom(n.Node, out var view)) throw n.Refuse("its attributes do not fit its weight");
+        long[] x = n.Dims(n.X(0)), y = n.Dims(n.Y());
+        var window = Window(view.Window, x[2..]);
+        n.GiveIfNeeded(0, () => TransposedConvolution(n.Emit, n.DY, n.X(1), window, x[2..], y[2..], view.Group));
+        n.GiveIfNeeded(1, () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
+        if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
+    }
+
+    private static void Transposed(NodeGradient n)
+    {
+        if (!ConvTransposeView.TryFrom(n.Node, out var view)) throw n.Refuse("its attributes do not fit its weight");
+        long[] x = n.Dims(n.X(0)), y = n.Dims(n.Y());
+        var window = TransposedWindow(view, x[2..], y[2..]);
+        // Padding may be negative (elements that only output padding made), which Pad allows and Conv does not.
+        n.GiveIfNeeded(0, () => n.Emit.Op("Conv", [n.Emit.Pad(n.DY, [0, 0, .. window.Pads.Take(x.Length - 2)], [0, 0, .. window.Pads.Skip(x.Length - 2)]), n.X(1)],
+            [.. Attributes(window, new long[window.Pads.Count]), NodeAttribute.Of("group", (long)view.Group)]));
+        n.GiveIfNeeded(1, () => WeightGradient(n.Emit, n.DY, y, n.X(0), x, window, view.Group));
+        if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
+    }
+
+    /// <summary>The window with its padding as numbers.</summary>
+    internal static WindowGeometry Window(WindowGeometry window, long[] inputSizes)
+    {
+        var pads = new long[2 * window.SpatialRank];
+        for (int i = 0; i < window.SpatialRank; i++) (pads[i], pads[i + window.SpatialRank]) = window.PadsFor(i, inputSizes[i]);
+        return window with { AutoPad = AutoPad.NotSet, Pads = pads };
+    }
+
+    /// <summary>The window of the convolution from y to x, whose padding follows from the sizes (auto_pad and output_shape distribute what is missing).</summary>
+    private static WindowGeometry TransposedWindow(ConvTransposeView view, long[] x, long[] y)
+    {
+        int rank = x.Length;
+        var pads = new long[2 * rank];
+        for (int i = 0; i < rank; i++)
+        {
+            long full = ((x[i] - 1) * view.Window.Strides[i]) + view.Window.Extent(i) + view.OutputPadding[i];
+            bool isStated = view.OutputShape is null && view.Window.AutoPad == AutoPad.NotSet;
+            long total = full - y[i];
+            // ONNX: the odd element goes to the beginning, except for SAME_UPPER.
+            long small = total / 2;
+            pads[i] = isStated ? view.Window.Pads[i] : view.Window.AutoPad == AutoPad.SameUpper ? small : total - small;
+            pads[i + rank] = ((x[i] - 1) * view.Window.Strides[i]) + view.Window.Extent(i) - pads[i] - y[i];
+        }
+
+        return view.Window with { AutoPad = AutoPad.NotSet, Pads = pads };
+    }
+
+    /// <summary>Wᵀ ∗ g: spreads window positions (sizes <paramref name="positions"/>) over elements (sizes <paramref name="elements"/>).</summary>
+    internal static Value TransposedConvolution(GradientEmitter emit, Value g, Value weight, WindowGeometry window, long[] elements, long[] positions, int group)
+    {
+        int rank = elements.Length;
+        var pads = window.Pads.ToArray();
+        var outputPadding = new long[rank];
+        for (int i = 0; i < rank; i++)
+        {
+            // Windows may leave elements at the end untouched (output padding) or, with rounding up, reach beyond the padding.
+            long untouched = elements[i] + pads[i] - ((positions[i] - 1) * window.Strides[i]) - window.Extent(i);
+            outputPadding[i] = Math.Max(0, untouched);
+            pads[i + rank] = Math.Max(0, -untouched);
+        }
+
+        // Elements that no window reaches at all: ConvTranspose limits its output padding, zeros are added instead.
+        bool isLong = Enumerable.Range(0, rank).Any(i => outputPadding[i] >= Math.Max(window.Strides[i], window.Dilations[i]));
+        var attributes = Attributes(window, pads).Append(NodeAttribute.Of("group", (long)group));
+        if (!isLong) return emit.Op("ConvTranspose", [g, weight], [.. attributes, NodeAttribute.Of("output_padding", outputPadding)]);
+        return emit.Pad(emit.Op("ConvTranspose", [g, weight], [.. attributes]), new long[rank + 2], [0, 0, .. outputPadding]);
+    }
+
+    /// <summary>∂W [M, C/G, k…] of y = W ∗ x from x [N, C, …] and the gradient g [N, M, …] of y.</summary>
+    private static Value WeightGradient(GradientEmitter emit, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
+    {
+        long n = xDims[0], c = xDims[1] / group, m = gDims[1] / group;
+        long positions = gDims[2..].Aggregate(1L, (a, b) => a * b), kernel = window.Kernel.Aggregate(1L, (a, b) => a * b);
+        var parts = WindowElements.All(emit, x, xDims, gDims[2..], window).Select(part => emit.Reshape(part, n, group, c, positions)).ToList();
+        var columns = emit.Concat(parts, 2);
+        Value product;
+        if (group == 1 && positions * (m + (kernel * c)) < m * kernel * c)
+        {
+            // Few positions: one long product over samples and positions.
+            var rows = emit.Reshape(emit.Transpose(emit.Reshape(columns, n, kernel * c, positions), 0, 2, 1), n * positions, kernel * c);
+            var left = emit.Reshape(emit.Transpose(emit.Reshape(g, n, m, positions), 1, 0, 2), m, n * positions);
+            product = emit.MatMul(left, rows);
+        }
+        else
+        {
+            var perSample = emit.MatMul(emit.Reshape(g, n, group, m, positions), emit.TransposeLast(columns, 4));
+            product = emit.ReduceSum(perSample, [0]);
+        }
+
+        var ordered = kernel == 1 || c == 1 ? product : emit.Transpose(emit.Reshape(product, group, m, kernel, c), 0, 1, 3, 2);
+        return emit.Reshape(ordered, [m * group, c, .. window.Kernel]);
+    }
+
+    private static Value BiasGradient(NodeGradient n, long[] y) =>
+        n.Emit.Reshape(n.Emit.ReduceSum(n.DY, [.. Enumerable.Range(0, y.Length).Where(i => i != 1)]), y[1]);
+
+    private static NodeAttribute[] Attributes(WindowGeometry window, IReadOnlyList<long> pads) =>
+    [
+        NodeAttribute.Of("kernel_shape", [.. window.Kernel]),
+        NodeAttribute.Of("strides", [.. window.Strides]),
+        NodeAttribute.Of("dilations", [.. window.Dilations]),
+        NodeAttribute.Of("pads", [.. pads]),
+    ];
+}

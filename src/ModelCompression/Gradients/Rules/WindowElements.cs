@@ -1,0 +1,52 @@
+using ModelCompression.Analysis.Views;
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Gradients.Rules;
+
+/// <summary>The elements that the positions of a sliding window meet.</summary>
+internal static class WindowElements
+{
+    /// <summary>Per window element, in row-major order, a tensor [N, C, positions…] of what it meets; zeros in the padding.</summary>
+    /// <param name="emit">Adds nodes.</param>
+    /// <param name="x">[N, C, spatial…].</param>
+    /// <param name="dims">Its sizes.</param>
+    /// <param name="positions">Window positions per axis.</param>
+    /// <param name="window">The window; its padding is stated in numbers.</param>
+    public static IEnumerable<Value> All(GradientEmitter emit, Value x, long[] dims, long[] positions, WindowGeometry window)
+    {
+        int rank = window.SpatialRank;
+        var begins = new long[rank + 2];
+        var ends = new long[rank + 2];
+        for (int i = 0; i < rank; i++)
+        {
+            begins[i + 2] = window.Pads[i];
+            // To the end of the last window, which may be before or after the end of the input.
+            ends[i + 2] = ((positions[i] - 1) * window.Strides[i]) + window.Extent(i) - window.Pads[i] - dims[i + 2];
+        }
+
+        var padded = emit.Pad(x, begins, ends);
+        foreach (long[] offset in Offsets(window.Kernel)) yield return Element(emit, padded, offset, positions, window);
+    }
+
+    /// <summary>All index tuples below the given sizes, the last one running fastest.</summary>
+    public static IEnumerable<long[]> Offsets(IReadOnlyList<long> sizes)
+    {
+        var offset = new long[sizes.Count];
+        while (true)
+        {
+            yield return [.. offset];
+            int axis = offset.Length - 1;
+            while (axis >= 0 && ++offset[axis] == sizes[axis]) offset[axis--] = 0;
+            if (axis < 0) yield break;
+        }
+    }
+
+    private static Value Element(GradientEmitter emit, Value padded, long[] offset, long[] positions, WindowGeometry window)
+    {
+        if (window.Kernel.All(k => k == 1) && window.Strides.All(s => s == 1)) return padded;
+        long[] starts = [.. offset.Select((o, i) => o * window.Dilations[i])];
+        long[] ends = [.. starts.Select((s, i) => s + ((positions[i] - 1) * window.Strides[i]) + 1)];
+        long[] axes = [.. offset.Select((_, i) => (long)i + 2)];
+        return emit.Slice(padded, starts, ends, axes, [.. window.Strides]);
+    }
+}
