@@ -1,0 +1,72 @@
+using System.Globalization;
+using ModelCompression.Analysis;
+using ModelCompression.Analysis.Channels;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Pruning.Channels;
+
+/// <summary>Tells what became of every weight, and why channels stayed.</summary>
+internal sealed class ChannelReport(string pass, CompressionSettings settings, PassLog log, ChannelGroups groups, ChannelRemoval removal)
+{
+    private readonly List<(WeightSite Site, string? Kept)> sites = [];
+
+    /// <summary>Name of a group: that of the first node that makes its channels.</summary>
+    public static string NameOf(ChannelGroup group) => group.ProducerNodes[0].DisplayName;
+
+    /// <summary>Notes the weights as they are.</summary>
+    public void Before(IEnumerable<WeightSite> weights)
+    {
+        foreach (var site in weights) sites.Add((site, WhyKept(site)));
+    }
+
+    /// <summary>Records what has changed.</summary>
+    public void After(Model model, IReadOnlyList<(ChannelGroup Group, bool[] Removed)> decisions)
+    {
+        foreach (var (group, removed) in decisions)
+        {
+            int count = removed.Count(r => r);
+            string statistics = group.ChangesStatistics ? "; layer normalization now runs over the others" : "";
+            log.Applied(pass, NameOf(group), FormattableString.Invariant($"{count} of {group.UnitCount} channels removed{statistics}"));
+        }
+
+        foreach (var (site, kept) in sites) Record(site, kept);
+        if (decisions.Count == 0) log.Report(NothingRemoved());
+    }
+
+    private void Record(WeightSite site, string? kept)
+    {
+        var record = PruningRecord.Of(log, site);
+        var dims = site.Tensor.Dims.ToArray();
+        var changes = Enumerable.Range(0, dims.Length).Where(a => removal.Kept(site.Value, a) is not null)
+            .Select(a => FormattableString.Invariant($"{(a == OutputAxis(site) ? "channels" : "inputs")} {dims[a]} -> {removal.Kept(site.Value, a)!.Length}")).ToList();
+        if (changes.Count > 0) record.AddAction($"removed: {string.Join(", ", changes)}");
+        if (site.Value.TryGetConstant(out var now)) record.CompressedBytes = now.ByteLength;
+        if (kept is null) return;
+        record.Reason = $"channels stay: {kept}";
+        log.Refused(pass, site.Node.DisplayName, $"channels stay: {kept}");
+    }
+
+    /// <summary>Why the output channels of a weight all stay, or null when some go.</summary>
+    private string? WhyKept(WeightSite site)
+    {
+        int axis = OutputAxis(site);
+        if (removal.Kept(site.Value, axis) is not null) return null;
+        if (settings.ReasonToSkip(site.Node) is { } reason) return reason;
+        if (groups.WhyKept(site.Value, axis) is { } pinned) return pinned;
+        var group = groups.Groups.FirstOrDefault(g => g.Slots.Any(s => s.Value == site.Value && s.Axis == axis));
+        if (group is null) return "no weight makes them";
+        int multiple = settings.For(site.Node).ChannelMultiple;
+        return string.Create(CultureInfo.InvariantCulture, $"none of {group.UnitCount} is to go by Sparsity and ChannelMultiple={multiple}");
+    }
+
+    private static int OutputAxis(WeightSite site) => site.Uses[0].Role == WeightRole.Embedding ? site.Uses[0].ReductionAxis : site.Uses[0].ChannelAxes[^1];
+
+    private Diagnostic NothingRemoved()
+    {
+        var reasons = sites.Where(s => s.Kept is not null).OrderByDescending(s => s.Site.Tensor.ByteLength).Take(3).Select(s => $"{s.Site.Node.DisplayName}: {s.Kept}").ToList();
+        string why = reasons.Count > 0 ? string.Join("; ", reasons) : "it has no weights with channels";
+        return Diagnostic.Warning("MCB4022", $"No channel of this model could be removed ({why}). The report names the reason for every layer; a smaller ChannelMultiple or a larger Sparsity may help.");
+    }
+}

@@ -1,0 +1,92 @@
+using ModelCompression.Analysis.Channels;
+
+namespace ModelCompression.Passes.Pruning.Channels;
+
+/// <summary>Decides how many and which units of each group go.</summary>
+/// <remarks>
+/// <para><c>Layer</c>: of n units, ⌊sparsity·n⌋ with the lowest scores. <c>Global</c>: scores are divided by their group's mean and all units ranked together; as many go as bring
+/// the removed share of all channels as close to the sparsity as rounding allows without exceeding it.</para>
+/// <para>The kept channels of a group are rounded up to a multiple of <c>ChannelMultiple</c>, and never fewer than one multiple stays, so no layer is emptied.</para>
+/// </remarks>
+internal static class ChannelSelection
+{
+    /// <summary>The smallest share of its channels that a group keeps in a global ranking: a layer much weaker than the others is narrowed, not cut off.</summary>
+    private const double MinGlobalShare = 0.1;
+
+    /// <summary>Decides for groups that are ranked by themselves.</summary>
+    public static bool[] SelectLayer(ChannelCandidate candidate, double sparsity) =>
+        Lowest(candidate, candidate.RoundKept(candidate.UnitCount - (int)Math.Floor((sparsity * candidate.UnitCount) + 1e-9)));
+
+    /// <summary>Removes what a threshold has marked, keeping the best of the marked units where a layer would become too narrow.</summary>
+    public static bool[] SelectMarked(ChannelCandidate candidate)
+    {
+        int kept = candidate.RoundKept(candidate.UnitCount - candidate.Scores.Removable!.Count(r => r));
+        return candidate.Order(u => candidate.Scores.Removable![u] ? 0 : 1).Take(candidate.UnitCount - kept).Aggregate(new bool[candidate.UnitCount], Mark);
+    }
+
+    /// <summary>Decides for groups that are ranked together.</summary>
+    public static IReadOnlyList<bool[]> SelectGlobal(IReadOnlyList<ChannelCandidate> candidates, double sparsity)
+    {
+        var ranked = candidates.SelectMany((c, g) => Enumerable.Range(0, c.UnitCount).Select(u => (Group: g, Unit: u, Score: c.Normalized(u))))
+            .OrderBy(r => r.Score).ThenBy(r => r.Group).ThenBy(r => r.Unit).ToArray();
+        double limit = sparsity * candidates.Sum(c => (double)c.UnitCount * c.ChannelsPerUnit);
+        // Removing more of the ranking never keeps more, so the largest allowed prefix is found by bisection.
+        int low = 0, high = ranked.Length;
+        while (low < high)
+        {
+            int middle = low + ((high - low + 1) / 2);
+            if (Removed(candidates, KeptCounts(candidates, ranked, middle)) <= limit + 1e-9) low = middle;
+            else high = middle - 1;
+        }
+
+        var kept = KeptCounts(candidates, ranked, low);
+        return [.. candidates.Select((c, g) => Lowest(c, kept[g]))];
+    }
+
+    private static double Removed(IReadOnlyList<ChannelCandidate> candidates, int[] kept) =>
+        candidates.Select((c, g) => (double)(c.UnitCount - kept[g]) * c.ChannelsPerUnit).Sum();
+
+    private static int[] KeptCounts(IReadOnlyList<ChannelCandidate> candidates, (int Group, int Unit, double Score)[] ranked, int prefix)
+    {
+        var kept = candidates.Select(c => c.UnitCount).ToArray();
+        for (int i = 0; i < prefix; i++) kept[ranked[i].Group]--;
+        for (int g = 0; g < kept.Length; g++) kept[g] = candidates[g].RoundKept(Math.Max(kept[g], (int)Math.Ceiling(MinGlobalShare * candidates[g].UnitCount)));
+        return kept;
+    }
+
+    private static bool[] Lowest(ChannelCandidate candidate, int kept) =>
+        candidate.Order(_ => 0).Take(candidate.UnitCount - kept).Aggregate(new bool[candidate.UnitCount], Mark);
+
+    private static bool[] Mark(bool[] removed, int unit)
+    {
+        removed[unit] = true;
+        return removed;
+    }
+}
+
+/// <summary>A group with its scores.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Multiple"><c>ChannelMultiple</c>.</param>
+/// <param name="Scores">Scores of its units.</param>
+internal sealed record ChannelCandidate(ChannelGroup Group, int Multiple, ChannelScores Scores)
+{
+    private readonly double mean = Scores.Values.Average();
+
+    /// <summary>Number of units.</summary>
+    public int UnitCount => Group.UnitCount;
+
+    /// <summary>Output channels of the first weight per unit: 1, or the features of a head, the channels of a convolution's group.</summary>
+    public int ChannelsPerUnit { get; } = Group.Producers.First().PositionsPerUnit;
+
+    /// <summary>Units by which kept counts go.</summary>
+    public int Step => Multiple / (int)System.Numerics.BigInteger.GreatestCommonDivisor(Multiple, ChannelsPerUnit);
+
+    /// <summary>A kept count rounded up to whole steps, at least one step and at most all.</summary>
+    public int RoundKept(int kept) => Math.Min(UnitCount, (Math.Max(kept, 1) + Step - 1) / Step * Step);
+
+    /// <summary>A score on the scale of its group's mean.</summary>
+    public double Normalized(int unit) => mean > 0 && double.IsFinite(mean) ? Scores.Values[unit] / mean : Scores.Values[unit];
+
+    /// <summary>Units by class, then score, then number.</summary>
+    public IEnumerable<int> Order(Func<int, int> rank) => Enumerable.Range(0, UnitCount).OrderBy(rank).ThenBy(u => Scores.Values[u]).ThenBy(u => u);
+}
