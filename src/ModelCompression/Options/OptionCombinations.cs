@@ -73,7 +73,6 @@ internal static class OptionCombinations
     {
         if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
         if (o.Pruning is not (PruningCriterion.None or PruningCriterion.Magnitude)) yield return $"Pruning={o.Pruning}";
-        if (o.PruningPattern.Kind == PruningPatternKind.Channel) yield return "PruningPattern=Channel";
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
         if (o.Quantization == QuantizationMode.Static) yield return "Quantization=Static";

@@ -26,7 +26,7 @@ public sealed class LayerRecord
     /// <summary>Bytes of all constants that stand for the weight after.</summary>
     public long CompressedBytes { get; set; }
 
-    /// <summary>Fraction of zeros after.</summary>
+    /// <summary>Fraction of the elements removed: zeros after, or cut out with whole channels.</summary>
     public double Sparsity { get; set; }
 
     /// <summary>Bits per stored code; 32 for untouched binary32.</summary>

@@ -3,6 +3,7 @@ using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.Dynamic;
 using ModelCompression.Passes.Simplification;
@@ -44,7 +45,8 @@ internal static class PassPlan
 
     private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics)
     {
-        bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude);
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels([new MagnitudeChannelScorer()]);
+        bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel);
         if (prunes) yield return new PruneByMagnitude();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
         if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic)) yield return new QuantizeWeights();

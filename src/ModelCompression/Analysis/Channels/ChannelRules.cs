@@ -45,6 +45,7 @@ internal static class ChannelRules
         ["Squeeze"] = MovementRules.Squeeze,
         ["Unsqueeze"] = MovementRules.Unsqueeze,
         ["Tile"] = MovementRules.Tile,
+        ["ConstantOfShape"] = ReshapeRules.ConstantOfShape,
         ["Expand"] = ReshapeRules.Expand,
         ["Reshape"] = ReshapeRules.Reshape,
         ["Flatten"] = ReshapeRules.Flatten,

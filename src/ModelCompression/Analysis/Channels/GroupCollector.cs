@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Analysis.Channels;
 

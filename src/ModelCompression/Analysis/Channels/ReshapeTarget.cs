@@ -1,4 +1,3 @@
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Analysis.Channels;
@@ -6,10 +5,6 @@ namespace ModelCompression.Analysis.Channels;
 /// <summary>How the target shape of a <c>Reshape</c> can be stated anew when some sizes change.</summary>
 internal static class ReshapeTarget
 {
-    /// <summary>True if the shape is stored, or if a stored one can take its place: every size that is not known is a copy of the input's, but for one.</summary>
-    public static bool CanBeRewritten(Node node, Shape before, Shape after) =>
-        ConstantIntegers.Of(node, "shape", 1) is not null || (node.GetInt("allowzero", 0) == 0 && Entries(null, before, after) is not null);
-
     /// <summary>The target shape for changed sizes, or null if it cannot be stated.</summary>
     /// <param name="stored">The stored shape, or null when it is computed.</param>
     /// <param name="before">Shape of the input, changed sizes included.</param>

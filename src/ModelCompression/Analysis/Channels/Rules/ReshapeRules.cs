@@ -1,15 +1,17 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Analysis.Channels.Rules;
 
 /// <summary>Operators that regroup axes, and those that read shapes.</summary>
 internal static class ReshapeRules
 {
+    /// <summary>First opset with <c>Where</c>.</summary>
+    private const int OverridesFrom = 9;
+
     public static void Reshape(Node node, ChannelTracer tracer)
     {
         var (x, y) = (node.Inputs[0]!, node.Outputs[0]!);
-        if (tracer.ShapeOf(x)!.Dimensions.Concat(tracer.ShapeOf(y)!.Dimensions).Any(d => d.Size == 0) || !ReshapeTarget.CanBeRewritten(node, tracer.ShapeOf(x)!, tracer.ShapeOf(y)!))
+        if (tracer.ShapeOf(x)!.Dimensions.Concat(tracer.ShapeOf(y)!.Dimensions).Any(d => d.Size == 0) || !CanBeStated(node, tracer))
         {
             tracer.PinAll(x, $"the shape that Reshape {node.DisplayName} makes is computed");
             tracer.PinAll(y, $"the shape that Reshape {node.DisplayName} makes is computed");
@@ -22,34 +24,40 @@ internal static class ReshapeRules
     public static void Flatten(Node node, ChannelTracer tracer) =>
         Regroup(tracer, node.Inputs[0]!, node.Outputs[0]!, $"Flatten {node.DisplayName} mixes it with other axes");
 
+    /// <summary>Axes that are repeated can have any size, since the target shape is stated anew.</summary>
     public static void Expand(Node node, ChannelTracer tracer)
     {
         var (x, y) = (node.Inputs[0]!, node.Outputs[0]!);
         var before = tracer.ShapeOf(x)!;
-        bool isStored = ConstantIntegers.Of(node.Input(1)) is not null;
         for (int axis = 1; axis <= tracer.RankOf(y); axis++)
         {
-            bool same = axis <= before.Rank && before[-axis].Size is > 1;
-            if (same && isStored) tracer.Tie(x, -axis, y, -axis);
-            else
-            {
-                tracer.Pin(y, -axis, $"Expand {node.DisplayName} makes it");
-                if (same) tracer.Pin(x, -axis, $"the shape that Expand {node.DisplayName} makes is computed");
-            }
+            if (axis <= before.Rank && before[-axis].Size != 1) tracer.Tie(x, -axis, y, -axis);
+            if (!CanBeStated(node, tracer)) tracer.Pin(y, -axis, $"the shape that Expand {node.DisplayName} makes is computed");
         }
     }
 
-    /// <summary>Sizes that are computed with must not change; those that are dropped at once may.</summary>
+    /// <summary>All elements are equal, so any can go.</summary>
+    public static void ConstantOfShape(Node node, ChannelTracer tracer)
+    {
+        if (!CanBeStated(node, tracer)) tracer.PinNode(node, $"the shape that ConstantOfShape {node.DisplayName} makes is computed");
+    }
+
+    /// <summary>Sizes that are computed with must not change; those that become part of a target shape, or are dropped at once, may.</summary>
     public static void ShapeOf(Node node, ChannelTracer tracer)
     {
-        var x = node.Inputs[0]!;
+        var (x, y) = (node.Inputs[0]!, node.Outputs[0]!);
+        tracer.PinAll(y, "sizes stay");
+        if (tracer.Opset >= OverridesFrom && ShapeFlow.Targets(y) is not null) return;
         int rank = tracer.RankOf(x);
         int start = Math.Clamp(ConstantIntegers.Axis(node.GetInt("start", 0), rank), 0, rank);
         int end = Math.Clamp(ConstantIntegers.Axis(node.GetInt("end", rank), rank), start, rank);
-        var y = node.Outputs[0]!;
         foreach (int axis in y.IsGraphOutput ? Enumerable.Range(start, end - start) : y.Uses.SelectMany(u => Reads(u, end - start)).Select(a => a + start).Where(a => a >= 0 && a < rank))
             tracer.Pin(x, axis, $"Shape {node.DisplayName} reads its size");
     }
+
+    /// <summary>True if the target shape is stored, or computed where single sizes of it can be replaced (by <c>Where</c>).</summary>
+    private static bool CanBeStated(Node node, ChannelTracer tracer) =>
+        tracer.Opset >= OverridesFrom || ConstantIntegers.Of(node, "shape", ShapeFlow.TargetInput(node)) is not null;
 
     private static IEnumerable<int> Reads(Use use, int length)
     {

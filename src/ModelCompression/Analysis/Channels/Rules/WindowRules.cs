@@ -111,8 +111,8 @@ internal static class WindowRules
     private static bool IsUntouched(Node node, int axis, int rank)
     {
         if (node.GetInts("axes") is { } axes && !axes.Select(a => ConstantIntegers.Axis(a, rank)).Contains(axis)) return true;
-        // Sizes are rewritten when they are stored; scales must be one.
-        if (ConstantIntegers.Of(node.Input(3)) is not null) return true;
+        // Sizes are stated anew; scales must be one.
+        if (node.Input(3) is not null) return true;
         if (node.GetFloat("height_scale", 0) > 0) return axis < 2;
         var scales = node.TryGetAttribute("scales", out var old) && old.Holds(AttributeType.Floats) ? [.. old.Floats]
             : node.Input(node.Is("Resize") && node.Inputs.Count > 2 ? 2 : 1) is { } input && input.TryGetConstant(out var tensor) && tensor.DataType == DataType.Float ? tensor.AsSpan<float>().ToArray() : null;

@@ -42,7 +42,12 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         var changes = Enumerable.Range(0, dims.Length).Where(a => removal.Kept(site.Value, a) is not null)
             .Select(a => FormattableString.Invariant($"{(a == OutputAxis(site) ? "channels" : "inputs")} {dims[a]} -> {removal.Kept(site.Value, a)!.Length}")).ToList();
         if (changes.Count > 0) record.AddAction($"removed: {string.Join(", ", changes)}");
-        if (site.Value.TryGetConstant(out var now)) record.CompressedBytes = now.ByteLength;
+        if (site.Value.TryGetConstant(out var now))
+        {
+            record.CompressedBytes = now.ByteLength;
+            record.Sparsity = 1 - (now.ElementCount / (double)Math.Max(1, site.Tensor.ElementCount));
+        }
+
         if (kept is null) return;
         record.Reason = $"channels stay: {kept}";
         log.Refused(pass, site.Node.DisplayName, $"channels stay: {kept}");

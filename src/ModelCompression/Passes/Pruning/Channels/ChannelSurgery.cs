@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Simplification;
 
 namespace ModelCompression.Passes.Pruning.Channels;
@@ -9,11 +8,13 @@ internal sealed class ChannelSurgery(Model model, ChannelRemoval removal)
 {
     public void Run()
     {
+        var scopes = GraphScope.Of(model).ToDictionary(s => s.Graph);
+        foreach (var node in TargetShapeRepair.Find(model, removal)) TargetShapeRepair.Apply(node, scopes[node.Graph!], removal);
         var affected = removal.Axes.Select(a => a.Value).ToHashSet(ReferenceEqualityComparer.Instance);
         foreach (var graph in model.Graph.SelfAndSubgraphs().ToArray())
             foreach (var node in graph.Nodes.ToArray())
                 if (node.Inputs.Concat(node.Outputs).Any(v => v is not null && affected.Contains(v)))
-                    NodeRepair.Apply(node, new(model, graph, model.OpsetImports, false), removal);
+                    NodeRepair.Apply(node, scopes[graph], removal);
         foreach (var axes in removal.Axes.GroupBy(a => a.Value)) Cut(axes.Key, [.. axes.Select(a => a.Axis)]);
     }
 

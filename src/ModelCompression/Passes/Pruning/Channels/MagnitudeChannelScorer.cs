@@ -1,6 +1,5 @@
 using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Pruning.Channels;

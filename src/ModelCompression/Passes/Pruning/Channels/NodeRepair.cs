@@ -31,15 +31,6 @@ internal static class NodeRepair
             case "Gather":
                 RepairGather(node, scope, removal);
                 break;
-            case "Reshape":
-                RepairReshape(node, scope, removal);
-                break;
-            case "Expand":
-                RepairSizes(node, 1, scope, removal, keepsInput: true);
-                break;
-            case "Resize":
-                RepairSizes(node, 3, scope, removal, keepsInput: false);
-                break;
         }
     }
 
@@ -93,36 +84,8 @@ internal static class NodeRepair
         SetIntegers(node, 1, [.. kept.Select(i => (long)map[ConstantIntegers.Axis(indices[i], map.Length)])], scope);
     }
 
-    private static void RepairReshape(Node node, GraphScope scope, ChannelRemoval removal)
-    {
-        var (x, y) = (node.Inputs[0]!, node.Outputs[0]!);
-        var stored = ConstantIntegers.Of(node, "shape", 1);
-        var target = ReshapeTarget.Entries(stored, removal.After(x), removal.After(y));
-        if (target is null) throw new InvalidOperationException($"The target of {node} cannot be stated; its channels should have stayed.");
-        if (stored is null || !stored.AsSpan().SequenceEqual(target)) SetIntegers(node, "shape", 1, target, scope);
-    }
-
-    /// <summary>Restates stored output sizes, aligned from the right.</summary>
-    private static void RepairSizes(Node node, int input, GraphScope scope, ChannelRemoval removal, bool keepsInput)
-    {
-        if (ConstantIntegers.Of(node.Input(input)) is not { } sizes) return;
-        var y = node.Outputs[0]!;
-        int rank = removal.Before(y).Rank;
-        var axes = node.GetInts("axes");
-        bool changed = false;
-        for (int i = 0; i < sizes.Length; i++)
-        {
-            int axis = axes is null ? rank - sizes.Length + i : ConstantIntegers.Axis(axes[i], rank);
-            if (removal.Kept(y, axis) is not { } kept) continue;
-            // A size of one repeats nothing: Expand then keeps what its input has.
-            sizes[i] = keepsInput ? 1 : kept.Length;
-            changed = true;
-        }
-
-        if (changed) SetIntegers(node, input, sizes, scope);
-    }
-
-    private static void SetIntegers(Node node, string attribute, int input, long[] values, GraphScope scope)
+    /// <summary>Replaces a list of integers kept in an attribute or an input.</summary>
+    public static void SetIntegers(Node node, string attribute, int input, long[] values, GraphScope scope)
     {
         if (node.TryGetAttribute(attribute, out _)) node.SetAttribute(NodeAttribute.Of(attribute, values));
         else SetIntegers(node, input, values, scope);

@@ -16,6 +16,9 @@ namespace ModelCompression.Passes.Pruning.Channels;
 /// <param name="cancellation">Stops the work.</param>
 public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, CancellationToken cancellation = default) : ModelPass
 {
+    /// <summary>What was chosen among groups that are ranked together, by sparsity.</summary>
+    private readonly Dictionary<double, Dictionary<ChannelGroup, bool[]>> global = [];
+
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
@@ -60,8 +63,6 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, Cancel
         return decisions;
     }
 
-    private readonly Dictionary<double, IReadOnlyDictionary<ChannelGroup, bool[]>> global = [];
-
     private bool[] Select(int index, List<ScoredGroup> groups, List<ChannelCandidate> candidates)
     {
         var options = groups[index].Options;
@@ -73,7 +74,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, Cancel
         {
             var together = candidates.Where((c, i) => c.Scores.Removable is null && groups[i].Options.PruningScope == PruningScope.Global && groups[i].Options.Sparsity == sparsity).ToList();
             var removed = ChannelSelection.SelectGlobal(together, sparsity);
-            global.Add(sparsity, chosen = together.Select((c, i) => (c.Group, removed[i])).ToDictionary(p => p.Group, p => p.Item2, ReferenceEqualityComparer.Instance as IEqualityComparer<ChannelGroup>));
+            global.Add(sparsity, chosen = together.Select((c, i) => (c.Group, removed[i])).ToDictionary(p => p.Group, p => p.Item2));
         }
 
         return chosen[candidate.Group];
@@ -81,7 +82,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, Cancel
 
     private Dictionary<ChannelGroup, ChannelScores> Score(Model model, List<ScoredGroup> groups)
     {
-        var scores = new Dictionary<ChannelGroup, ChannelScores>(ReferenceEqualityComparer.Instance as IEqualityComparer<ChannelGroup>);
+        var scores = new Dictionary<ChannelGroup, ChannelScores>();
         foreach (var byCriterion in groups.GroupBy(g => g.Options.Pruning))
         {
             var scorer = scorers.FirstOrDefault(s => s.Criterion == byCriterion.Key)
