@@ -37,12 +37,6 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     /// <summary>Folder or address of the result cache.</summary>
     public string? CachePath { get; set; }
 
-    /// <summary>Lock file with the hashes of results.</summary>
-    public string? LockFile { get; set; }
-
-    /// <summary>Whether a result that differs from the lock file is an error.</summary>
-    public bool LockedMode { get; set; }
-
     /// <inheritdoc />
     public void Cancel()
     {
@@ -84,6 +78,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
             () => Log.LogMessage(MessageImportance.Normal, "Waiting for another build that compresses the same models."),
             _cancellation);
         // Another build may have done the work while this one waited.
+        ReadLock();
         work.RemoveAll(model => TakeExisting(model) || TakeShared(model));
         if (work.Count == 0) return;
         _run = new WorkerRun(this, Log, new DiagnosticLog(Log), _locations, _cancellation)
@@ -104,14 +99,15 @@ public sealed class CompressModels : ModelTask, ICancelableTask
         ProjectDirectory = ProjectDirectory,
         Reports = ReportNames,
         CachePath = string.IsNullOrWhiteSpace(CachePath) ? null : CachePath,
-        LockFile = string.IsNullOrWhiteSpace(LockFile) ? null : Path.GetFullPath(Path.Combine(ProjectDirectory, LockFile)),
+        LockFile = LockFilePath,
+        Targets = ModelItems.ConvertAll(model => model.TargetPath),
         LockedMode = LockedMode,
     };
 
     private bool TakeExisting(ModelItem model)
     {
         var state = ModelState.Read(model.StatePath);
-        return Staleness.ReasonToCompress(model, KeyOf(model, _workerHash), state, out _) is null;
+        return ReasonToCompress(model, _workerHash, state, out _) is null;
     }
 
     /// <summary>Copies a result that another instance of this project made from the same files with the same settings.</summary>
@@ -129,6 +125,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
 
     private void Remember(ModelItem model, List<InputRecord> inputs, WorkerResult result)
     {
+        ReadLock();
         var state = ResultState.Create(model, KeyOf(model, _workerHash), inputs, result, ProjectDirectory, OutputDirectory);
         state.Write(model.StatePath);
     }

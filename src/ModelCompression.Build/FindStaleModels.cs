@@ -64,7 +64,7 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
             var state = ModelState.Read(model.StatePath);
             AddFiles(files, model, state);
             if (state is not null) additional.AddRange(state.AdditionalOutputs);
-            var reason = Staleness.ReasonToCompress(model, KeyOf(model, workerHash), state, out var restamped);
+            var reason = ReasonToCompress(model, workerHash, state, out var restamped);
             if (reason is null)
             {
                 if (restamped && !FailIfNotIncremental) state!.Write(model.StatePath);

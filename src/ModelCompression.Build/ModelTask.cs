@@ -41,6 +41,12 @@ public abstract class ModelTask : Task
     [Required]
     public string WorkerPath { get; set; } = "";
 
+    /// <summary>Lock file with the hashes of results.</summary>
+    public string? LockFile { get; set; }
+
+    /// <summary>Whether a result that differs from the lock file is an error.</summary>
+    public bool LockedMode { get; set; }
+
     /// <summary>Results: full paths, with <c>SourceModel</c>, <c>OriginalBytes</c>, <c>CompressedBytes</c>, <c>Sha256</c> and <c>Report</c>.</summary>
     [Output]
     public ITaskItem[] CompressedModels { get; set; } = [];
@@ -72,15 +78,27 @@ public abstract class ModelTask : Task
         OutputDirectory = Path.GetFullPath(OutputDirectory);
         var worker = !string.IsNullOrWhiteSpace(workerOverride) ? workerOverride! : DotNetHost.WorkerFromEnvironment() is { Length: > 0 } fromEnvironment ? fromEnvironment : WorkerPath;
         EffectiveWorkerPath = Path.GetFullPath(Path.Combine(ProjectDirectory, worker));
-        if (!ReadReports()) return false;
+        if (!ReadReports() || !CheckLock()) return false;
         var reader = new ModelItemReader(ProjectDirectory, OutputDirectory);
         RuleItems = ModelItemReader.ReadRules(Rules);
         ModelItems = reader.ReadModels(Models, RuleItems);
         Staleness = new Staleness(ProjectDirectory, OutputDirectory);
+        ReadLock();
         return true;
     }
 
-    private protected string KeyOf(ModelItem model, string workerHash) => StateKey.Write(model, ReportNames, ToolVersion, workerHash);
+    private protected string KeyOf(ModelItem model, string workerHash) => StateKey.Write(model, ReportNames, ToolVersion, workerHash, Locked.KeyOf(model));
+
+    /// <summary>What the lock file says now; the worker changes it.</summary>
+    private protected LockedEntries Locked { get; private set; } = null!;
+
+    private protected string? LockFilePath => string.IsNullOrWhiteSpace(LockFile) ? null : Path.GetFullPath(Path.Combine(ProjectDirectory, LockFile!.Trim()));
+
+    private protected void ReadLock() => Locked = new LockedEntries(LockFilePath, LockedMode, ProjectFile);
+
+    /// <summary>Why a model must go to the worker, or null.</summary>
+    private protected string? ReasonToCompress(ModelItem model, string workerHash, ModelState? state, out bool restamped) =>
+        Staleness.ReasonToCompress(model, KeyOf(model, workerHash), state, out restamped) ?? Locked.ReasonToCompress(model);
 
     private protected ITaskItem ToItem(ModelItem model, ModelState state)
     {
@@ -106,6 +124,13 @@ public abstract class ModelTask : Task
     }
 
     private protected static ITaskItem[] ToItems(List<string> files) => [.. files.ConvertAll(file => new TaskItem(PathText.Escape(file)))];
+
+    private bool CheckLock()
+    {
+        if (!LockedMode || LockFilePath is not null) return true;
+        Diagnostics.Error(BuildDiagnostics.NoLockFileCode, ProjectFile, 0, 0, BuildDiagnostics.NoLockFile);
+        return false;
+    }
 
     private bool ReadReports()
     {

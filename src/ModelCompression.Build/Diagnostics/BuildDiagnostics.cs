@@ -9,6 +9,7 @@ internal static class BuildDiagnostics
     public const string RuleWithoutModelCode = "MCB1051";
     public const string InvalidPropertyCode = "MCB1052";
     public const string DestinationOutsideCode = "MCB1053";
+    public const string NoLockFileCode = "MCB1055";
     public const string MissingModelCode = "MCB2050";
     public const string NoDotNetHostCode = "MCB9050";
     public const string NoWorkerCode = "MCB9051";
@@ -44,6 +45,9 @@ internal static class BuildDiagnostics
 
     public static string NoDotNetHost(string tried) =>
         $"the .NET host that runs the compressor was not found{tried}; install the .NET SDK, or set the environment variable DOTNET_HOST_PATH to the full path of dotnet";
+
+    public const string NoLockFile =
+        "ModelCompressionLockedMode is true, but there is no lock file to compare with; set ModelCompressionLockFile, for example to models.lock.json";
 
     public static string NoWorker(string path) =>
         $"the compressor '{path}' does not exist; correct the property ModelCompressionWorkerPath, or restore the package again";

@@ -10,12 +10,13 @@ internal static class StateKey
     /// <summary>Raised when the meaning of a state file changes.</summary>
     private const string Format = "modelcompression-state 1";
 
-    public static string Write(ModelItem model, IReadOnlyList<string> reports, string toolVersion, string workerHash)
+    public static string Write(ModelItem model, IReadOnlyList<string> reports, string toolVersion, string workerHash, string lockEntry)
     {
         var text = new StringBuilder(Format).Append('\n');
         StateText.AppendLine(text, "tool", toolVersion, workerHash);
         StateText.AppendLine(text, "model", model.Identity, model.TargetPath);
         StateText.AppendLine(text, "reports", string.Join(";", reports));
+        if (lockEntry.Length > 0) StateText.AppendLine(text, "lock", lockEntry);
         AppendSettings(text, "set", model.Settings);
         foreach (var rule in model.Rules)
         {

@@ -29,6 +29,9 @@ internal sealed class WorkerRequest
 
     public bool LockedMode { get; set; }
 
+    /// <summary>Destinations of all models of the project, those with nothing to do as well.</summary>
+    public IReadOnlyList<string> Targets { get; set; } = [];
+
     public IReadOnlyList<ModelItem> Models { get; set; } = [];
 
     public string ToJson(ProjectLocations locations)
@@ -38,7 +41,7 @@ internal sealed class WorkerRequest
         json.Value("projectFile", ProjectFile).Value("projectDirectory", ProjectDirectory).Value("responseFile", ResponseFile);
         json.Value("threads", Threads).Value("parentProcessId", ParentProcessId);
         json.Value("cachePath", CachePath).Value("lockFile", LockFile).Value("lockedMode", LockedMode);
-        json.Array("models");
+        json.List("targets", Targets).Array("models");
         foreach (var model in Models) Write(json, model, locations);
         return json.EndArray().EndObject().ToString();
     }
@@ -46,7 +49,7 @@ internal sealed class WorkerRequest
     private void Write(JsonText json, ModelItem model, ProjectLocations locations)
     {
         var (line, column) = locations.Find(model.DefiningFile, "CompressModel", model.Spec);
-        json.Object().Value("identity", model.Identity).Value("source", model.SourcePath).Value("output", model.OutputPath);
+        json.Object().Value("identity", model.Identity).Value("source", model.SourcePath).Value("output", model.OutputPath).Value("target", model.TargetPath);
         json.Value("definingFile", model.DefiningFile).Value("line", line).Value("column", column);
         json.Object("reports");
         foreach (var report in Reports) json.Value(report, model.OutputPath + ModelReport.Suffix(report));

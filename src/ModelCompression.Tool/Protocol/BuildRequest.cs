@@ -36,6 +36,9 @@ internal sealed record BuildRequest
     /// <summary>Whether a result that differs from the lock file is an error.</summary>
     public bool LockedMode { get; init; }
 
+    /// <summary>Destinations of all models of the project, those with nothing to do as well.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = [];
+
     /// <summary>The models, in the order to work on.</summary>
     public IReadOnlyList<RequestedModel> Models { get; init; } = [];
 }
@@ -51,6 +54,9 @@ internal sealed record RequestedModel
 
     /// <summary>Full path of the result.</summary>
     public string Output { get; init; } = "";
+
+    /// <summary>Destination relative to the output folder, with <c>/</c>.</summary>
+    public string Target { get; init; } = "";
 
     /// <summary>The file with the item.</summary>
     public string DefiningFile { get; init; } = "";
@@ -85,6 +91,9 @@ internal sealed record RequestedRule
 {
     /// <summary>Name of the rule.</summary>
     public string Identity { get; init; } = "";
+
+    /// <summary>Destination relative to the output folder, with <c>/</c>.</summary>
+    public string Target { get; init; } = "";
 
     /// <summary>The file with the item.</summary>
     public string DefiningFile { get; init; } = "";

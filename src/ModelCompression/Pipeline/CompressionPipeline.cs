@@ -1,6 +1,8 @@
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 using ModelCompression.Pipeline.Caching;
+using ModelCompression.Pipeline.Locking;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
 
@@ -40,23 +42,28 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
     {
         if (ReadSettings(request) is not { } settings) return new() { Status = CompressionStatus.Failed };
         var digest = Task.Run(() => FileDigest.Sha256(request.SourcePath), cancellation);
+        var calibration = new CalibrationRecord();
         try
         {
-            return cache is not null && ReadInputs(request, settings.Model, digest) is { } inputs
-                ? new CachedRun(request, inputs, cache, report).Execute(said => Work(request, settings, digest, said, cancellation), cancellation)
-                : Work(request, settings, digest, report, cancellation);
+            if ((cache is null && request.Lock is null) || ReadInputs(request, settings.Model, digest) is not { } inputs) return Work(report);
+            request.Lock?.CheckInputs(inputs);
+            inputs = inputs with { Recorded = request.Lock?.Recorded(inputs) };
+            calibration = new(inputs.Recorded);
+            var outcome = cache is null ? Work(report) : new CachedRun(request, inputs, cache, report).Execute(Work, cancellation);
+            return outcome.Report is null || request.Lock is null ? outcome
+                : outcome with { Locked = LockedInputs.Entry(inputs, outcome, request.OutputPath, request.Target.Length > 0 ? request.Target : inputs.Source.Name, outcome.Calibration) };
         }
         finally
         {
             // The file must not be in use any more when the caller goes on; a failed digest is reported by whoever needs it.
             ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
         }
-    }
 
-    private static CompressionOutcome Work(CompressionRequest request, CompressionSettings settings, Task<string> digest, Action<Diagnostic> report, CancellationToken cancellation)
-    {
-        using var run = new CompressionRun(request, settings, digest, report);
-        return run.Execute(cancellation);
+        CompressionOutcome Work(Action<Diagnostic> said)
+        {
+            using var run = new CompressionRun(request, settings, digest, calibration, said);
+            return run.Execute(cancellation);
+        }
     }
 
     /// <summary>What the result depends on; null when a file cannot be read, which the run itself then reports better.</summary>

@@ -29,6 +29,12 @@ public sealed record CompressionRequest
     /// <summary>Most threads to use.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
+    /// <summary>What a lock file says about this model; null without one.</summary>
+    public Locking.ModelLock? Lock { get; init; }
+
+    /// <summary>Destination relative to the output folder, with forward slashes: what lock files call the result. Empty = the identity.</summary>
+    public string Target { get; init; } = "";
+
     /// <summary>Measures latency even when no gate asks for it.</summary>
     public bool MeasureLatency { get; init; }
 }
@@ -63,6 +69,12 @@ public sealed record CompressionOutcome
 
     /// <summary>Full paths of files written beside the model that belong to it (external data).</summary>
     public IReadOnlyList<string> AdditionalOutputs { get; init; } = [];
+
+    /// <summary>Ranges of activations that the result was made with, <c>minimum maximum</c> by tensor.</summary>
+    public IReadOnlyDictionary<string, string> Calibration { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The model's entry for the lock file; null when none was asked for.</summary>
+    public Locking.LockedModel? Locked { get; init; }
 
     /// <summary>Full paths of files that were read besides the model and the data the settings name (external data of the source).</summary>
     public IReadOnlyList<string> Dependencies { get; init; } = [];

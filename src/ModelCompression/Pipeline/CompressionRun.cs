@@ -6,6 +6,7 @@ using ModelCompression.Passes;
 using ModelCompression.Reports;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Fidelity;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
 
@@ -15,15 +16,17 @@ internal sealed class CompressionRun : IDisposable
     private readonly CompressionRequest request;
     private readonly CompressionSettings settings;
     private readonly Task<string> sourceDigest;
+    private readonly CalibrationRecord calibration;
     private readonly Action<Diagnostic> report;
     private readonly PassLog log = new();
     private readonly StagingFolder staging;
 
-    public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, Action<Diagnostic> report)
+    public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, CalibrationRecord calibration, Action<Diagnostic> report)
     {
         this.request = request;
         this.settings = settings;
         this.sourceDigest = sourceDigest;
+        this.calibration = calibration;
         this.report = report;
         staging = new StagingFolder(request.OutputPath);
     }
@@ -115,6 +118,12 @@ internal sealed class CompressionRun : IDisposable
 
     private CompressionOutcome Publish(CompressionReport result, IReadOnlyList<string> dependencies)
     {
+        if (request.Lock is { ExpectedSha256: { } expected } locked && expected != result.Compressed.Sha256)
+        {
+            Report(locked.UnexpectedResult(result.Compressed.Sha256));
+            return new() { Status = CompressionStatus.Failed };
+        }
+
         bool original = result.Status == "original";
         if (original) staging.ReplaceWithOriginal(request.SourcePath, dependencies);
         var others = staging.Publish();
@@ -126,6 +135,7 @@ internal sealed class CompressionRun : IDisposable
             ReportPaths = reports,
             AdditionalOutputs = others,
             Dependencies = dependencies,
+            Calibration = calibration.Ranges,
         };
     }
 

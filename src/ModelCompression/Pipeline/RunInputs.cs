@@ -17,6 +17,12 @@ internal sealed record RunInputs
     /// <summary>The tool's identity: <see cref="ToolIdentity"/>.</summary>
     public required string Tool { get; init; }
 
+    /// <summary>The tool's version, as lock files name it.</summary>
+    public required string ToolVersion { get; init; }
+
+    /// <summary>Recorded ranges that take the place of calibration, or null.</summary>
+    public IReadOnlyDictionary<string, string>? Recorded { get; init; }
+
     /// <summary>The source model.</summary>
     public required InputFile Source { get; init; }
 
@@ -45,6 +51,7 @@ internal sealed record RunInputs
         return new RunInputs
         {
             Tool = ToolIdentity.Current,
+            ToolVersion = Pipeline.ToolVersion.Current,
             Source = new(request.Identity.Replace('\\', '/'), sourceDigest.GetAwaiter().GetResult()),
             External = [.. external.Select(path => new InputFile(Slashes(Path.GetRelativePath(folder, path)), Digest(path)))],
             ExternalPaths = external,

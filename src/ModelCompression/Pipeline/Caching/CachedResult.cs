@@ -6,29 +6,38 @@ using ModelCompression.Reports;
 namespace ModelCompression.Pipeline.Caching;
 
 /// <summary>What a cache keeps besides files: the report, and the warnings and messages that a result comes with every time.</summary>
-internal sealed record CachedResult(CompressionReport Report, IReadOnlyList<Diagnostic> Diagnostics)
+/// <param name="Report">The report.</param>
+/// <param name="Diagnostics">What was said.</param>
+/// <param name="Calibration">Ranges of activations by tensor.</param>
+internal sealed record CachedResult(CompressionReport Report, IReadOnlyList<Diagnostic> Diagnostics, IReadOnlyDictionary<string, string> Calibration)
 {
-    /// <summary>Diagnostics as text.</summary>
-    public static string Write(IReadOnlyList<Diagnostic> diagnostics) =>
-        JsonSerializer.Serialize([.. diagnostics.Select(d => new CachedNote(d.Code, d.Severity == DiagnosticSeverity.Warning, d.Message))], CacheJson.Default.CachedNoteArray);
+    /// <summary>Everything but the report as text.</summary>
+    public string WriteNotes() => JsonSerializer.Serialize(
+        new CachedNotes([.. Diagnostics.Select(d => new CachedNote(d.Code, d.Severity == DiagnosticSeverity.Warning, d.Message))], new(Calibration.ToDictionary(), StringComparer.Ordinal)),
+        CacheJson.Default.CachedNotes);
 
-    /// <summary>Diagnostics from text; none when it is not such a text.</summary>
-    public static IReadOnlyList<Diagnostic> Read(string text)
+    /// <summary>A result from its report and that text; null when it is no such text.</summary>
+    public static CachedResult? Read(CompressionReport report, string notes)
     {
         try
         {
-            return [.. (JsonSerializer.Deserialize(text, CacheJson.Default.CachedNoteArray) ?? []).Select(n => n.Warning ? Diagnostic.Warning(n.Code, n.Text) : Diagnostic.Note(n.Code, n.Text))];
+            return JsonSerializer.Deserialize(notes, CacheJson.Default.CachedNotes) is { Said: { } said, Ranges: { } ranges }
+                ? new(report, [.. said.Select(n => n.Warning ? Diagnostic.Warning(n.Code, n.Text) : Diagnostic.Note(n.Code, n.Text))], ranges)
+                : null;
         }
         catch (JsonException)
         {
-            return [];
+            return null;
         }
     }
 }
+
+/// <summary>What an entry keeps besides files.</summary>
+internal sealed record CachedNotes(CachedNote[] Said, SortedDictionary<string, string> Ranges);
 
 /// <summary>A warning or message; files are left out, since they lie elsewhere on the next machine.</summary>
 internal sealed record CachedNote(string Code, bool Warning, string Text);
 
 /// <summary>Generated serialization.</summary>
-[JsonSerializable(typeof(CachedNote[]))]
+[JsonSerializable(typeof(CachedNotes))]
 internal sealed partial class CacheJson : JsonSerializerContext;

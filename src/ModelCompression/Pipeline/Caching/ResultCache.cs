@@ -79,7 +79,7 @@ public sealed class ResultCache : IDisposable
         {
             var stored = new List<CachedFile> { Put(ReportName, new MemoryStream(JsonReport.Serialize(result.Report)), cancellation) };
             foreach (var (name, path) in files) stored.Add(Put(OutputPrefix + name, File.OpenRead(path), cancellation));
-            using var entry = new MemoryStream(new CacheEntry(stored, CachedResult.Write(result.Diagnostics)).Serialize());
+            using var entry = new MemoryStream(new CacheEntry(stored, result.WriteNotes()).Serialize());
             store.Put("ac/" + key, entry, cancellation);
         }
         catch (StoreException e)
@@ -119,7 +119,7 @@ public sealed class ResultCache : IDisposable
             }
         }
 
-        return found is null ? null : new CachedResult(found, CachedResult.Read(entry.Notes));
+        return found is null ? null : CachedResult.Read(found, entry.Notes);
     }
 
     /// <summary>Copies a blob and compares length and digest.</summary>

@@ -21,6 +21,7 @@ internal static class ResultKey
         foreach (var (name, value) in inputs.Settings) Append(text, "setting", name, value);
         foreach (var (setting, files) in inputs.Data)
             foreach (var file in files) Append(text, "data", setting, file.Name, file.Sha256);
+        foreach (var (tensor, range) in inputs.Recorded ?? new Dictionary<string, string>()) Append(text, "range", tensor, range);
         Append(text, "reports", [.. request.Reports.Select(r => r.ToLowerInvariant()).Order(StringComparer.Ordinal)]);
         // Times mean something on a similar machine only.
         if (request.MeasureLatency || inputs.Settings.ContainsKey("MaxLatencyRatio")) Append(text, "latency", RuntimeInformation.ProcessArchitecture.ToString());

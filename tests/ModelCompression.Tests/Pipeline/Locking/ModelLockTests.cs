@@ -1,0 +1,126 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Options;
+using ModelCompression.Pipeline;
+using ModelCompression.Pipeline.Caching;
+using ModelCompression.Pipeline.Locking;
+using ModelCompression.Testing;
+
+namespace ModelCompression.Tests.Pipeline.Locking;
+
+[TestClass]
+public sealed class ModelLockTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new("mcb-lock-");
+    private readonly List<Diagnostic> diagnostics = [];
+
+    public ModelLockTests()
+    {
+        File.Copy(PipelineFixture.SampleModel, folder.Combine("m.onnx"));
+        File.Copy(PipelineFixture.SampleData, folder.Combine("data", "test.npz"));
+    }
+
+    private string Output => folder.Combine("out", "Models", "m.onnx");
+
+    public void Dispose() => folder.Dispose();
+
+    [TestMethod]
+    public void Entry_NamesInputsAndResultAndIsAcceptedAgain()
+    {
+        var entry = Run(null, false).Locked!;
+
+        Assert.AreEqual("m.onnx", entry.Source.Path);
+        Assert.AreEqual(Digest(folder.Combine("m.onnx")), entry.Source.Sha256);
+        Assert.AreEqual("Models/m.onnx", entry.Output.Path);
+        Assert.AreEqual(Digest(Output), entry.Output.Sha256);
+        Assert.AreEqual(Digest(folder.Combine("data", "test.npz")), entry.Data!["ValidationData"]["data/test.npz"]);
+        Assert.AreEqual("WeightOnly", entry.Settings["Quantization"]);
+        Assert.AreEqual(ToolVersion.Current, entry.Tool);
+
+        File.Delete(Output);
+        Assert.AreEqual(CompressionStatus.Compressed, Run(entry, true).Status);
+        Assert.IsEmpty(diagnostics);
+    }
+
+    [TestMethod]
+    public void ChangedInputs_AreAllNamed()
+    {
+        var entry = Run(null, false).Locked!;
+        byte[] earlier = File.ReadAllBytes(Output);
+        using (var data = File.Open(folder.Combine("data", "test.npz"), FileMode.Append)) data.WriteByte(0);
+        File.SetLastWriteTimeUtc(folder.Combine("data", "test.npz"), DateTime.UtcNow.AddSeconds(2));
+
+        Assert.AreEqual(CompressionStatus.Failed, Run(entry, true, ("QuantizationScheme", "Asymmetric")).Status);
+
+        var error = diagnostics.Single();
+        Assert.AreEqual("MCB5010", error.Code);
+        Assert.Contains("QuantizationScheme is Asymmetric, locked is Symmetric", error.Message);
+        Assert.Contains("ValidationData file 'data/test.npz' changed", error.Message);
+        Assert.DoesNotContain("the model", error.Message.Split(". ")[0]);
+        CollectionAssert.AreEqual(earlier, File.ReadAllBytes(Output));
+    }
+
+    [TestMethod]
+    public void OtherTool_IsNamed()
+    {
+        var entry = Run(null, false).Locked! with { Tool = "0.0.1" };
+
+        Assert.AreEqual(CompressionStatus.Failed, Run(entry, true).Status);
+
+        Assert.Contains($"the tool is version {ToolVersion.Current}, locked is 0.0.1", diagnostics.Single().Message);
+    }
+
+    [TestMethod]
+    public void OtherResult_IsAnErrorAndKeepsTheEarlierOne()
+    {
+        var made = Run(null, false).Locked!;
+        byte[] earlier = File.ReadAllBytes(Output);
+        string other = new('0', 64);
+
+        Assert.AreEqual(CompressionStatus.Failed, Run(made with { Output = made.Output with { Sha256 = other } }, true).Status);
+
+        var error = diagnostics.Single();
+        Assert.AreEqual("MCB5011", error.Code);
+        Assert.Contains(other, error.Message);
+        Assert.Contains(made.Output.Sha256, error.Message);
+        CollectionAssert.AreEqual(earlier, File.ReadAllBytes(Output));
+    }
+
+    [TestMethod]
+    public void NoEntry_IsAnErrorInLockedModeOnly()
+    {
+        Assert.AreEqual(CompressionStatus.Failed, Run(null, true).Status);
+        Assert.AreEqual("MCB5013", diagnostics.Single().Code);
+    }
+
+    [TestMethod]
+    public void CachedResultThatIsNotTheLockedOne_IsNotTaken()
+    {
+        using var cache = ResultCache.Open(folder.Combine("cache"), "/", diagnostics.Add)!;
+        var entry = Run(null, false, cache).Locked!;
+        Assert.IsTrue(Run(entry, true, cache).FromCache);
+
+        Assert.AreEqual(CompressionStatus.Failed, Run(entry with { Output = entry.Output with { Sha256 = new string('1', 64) } }, true, cache).Status);
+
+        Assert.AreEqual("MCB5011", diagnostics.Single().Code);
+    }
+
+    private CompressionOutcome Run(LockedModel? entry, bool enforced, params (string Name, string Value)[] settings) => Run(entry, enforced, null, settings);
+
+    private CompressionOutcome Run(LockedModel? entry, bool enforced, ResultCache? cache, params (string Name, string Value)[] settings)
+    {
+        var values = settings.Append(("ValidationData", folder.Combine("data", "test.npz"))).ToDictionary(s => s.Item1, s => s.Item2);
+        diagnostics.Clear();
+        return new CompressionPipeline(diagnostics.Add, cache).Run(new CompressionRequest
+        {
+            SourcePath = folder.Combine("m.onnx"),
+            Identity = "m.onnx",
+            Target = "Models/m.onnx",
+            OutputPath = Output,
+            Item = new SettingsSource("m", values),
+            WrittenPaths = new Dictionary<string, string> { ["ValidationData"] = "data/test.npz" },
+            Lock = new ModelLock(folder.Combine("models.lock.json"), entry, enforced),
+        });
+    }
+
+    private static string Digest(string path) => Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
+}
