@@ -1,7 +1,7 @@
 namespace ModelCompression.Numerics;
 
 /// <summary>
-/// Levels that lie closer together near zero than far from it: code q stands for f(q) = q · (1 + a·(q/h)²) / (1 + a) scale steps, with h = 127 the highest code.
+/// Levels that lie closer together near zero than far from it: code q stands for f(q) = q · (1 + a·(q/h)²) / (1 + a) scale steps, with h = 2^(bits−1) − 1 the highest code.
 /// </summary>
 /// <remarks>
 /// Trained weights are bell-shaped with long tails; a uniform grid that reaches the largest of them is too coarse for the many small ones. A cubic compressor comes
@@ -11,26 +11,25 @@ namespace ModelCompression.Numerics;
 /// </remarks>
 internal sealed class CurvedCodes
 {
-    /// <summary>Highest code.</summary>
-    public const int Highest = 127;
-
-    /// <summary>What is added to a code so that it is not negative.</summary>
-    public const int Offset = 128;
-
     /// <summary>Curvatures to choose from: few, because each that is used costs a table of 1 KiB, and because the optimum is flat.</summary>
     public static readonly float[] Curvatures = [1f, 3f, 9f];
 
     /// <summary>Entries of the search table per scale step.</summary>
     private const int Fineness = 16;
 
-    private readonly float[] levels = new float[Highest + 1];
-    private readonly float[] thresholds = new float[Highest + 1];
-    private readonly byte[] firstGuess = new byte[(Highest * Fineness) + 1];
+    private readonly float[] levels;
+    private readonly float[] thresholds;
+    private readonly byte[] firstGuess;
 
-    /// <summary>Levels of a curvature a ≥ 0.</summary>
-    public CurvedCodes(float curvature)
+    /// <summary>Levels of a curvature a ≥ 0 for codes of 2–8 bits.</summary>
+    public CurvedCodes(float curvature, int bits = 8)
     {
-        for (int q = 0; q <= Highest; q++) levels[q] = (float)Level(q, curvature);
+        Highest = HighestOf(bits);
+        Offset = Highest + 1;
+        levels = new float[Highest + 1];
+        thresholds = new float[Highest + 1];
+        firstGuess = new byte[(Highest * Fineness) + 1];
+        for (int q = 0; q <= Highest; q++) levels[q] = (float)Level(q, curvature, Highest);
         for (int q = 0; q < Highest; q++) thresholds[q] = (levels[q] + levels[q + 1]) / 2;
         thresholds[Highest] = float.PositiveInfinity;
         int code = 0;
@@ -41,7 +40,16 @@ internal sealed class CurvedCodes
         }
     }
 
-    /// <summary>Level of each code from −128 (which is not used and equals −127) to 127, in scale steps.</summary>
+    /// <summary>Highest code.</summary>
+    public int Highest { get; }
+
+    /// <summary>What is added to a code so that it is not negative.</summary>
+    public int Offset { get; }
+
+    /// <summary>Highest code of a width: 127 for 8 bits.</summary>
+    public static int HighestOf(int bits) => (1 << (bits - 1)) - 1;
+
+    /// <summary>Level of each code from the lowest (which is not used and equals the next) to the highest, in scale steps.</summary>
     public float[] Table()
     {
         var table = new float[Offset + Highest + 1];
@@ -65,16 +73,16 @@ internal sealed class CurvedCodes
     }
 
     /// <summary>f(v) for a real code.</summary>
-    private static double Level(double v, double curvature) => v * (1 + (curvature * (v / Highest) * (v / Highest))) / (1 + curvature);
+    private static double Level(double v, double curvature, int highest) => v * (1 + (curvature * (v / highest) * (v / highest))) / (1 + curvature);
 
     /// <summary>Distance of neighbouring levels around a magnitude, both in scale steps: f'(f⁻¹(u)).</summary>
-    public static double StepAt(double magnitude, double curvature)
+    public static double StepAt(double magnitude, double curvature, int highest = 127)
     {
         // Newton's method; f is convex and increasing on [0, h], so from h it converges from above.
-        double v = Highest;
-        for (int i = 0; i < 24; i++) v -= (Level(v, curvature) - magnitude) / Slope(v, curvature);
-        return Slope(v, curvature);
+        double v = highest;
+        for (int i = 0; i < 24; i++) v -= (Level(v, curvature, highest) - magnitude) / Slope(v, curvature, highest);
+        return Slope(v, curvature, highest);
     }
 
-    private static double Slope(double v, double curvature) => (1 + (3 * curvature * (v / Highest) * (v / Highest))) / (1 + curvature);
+    private static double Slope(double v, double curvature, int highest) => (1 + (3 * curvature * (v / highest) * (v / highest))) / (1 + curvature);
 }

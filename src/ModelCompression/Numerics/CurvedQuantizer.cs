@@ -11,7 +11,7 @@ internal static class CurvedQuantizer
     /// <summary>Quantizes a tensor to codes + <see cref="CurvedCodes.Offset"/>, one byte per element.</summary>
     /// <param name="elements">Finite binary32 elements.</param>
     /// <param name="layout">Channels.</param>
-    /// <param name="scales">One per scale number, zero points 0; codes reach ±127.</param>
+    /// <param name="scales">One per scale number, zero points 0; codes reach ±<see cref="CurvedCodes.Highest"/>.</param>
     /// <param name="codes">Levels.</param>
     /// <param name="output">Receives the bytes.</param>
     /// <returns>The loss of level · scale in binary32, which is what a runtime computes; summed in element order.</returns>
@@ -24,7 +24,7 @@ internal static class CurvedQuantizer
             for (int i = run.Start; i < run.Start + layout.Inner; i++)
             {
                 float x = elements[i];
-                output[i] = (byte)(codes.Nearest(x / scale, out float level) + CurvedCodes.Offset);
+                output[i] = (byte)(codes.Nearest(x / scale, out float level) + codes.Offset);
                 double error = x - (level * scale);
                 signal += (double)x * x;
                 noise += error * error;
@@ -38,9 +38,10 @@ internal static class CurvedQuantizer
     /// <param name="elements">Finite binary32 elements.</param>
     /// <param name="layout">Channels.</param>
     /// <param name="scales">One per scale number.</param>
-    public static (float Curvature, double Noise) Choose(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales)
+    /// <param name="highest">Highest code, which the scales belong to.</param>
+    public static (float Curvature, double Noise) Choose(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, int highest)
     {
-        double[] energy = EnergyByMagnitude(elements, layout, scales, out double vanishing);
+        double[] energy = EnergyByMagnitude(elements, layout, scales, highest, out double vanishing);
         (float Curvature, double Noise) best = (0, double.PositiveInfinity);
         foreach (float curvature in CurvedCodes.Curvatures)
         {
@@ -48,7 +49,7 @@ internal static class CurvedQuantizer
             for (int bin = 0; bin < Bins; bin++)
             {
                 if (energy[bin] == 0) continue;
-                double step = CurvedCodes.StepAt((bin + 0.5) * CurvedCodes.Highest / Bins, curvature);
+                double step = CurvedCodes.StepAt((bin + 0.5) * highest / Bins, curvature, highest);
                 noise += energy[bin] * step * step / 12;
             }
 
@@ -58,11 +59,11 @@ internal static class CurvedQuantizer
         return best;
     }
 
-    /// <summary>Histogram of |x|/scale over 0…127, every element weighted by its scale's square; the energy of elements that become 0 with any curvature is kept apart.</summary>
-    private static double[] EnergyByMagnitude(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, out double vanishing)
+    /// <summary>Histogram of |x|/scale over 0…highest, every element weighted by its scale's square; the energy of elements that become 0 with any curvature is kept apart.</summary>
+    private static double[] EnergyByMagnitude(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, int highest, out double vanishing)
     {
         vanishing = 0;
-        const float perStep = (float)Bins / CurvedCodes.Highest;
+        float perStep = (float)Bins / highest;
         var energy = new double[Bins];
         foreach (var run in layout.Runs())
         {

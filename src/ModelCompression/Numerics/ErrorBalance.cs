@@ -72,7 +72,7 @@ internal static class ErrorBalance
             for (int i = run.Start; i < run.Start + layout.Inner; i++)
             {
                 int next = output[i] + direction;
-                if (elements[i] == 0 || next < CurvedCodes.Offset - CurvedCodes.Highest || next > CurvedCodes.Offset + CurvedCodes.Highest) continue;
+                if (elements[i] == 0 || next < 1 || next >= levels.Length) continue;
                 double step = Math.Abs(levels[next] - levels[output[i]]) * scale;
                 double error = (elements[i] - (levels[output[i]] * scale)) * direction;
                 if (error > LeastError * step) moves.Add(new(channel, step - (2 * error), i, step, direction));

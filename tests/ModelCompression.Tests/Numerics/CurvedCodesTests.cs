@@ -28,7 +28,7 @@ public sealed class CurvedCodesTests
 
             float best = table.Min(l => Math.Abs(l - x));
             Assert.AreEqual(best, Math.Abs(level - x), 1e-5f, $"{x}");
-            Assert.AreEqual(level, table[code + CurvedCodes.Offset]);
+            Assert.AreEqual(level, table[code + codes.Offset]);
         }
     }
 
@@ -53,7 +53,7 @@ public sealed class CurvedCodesTests
         var layout = new ChannelLayout(1, 64, 512);
         var scales = Enumerable.Range(0, 64).Select(c => new AffineScale(weights.Skip(c * 512).Take(512).Max(Math.Abs) / 127, 0)).ToArray();
 
-        var (curvature, predicted) = CurvedQuantizer.Choose(weights, layout, scales);
+        var (curvature, predicted) = CurvedQuantizer.Choose(weights, layout, scales, 127);
         var actual = CurvedQuantizer.Quantize(weights, layout, scales, new CurvedCodes(curvature), new byte[weights.Length]);
 
         Assert.AreEqual(1, predicted / actual.Noise, 0.15);

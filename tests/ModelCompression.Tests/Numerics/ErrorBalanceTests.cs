@@ -26,7 +26,7 @@ public sealed class ErrorBalanceTests
             double was = Math.Abs(Sum(elements, layout, scales, before, c)), sum = Math.Abs(Sum(elements, layout, scales, after, c));
             Assert.IsLessThanOrEqualTo(was + 1e-12, sum, $"channel {c}");
             // What is left is at most half of the coarsest level distance.
-            Assert.IsLessThanOrEqualTo(scales[c].Scale * CurvedCodes.StepAt(CurvedCodes.Highest, 3) / 2, sum, $"channel {c}");
+            Assert.IsLessThanOrEqualTo(scales[c].Scale * CurvedCodes.StepAt(Codes.Highest, 3) / 2, sum, $"channel {c}");
         }
     }
 
@@ -58,7 +58,7 @@ public sealed class ErrorBalanceTests
 
         ErrorBalance.Apply(elements, layout, layout, scales, Codes, codes);
 
-        Assert.IsTrue(Enumerable.Range(0, elements.Length / 2).All(i => codes[2 * i] == CurvedCodes.Offset));
+        Assert.IsTrue(Enumerable.Range(0, elements.Length / 2).All(i => codes[2 * i] == Codes.Offset));
     }
 
     [TestMethod]
@@ -75,7 +75,7 @@ public sealed class ErrorBalanceTests
         for (int c = 0; c < 3; c++)
         {
             double sum = Enumerable.Range(c * 64, 64).Sum(i => elements[i] - (Codes.Table()[codes[i]] * (double)scales[i / 16].Scale));
-            Assert.IsLessThanOrEqualTo(0.04 * CurvedCodes.StepAt(CurvedCodes.Highest, 3) / 2, Math.Abs(sum));
+            Assert.IsLessThanOrEqualTo(0.04 * CurvedCodes.StepAt(Codes.Highest, 3) / 2, Math.Abs(sum));
         }
     }
 

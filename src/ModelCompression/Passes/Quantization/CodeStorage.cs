@@ -5,32 +5,32 @@ using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Quantization;
 
-/// <summary>How the codes of one weight are kept: as one constant, sparse, or, when wider than a byte, as their upper eight bits and packed lower bits.</summary>
+/// <summary>How the codes of one weight are kept: as one constant, sparse, packed when narrower than a byte, or, when wider, as their upper eight bits and packed lower bits.</summary>
 internal sealed class CodeStorage
 {
     /// <summary>Share of zero codes from which a sparse form is looked for: a bit mask costs one bit in eight.</summary>
     private const double SparseZeroFraction = 0.1;
 
     private readonly WeightPlan plan;
-    private readonly PackingPlan codes;
-    private readonly PackingRecipe? lowBits;
-    private readonly Dictionary<ConstantStep, Tensor> lowTensors = new(ReferenceEqualityComparer.Instance);
+    private readonly PackingPlan? codes;
+    private readonly PackingRecipe? packed;
+    private readonly Dictionary<ConstantStep, Tensor> packedTensors = new(ReferenceEqualityComparer.Instance);
 
-    private CodeStorage(WeightPlan plan, PackingPlan codes, PackingRecipe? lowBits)
+    private CodeStorage(WeightPlan plan, PackingPlan? codes, PackingRecipe? packed)
     {
         this.plan = plan;
         this.codes = codes;
-        this.lowBits = lowBits;
-        ByteLength = codes.StoredByteLength + (lowBits?.ByteLength(Request(plan, SparseStorage.Dense, false)) ?? 0);
-        codes.Prepare();
-        foreach (var step in lowBits?.Steps.OfType<ConstantStep>() ?? []) lowTensors[step] = step.Make();
+        this.packed = packed;
+        ByteLength = (codes?.StoredByteLength ?? 0) + (packed?.ByteLength(Request(plan, SparseStorage.Dense, false)) ?? 0);
+        codes?.Prepare();
+        foreach (var step in packed?.Steps.OfType<ConstantStep>() ?? []) packedTensors[step] = step.Make();
     }
 
     /// <summary>Bytes in the file.</summary>
     public long ByteLength { get; }
 
     /// <summary>What is special about the form; empty for one plain constant.</summary>
-    public string Description => codes.Kind == PackingKind.Dense ? "" : codes.Description;
+    public string Description => codes is null || codes.Kind == PackingKind.Dense ? "" : codes.Description;
 
     /// <summary>Storage of known codes. Packs them, which may take a while and may run beside others.</summary>
     public static CodeStorage Of(WeightPlan plan, EncodedWeight weight)
@@ -40,9 +40,10 @@ internal sealed class CodeStorage
             int shift = plan.Precision.Bits - 8;
             var high = Array.ConvertAll(weight.Codes.AsSpan<short>().ToArray(), c => (sbyte)(c >> shift));
             var dense = TensorPacking.Plan(Tensor.Create(DataType.Int8, weight.Codes.Dims, high), Request(plan, SparseStorage.Dense, false));
-            return new(plan, dense, LowBits(plan, () => Array.ConvertAll(weight.Codes.AsSpan<short>().ToArray(), c => (byte)(c & ((1 << shift) - 1)))));
+            return new(plan, dense, Packed(plan, shift, () => Array.ConvertAll(weight.Codes.AsSpan<short>().ToArray(), c => (byte)(c & ((1 << shift) - 1)))));
         }
 
+        if (plan.Precision.IsNarrow) return new(plan, null, Packed(plan, plan.Precision.Bits, () => weight.Codes.AsSpan<byte>().ToArray()));
         bool sparse = weight.ZeroFraction() >= SparseZeroFraction && plan.Form != WeightForm.GatheredRows;
         return new(plan, TensorPacking.Plan(weight.Codes, Request(plan, sparse ? plan.Options.SparseStorage : SparseStorage.Dense, sparse)), null);
     }
@@ -50,16 +51,19 @@ internal sealed class CodeStorage
     /// <summary>Bytes that the codes will take when they are stored densely; needs no codes.</summary>
     public static long DenseByteLength(WeightPlan plan)
     {
+        if (plan.Precision.IsNarrow) return Packed(plan, plan.Precision.Bits, () => []).ByteLength(Request(plan, SparseStorage.Dense, false));
         var type = plan.Precision.IsHalf ? DataType.Float16 : plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8;
         long dense = StoredSize.OfConstant(type, Shape(plan), StoredSize.CodesNameByteLength(plan), plan.Target.UsesConstantNodes);
-        return plan.Precision.IsWide ? dense + LowBits(plan, () => []).ByteLength(Request(plan, SparseStorage.Dense, false)) : dense;
+        return plan.Precision.IsWide ? dense + Packed(plan, plan.Precision.Bits - 8, () => []).ByteLength(Request(plan, SparseStorage.Dense, false)) : dense;
     }
 
-    /// <summary>Adds what yields the codes: int8, uint8 or float16; of wider codes the upper eight bits.</summary>
-    public Value Emit(UnpackingSection section, string name) => codes.Emit(section, name);
+    /// <summary>Adds what yields the codes: int8, uint8 or float16; int32 when narrower than a byte; of wider codes the upper eight bits.</summary>
+    public Value Emit(UnpackingSection section, string name) => codes?.Emit(section, name) ?? EmitPacked(section, name);
 
     /// <summary>Adds what yields the lower bits of wide codes as int32, to be added to the upper bits times 2^(bits − 8).</summary>
-    public Value EmitLowBits(UnpackingSection section, string name) => lowBits!.Emit(section, name, plan.Target.UsesConstantNodes, lowTensors);
+    public Value EmitLowBits(UnpackingSection section, string name) => EmitPacked(section, name);
+
+    private Value EmitPacked(UnpackingSection section, string name) => packed!.Emit(section, name, plan.Target.UsesConstantNodes, packedTensors);
 
     private static ReadOnlySpan<long> Shape(WeightPlan plan) => plan.Precision.HasBlocks ? plan.Blocks!.Codes : plan.Site.Tensor.Dims;
 
@@ -70,10 +74,10 @@ internal sealed class CodeStorage
         NameByteLength = StoredSize.CodesNameByteLength(plan),
     };
 
-    private static PackingRecipe LowBits(WeightPlan plan, Func<byte[]> make)
+    private static PackingRecipe Packed(WeightPlan plan, int bits, Func<byte[]> make)
     {
         var operators = new UnpackingOperators(plan.Target.Opset);
-        operators.Codes(new PackedCodes("c", plan.Site.Tensor.ElementCount, plan.Precision.Bits - 8, make), Shape(plan).ToArray());
+        operators.Codes(new PackedCodes("c", plan.Site.Tensor.ElementCount, bits, make), Shape(plan).ToArray());
         return operators.Recipe;
     }
 }

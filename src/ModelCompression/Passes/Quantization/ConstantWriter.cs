@@ -10,15 +10,16 @@ internal sealed class ConstantWriter(GraphTarget target)
 {
     private readonly UnpackingSection section = new(target.Graph);
 
-    private readonly Dictionary<float, Value> levels = [];
+    private readonly Dictionary<(float Curvature, int Bits), Value> levels = [];
 
-    /// <summary>The table of levels of a curvature, added once per graph.</summary>
-    public Value Levels(float curvature)
+    /// <summary>The table of levels of a precision, added once per graph.</summary>
+    public Value Levels(WeightPrecision precision)
     {
-        if (levels.TryGetValue(curvature, out var known)) return known;
-        var table = new CurvedCodes(curvature).Table();
+        var key = (precision.Curvature, precision.Bits);
+        if (levels.TryGetValue(key, out var known)) return known;
+        var table = new CurvedCodes(precision.Curvature, precision.Bits).Table();
         var value = Constant(FormattableString.Invariant($"levels{levels.Count}"), Tensor.Float([table.Length], table));
-        levels.Add(curvature, value);
+        levels.Add(key, value);
         return value;
     }
 

@@ -15,8 +15,8 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <summary>With blocks: each block's scale as a multiple of its channel's; otherwise empty.</summary>
     public byte[] BlockMultiples { get; init; } = [];
 
-    /// <summary>True when the codes are positions in a table of levels, zero at <see cref="CurvedCodes.Offset"/>.</summary>
-    public bool IsCurved { get; init; }
+    /// <summary>The code of zero when the codes are positions in a table of levels; otherwise null.</summary>
+    public byte? ZeroLevel { get; init; }
 
     /// <summary>Quantizes a weight as planned; null when it has NaN or infinite elements, which no integer stands for.</summary>
     /// <param name="plan">The plan.</param>
@@ -47,7 +47,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     public double ZeroFraction()
     {
         if (Codes.ElementCount == 0) return 0;
-        if (IsCurved) return (double)Codes.AsSpan<byte>().Count((byte)CurvedCodes.Offset) / Codes.ElementCount;
+        if (ZeroLevel is { } zero) return (double)Codes.AsSpan<byte>().Count(zero) / Codes.ElementCount;
         return Codes.DataType == DataType.Int8 ? (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount : 0;
     }
 
@@ -76,20 +76,20 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     private static EncodedWeight AsCurved(WeightPlan plan, Tensor weight, ChannelLayout layout, ChannelRanges ranges)
     {
         byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
-        var levels = new CurvedCodes(plan.Precision.Curvature);
+        var levels = new CurvedCodes(plan.Precision.Curvature, plan.Precision.Bits);
         if (plan.Precision.HasBlocks)
         {
-            var blocks = BlockScales.Of(ranges, plan.Blocks!, CurvedCodes.Highest);
+            var blocks = BlockScales.Of(ranges, plan.Blocks!, levels.Highest);
             var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
             blockNoise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, blocks.Effective, levels, bytes));
-            return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, IsCurved = true };
+            return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, ZeroLevel = (byte)levels.Offset };
         }
 
         var scales = new AffineScale[layout.ScaleCount];
-        for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], plan.Codes);
+        for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], CodeRange.Symmetric(plan.Precision.Bits));
         var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
         noise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, bytes));
-        return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { IsCurved = true };
+        return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { ZeroLevel = (byte)levels.Offset };
     }
 
     private static EncodedWeight AsHalf(Tensor weight)

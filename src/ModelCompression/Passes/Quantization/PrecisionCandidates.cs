@@ -31,6 +31,13 @@ internal static class PrecisionCandidates
 
     private const float HalfMax = 65504f;
 
+    /// <summary>Narrow codes take several nodes to unpack, which a small weight does not earn back, and four bytes per element in between, which is too much for a large one.</summary>
+    private const int MinNarrowElements = 1 << 12;
+    private const int MaxNarrowElements = 1 << 22;
+
+    /// <summary>Fewer than 7 would make one large layer at the end of a model decide its accuracy.</summary>
+    private const int NarrowBits = 7;
+
     private static readonly int[] WideBits = [9, 10, 12];
 
     /// <summary>Candidates of a weight that is planned with symmetric codes per channel; null when it is not all finite.</summary>
@@ -43,8 +50,13 @@ internal static class PrecisionCandidates
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
-        candidates.Add(Curved(WeightPrecision.Plain, plan.Layout, ChannelScales()));
-        if (shape is not null) candidates.Add(Curved(new(8, true, false), shape.Layout, BlockScales.Of(ranges, shape, CurvedCodes.Highest).Effective));
+        int[] levelBits = weight.ElementCount is >= MinNarrowElements and <= MaxNarrowElements ? [8, NarrowBits] : [8];
+        foreach (int bits in levelBits)
+        {
+            candidates.Add(Curved(new(bits, false, false), plan.Layout, ChannelScales(bits)));
+            if (shape is not null) candidates.Add(Curved(new(bits, true, false), shape.Layout, BlockScales.Of(ranges, shape, CurvedCodes.HighestOf(bits)).Effective));
+        }
+
         if (weight.ElementCount > MaxElementsAboveBytes) return new(candidates, ranges);
         foreach (int bits in WideBits)
         {
@@ -57,18 +69,18 @@ internal static class PrecisionCandidates
         return new(candidates, ranges);
 
         PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise) =>
-            new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
+            new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide || precision.IsNarrow ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
 
         PrecisionCandidate Curved(WeightPrecision precision, ChannelLayout layout, AffineScale[] scales)
         {
-            var (curvature, noise) = CurvedQuantizer.Choose(weight.AsSpan<float>(), layout, scales);
+            var (curvature, noise) = CurvedQuantizer.Choose(weight.AsSpan<float>(), layout, scales, CurvedCodes.HighestOf(precision.Bits));
             return Candidate(precision with { Curvature = curvature }, _ => noise);
         }
 
-        AffineScale[] ChannelScales()
+        AffineScale[] ChannelScales(int bits)
         {
             var largest = shape is null ? [.. Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax)] : BlockScales.LargestPerChannel(ranges, shape);
-            return Array.ConvertAll(largest, max => AffineScale.Covering(-max, max, plan.Codes));
+            return Array.ConvertAll(largest, max => AffineScale.Covering(-max, max, CodeRange.Symmetric(bits)));
         }
 
         double ChannelNoise(int highest)

@@ -40,7 +40,7 @@ internal sealed record WeightPlan(
     /// <summary>Description for the report.</summary>
     public string Action => Precision.IsHalf ? $"weight-only float16, {FormName}" : $"weight-only {CodeName} per {ScaleName}, {FormName}";
 
-    private string CodeName => Precision.IsWide ? FormattableString.Invariant($"{Precision.Bits} bit") : Precision.IsCurved ? "8-bit levels" : Codes.IsSymmetric ? "int8" : "uint8";
+    private string CodeName => Precision.IsWide ? FormattableString.Invariant($"{Precision.Bits} bit") : Precision.IsCurved ? FormattableString.Invariant($"{Precision.Bits}-bit levels") : Codes.IsSymmetric ? "int8" : "uint8";
 
     private string ScaleName => Precision.HasBlocks ? FormattableString.Invariant($"block of {Blocks!.ElementsPerScale}") : ChannelAxes.Count == 0 ? "tensor" : "channel";
 

@@ -12,11 +12,14 @@ internal readonly record struct WeightPrecision(int Bits, bool HasBlocks, bool I
     /// <summary>binary16.</summary>
     public static WeightPrecision Half => new(16, false, true);
 
-    /// <summary>Curvature of the levels (<see cref="Numerics.CurvedCodes"/>), for 8-bit codes; 0 = evenly spaced.</summary>
+    /// <summary>Curvature of the levels (<see cref="Numerics.CurvedCodes"/>), for codes of at most 8 bits; 0 = evenly spaced.</summary>
     public float Curvature { get; init; }
 
     /// <summary>True when the levels are not evenly spaced.</summary>
     public bool IsCurved => Curvature > 0;
+
+    /// <summary>True when several codes share a byte.</summary>
+    public bool IsNarrow => Bits < 8;
 
     /// <summary>True when a code does not fit a byte.</summary>
     public bool IsWide => Bits > 8 && !IsHalf;

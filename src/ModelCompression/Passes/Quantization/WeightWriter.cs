@@ -79,8 +79,8 @@ internal sealed class WeightWriter
 
     private Value Levels(Value codes)
     {
-        var positions = writer.Node("Cast", [codes], names.Centred, NodeAttribute.Of("to", (long)DataType.Int32));
-        return writer.Node("Gather", [writer.Levels(plan.Precision.Curvature), positions], names.Float, NodeAttribute.Of("axis", 0));
+        var positions = plan.Precision.IsNarrow ? codes : writer.Node("Cast", [codes], names.Centred, NodeAttribute.Of("to", (long)DataType.Int32));
+        return writer.Node("Gather", [writer.Levels(plan.Precision), positions], names.Float, NodeAttribute.Of("axis", 0));
     }
 
     private Value AddLowBits(Value high)
