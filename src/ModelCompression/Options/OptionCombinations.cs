@@ -81,7 +81,7 @@ internal static class OptionCombinations
         if (o.QuantizationGranularity == QuantizationGranularity.Block && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
-        if (o.Equalization != Equalization.None) yield return $"Equalization={o.Equalization}";
+        if (o.Equalization == Equalization.SmoothQuant) yield return "Equalization=SmoothQuant";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";
         if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
     }

@@ -6,6 +6,7 @@ using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.Dynamic;
+using ModelCompression.Passes.Quantization.Equalization;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
 using ModelCompression.Statistics;
@@ -48,6 +49,7 @@ internal static class PassPlan
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels([new MagnitudeChannelScorer()]);
         bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel);
         if (prunes) yield return new PruneByMagnitude();
+        if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
         if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic)) yield return new QuantizeWeights();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
