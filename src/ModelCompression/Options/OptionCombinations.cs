@@ -75,7 +75,6 @@ internal static class OptionCombinations
         if (o.Pruning is not (PruningCriterion.None or PruningCriterion.Magnitude)) yield return $"Pruning={o.Pruning}";
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
-        if (o.Quantization == QuantizationMode.Static) yield return "Quantization=Static";
         if (o.WeightBits != 8 && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
         if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";

@@ -1,12 +1,14 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Passes.Conversion;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.Dynamic;
 using ModelCompression.Passes.Quantization.Equalization;
+using ModelCompression.Passes.Quantization.Static;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
 using ModelCompression.Statistics;
@@ -30,7 +32,7 @@ internal static class PassPlan
         foreach (var pass in Weights(settings, statistics))
         {
             cancellation.ThrowIfCancellationRequested();
-            if (!remembered && pass is (QuantizeDynamically or QuantizeWeights or ConvertToFloat16))
+            if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16))
             {
                 counter.Remember(model);
                 remembered = true;
@@ -50,8 +52,14 @@ internal static class PassPlan
         bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel);
         if (prunes) yield return new PruneByMagnitude();
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
+        if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
+        {
+            yield return new RaiseOpset();
+            yield return new QuantizeStatically(statistics);
+        }
+
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic)) yield return new QuantizeWeights();
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (prunes) yield return new PackSparseWeights();
     }

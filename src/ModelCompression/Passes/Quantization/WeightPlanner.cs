@@ -70,7 +70,7 @@ internal sealed class WeightPlanner
             if (!Same(first, other)) return $"shared by {site.Node.DisplayName} and {use.Node.DisplayName}, whose quantization settings differ";
         }
 
-        return first.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic ? null : $"Quantization={first.Quantization}";
+        return first.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static ? null : $"Quantization={first.Quantization}";
     }
 
     private static bool Same(CompressionOptions a, CompressionOptions b) =>

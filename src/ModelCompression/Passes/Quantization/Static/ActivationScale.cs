@@ -1,0 +1,20 @@
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Quantization.Static;
+
+/// <summary>Scale and zero point of an activation.</summary>
+/// <param name="Map">Scale and zero point.</param>
+/// <param name="Type">uint8 or uint16.</param>
+internal readonly record struct ActivationScale(AffineScale Map, DataType Type)
+{
+    /// <summary>Smallest value a code stands for.</summary>
+    public double Min => -(double)Map.ZeroPoint * Map.Scale;
+
+    /// <summary>Largest value a code stands for.</summary>
+    public double Max => (double)((Type == DataType.UInt8 ? byte.MaxValue : ushort.MaxValue) - Map.ZeroPoint) * Map.Scale;
+
+    /// <summary>The scale that covers a range and 0.</summary>
+    public static ActivationScale Covering(float min, float max, int bits) =>
+        new(AffineScale.Covering(min, max, CodeRange.Asymmetric(bits)), bits == 8 ? DataType.UInt8 : DataType.UInt16);
+}

@@ -1,0 +1,115 @@
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Passes.Quantization.Static;
+
+/// <summary>Writes a plan as QuantizeLinear/DequantizeLinear pairs around float operators, which runtimes fuse into integer ones.</summary>
+internal sealed class QdqWriter
+{
+    private readonly OnnxGraph graph;
+    private readonly StaticPlan plan;
+    private readonly IReadOnlyDictionary<Value, ActivationScale> scales;
+    private readonly StaticConstants constants;
+    private readonly string domain;
+    private readonly HashSet<(Node, int)> integerUses = [];
+    private int pairCount;
+
+    private QdqWriter(Model model, StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales)
+    {
+        graph = model.Graph;
+        this.plan = plan;
+        this.scales = scales;
+        constants = new StaticConstants(graph);
+        domain = QdqFormat.DomainFor(model, scales.Values);
+        foreach (var node in plan.Nodes)
+            foreach (int index in node.Activations) integerUses.Add((node.Node, index));
+    }
+
+    /// <summary>Writes the plan into the model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="scales">Scale of every tensor of the plan.</param>
+    /// <param name="weights">Codes of every linear node's weight.</param>
+    public static void Write(Model model, StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, IReadOnlyDictionary<Value, WeightScales> weights)
+    {
+        var writer = new QdqWriter(model, plan, scales);
+        var inputScales = plan.Nodes.Where(n => n.Weight is not null).ToDictionary(n => n.Node, n => scales[n.Node.Inputs[0]!].Map.Scale);
+        foreach (var node in plan.Nodes) writer.WriteConstants(node);
+        foreach (var node in plan.Nodes)
+            if (node.Bias is not null) writer.WriteBias(node, inputScales[node.Node], weights[node.WeightValue!]);
+        foreach (var (value, weight) in weights) writer.WriteWeight(value, weight, plan.Nodes.First(n => n.WeightValue == value).Weight!.ChannelAxes[0]);
+        foreach (var tensor in plan.Tensors) writer.WritePair(tensor);
+        if (!model.Graph.TrySortTopologically()) throw new InvalidOperationException("The quantized graph has a cycle.");
+    }
+
+    private void WritePair(QuantizedTensor tensor)
+    {
+        var scale = scales[tensor.Tensor];
+        var uses = tensor.Tensor.Uses.Where(u => tensor.Everywhere || integerUses.Contains((u.Node, u.Index))).ToArray();
+        var type = tensor.Tensor.Type;
+        Value[] parameters = [constants.Scales([scale.Map.Scale], false), constants.ZeroPoint(scale.Type, scale.Map.ZeroPoint)];
+        int number = pairCount++;
+        var codes = Node("QuantizeLinear", [tensor.Source, .. parameters], FormattableString.Invariant($"q{number}"), domain);
+        var pair = Node("DequantizeLinear", [codes, .. parameters], FormattableString.Invariant($"d{number}"), domain);
+        pair.Type = type;
+        foreach (var use in uses) use.Node.SetInput(use.Index, pair);
+        if (tensor.Everywhere && tensor.Tensor.IsGraphOutput) graph.ReplaceOutput(tensor.Tensor, pair);
+        if (tensor.Absorbed is not null) Absorb(tensor, scale, codes);
+    }
+
+    /// <summary>Removes a Relu or Clip whose bounds the codes have; otherwise puts it in front of the codes.</summary>
+    private void Absorb(QuantizedTensor tensor, ActivationScale scale, Value codes)
+    {
+        if (ValueBounds.Of(tensor.Absorbed!) is { } bounds && bounds.Contain(scale)) graph.RemoveNode(tensor.Absorbed!);
+        else codes.Producer!.SetInput(0, tensor.Absorbed!.Outputs[0]!);
+    }
+
+    /// <summary>Constants where activations are expected, such as a summand: codes of their own.</summary>
+    private void WriteConstants(QuantizedNode node)
+    {
+        foreach (int index in node.Activations)
+        {
+            if (!node.Node.Inputs[index]!.TryGetConstant(out var tensor)) continue;
+            var value = node.Node.Inputs[index]!;
+            var range = ChannelRanges.Of(tensor, ChannelLayout.PerTensor(tensor.ElementCount));
+            var map = AffineScale.Covering(range.Min[0], range.Max[0], CodeRange.Asymmetric(8));
+            byte[] codes = new byte[tensor.ElementCount];
+            AffineQuantizer.Quantize(tensor, ChannelLayout.PerTensor(tensor.ElementCount), [map], CodeRange.Asymmetric(8), codes);
+            var stored = graph.AddInitializer(WeightNames.OfCodes(value), Tensor.Create(DataType.UInt8, tensor.Dims, codes));
+            node.Node.SetInput(index, Node("DequantizeLinear", [stored, constants.Scales([map.Scale], false), constants.ZeroPoint(DataType.UInt8, map.ZeroPoint)], stored.Name + "d"));
+            RemoveUnused(value);
+        }
+    }
+
+    private void WriteWeight(Value value, WeightScales weight, int axis)
+    {
+        bool perChannel = weight.Scales.Length > 1;
+        var stored = graph.AddInitializer(WeightNames.OfCodes(value), weight.Codes);
+        var dequantized = Node("DequantizeLinear", [stored, constants.Scales(weight.Scales, perChannel), constants.Zeros(DataType.Int8, perChannel ? weight.Scales.Length : null)], stored.Name + "d", "",
+            perChannel ? [NodeAttribute.Of("axis", (long)axis)] : []);
+        foreach (var use in value.Uses.ToArray()) use.Node.SetInput(use.Index, dequantized);
+        RemoveUnused(value);
+    }
+
+    private void WriteBias(QuantizedNode node, float inputScale, WeightScales weight)
+    {
+        node.Bias!.TryGetConstant(out var tensor);
+        var (codes, biasScales) = QuantizedBias.Of(tensor!.AsSpan<float>(), inputScale, weight.Scales);
+        bool perChannel = biasScales.Length > 1;
+        var stored = graph.AddInitializer(WeightNames.OfCodes(node.Bias), codes);
+        node.Node.SetInput(node.BiasIndex, Node("DequantizeLinear", [stored, constants.Scales(biasScales, perChannel), constants.Zeros(DataType.Int32, perChannel ? biasScales.Length : null)], stored.Name + "d", "",
+            perChannel ? [NodeAttribute.Of("axis", 0L)] : []));
+        RemoveUnused(node.Bias);
+    }
+
+    private Value Node(string opType, IEnumerable<Value> inputs, string name, string nodeDomain = "", params NodeAttribute[] attributes) =>
+        graph.AddNode(opType, inputs, [name], attributes, nodeDomain).Outputs[0]!;
+
+    private static void RemoveUnused(Value constant)
+    {
+        if (!constant.IsUnused) return;
+        if (constant.Producer is { } producer) constant.Graph.RemoveNode(producer);
+        else constant.Graph.RemoveInitializer(constant);
+    }
+}

@@ -1,0 +1,42 @@
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Quantization.Static;
+
+/// <summary>Quantizes the weights of a plan.</summary>
+internal static class StaticWeights
+{
+    /// <summary>Codes per weight, in graph order of the first consumer.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="scales">Scales of the activations.</param>
+    /// <param name="settings">Settings.</param>
+    /// <param name="allowsChannels">False where DequantizeLinear takes one scale only.</param>
+    public static IReadOnlyDictionary<Value, WeightScales> Of(StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
+    {
+        var groups = plan.Nodes.Where(n => n.WeightValue is not null).GroupBy(n => n.WeightValue!, ReferenceEqualityComparer.Instance).Select(g => g.ToArray()).ToArray();
+        var results = new WeightScales?[groups.Length];
+        Parallel.For(0, groups.Length, i => results[i] = Make(groups[i], scales, settings, allowsChannels));
+        var weights = new Dictionary<Value, WeightScales>(ReferenceEqualityComparer.Instance);
+        for (int i = 0; i < groups.Length; i++) weights.Add(groups[i][0].WeightValue!, results[i]!);
+        return weights;
+    }
+
+    private static WeightScales? Make(QuantizedNode[] consumers, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
+    {
+        var node = consumers[0];
+        node.WeightValue!.TryGetConstant(out var tensor);
+        var options = settings.For(node.Node);
+        int? axis = !allowsChannels || options.QuantizationGranularity == QuantizationGranularity.Tensor ? null : node.Weight!.ChannelAxes[0];
+        int count = axis is { } a ? (int)tensor!.Dims[a] : 1;
+        double[] least = new double[count];
+        foreach (var consumer in consumers)
+        {
+            if (consumer.Bias is null || !consumer.Bias.TryGetConstant(out var bias)) continue;
+            double[] own = QuantizedBias.LeastWeightScales(bias.AsSpan<float>(), scales[consumer.Node.Inputs[0]!].Map.Scale, count);
+            for (int c = 0; c < count; c++) least[c] = Math.Max(least[c], own[c]);
+        }
+
+        return WeightScales.TryMake(tensor!, axis, CodeRange.Symmetric(8), least);
+    }
+}

@@ -1,0 +1,188 @@
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Passes.Quantization.Static;
+using ModelCompression.Runtime;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization.Static;
+
+[TestClass]
+public sealed class QuantizeStaticallyTests
+{
+    private static readonly CompressionOptions Options = new() { Quantization = QuantizationMode.Static };
+
+    [TestMethod]
+    public void Product_RunsAsPlannedInIntegers()
+    {
+        // y = relu(x·w), quantized by hand below: x and y to uint8 by their ranges, w to int8 per column.
+        var test = new TestModel();
+        var x = test.Input("x", 5, 8);
+        var w = test.Weight("w", 8, 6);
+        test.Output(test.Node("Softplus", [test.Node("MatMul", [x, w])]));
+        float[] weights = Floats(w);
+        var samples = new CalibrationRows(test.Model, 16);
+
+        var log = Quantize(test);
+
+        var input = samples.Read(0, 3);
+        float[] elements = ((TensorValue)input.Inputs[0].Value).Tensor.AsSpan<float>().ToArray();
+        float[] actual = Run(test.Model, input);
+        float[] all = [.. Enumerable.Range(0, 16).SelectMany(i => ((TensorValue)samples.Read(0, i).Inputs[0].Value).Tensor.AsSpan<float>().ToArray())];
+        (float min, float max) = (Math.Min(0, all.Min()), Math.Max(0, all.Max()));
+        float scale = (float)(((double)max - min) / 255);
+        double zero = Math.Round(-min / (((double)max - min) / 255));
+        for (int r = 0; r < 5; r++)
+            for (int c = 0; c < 6; c++)
+            {
+                float column = (float)(Enumerable.Range(0, 8).Max(k => Math.Abs((double)weights[(k * 6) + c])) / 127);
+                double sum = 0;
+                for (int k = 0; k < 8; k++)
+                    sum += (Math.Clamp(Math.Round(elements[(r * 8) + k] / scale) + zero, 0, 255) - zero) * Math.Round(weights[(k * 6) + c] / column);
+                // Integer sums are exact; two scales and Softplus are rounded.
+                double expected = Math.Log(1 + Math.Exp(sum * scale * column));
+                Assert.AreEqual(expected, actual[(r * 6) + c], 8 * Math.Pow(2, -24) * Math.Max(1, Math.Abs(sum * scale * column)));
+            }
+
+        Assert.IsTrue(log.Layers.Single().Action.StartsWith("static int8 per channel", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void ConvChain_BecomesIntegerOperators_WithExplicitZeroPointsAndAxis()
+    {
+        var test = Chain();
+
+        Quantize(test);
+
+        foreach (var node in test.Graph.Nodes.Where(n => n.OpType is "QuantizeLinear" or "DequantizeLinear"))
+        {
+            Assert.AreEqual(3, node.Inputs.Count, node.DisplayName);
+            Assert.IsTrue(node.Inputs[1]!.TryGetConstant(out var scale) && node.Inputs[2]!.TryGetConstant(out _));
+            Assert.AreEqual(scale!.Rank == 1, node.TryGetAttribute("axis", out _), node.DisplayName);
+        }
+
+        Assert.IsFalse(test.OpTypes().Contains("Relu"), "its bound is that of the codes");
+        string[] optimized = OptimizedModel.OpTypes(test.Model, GraphOptimizationLevel.ORT_ENABLE_EXTENDED);
+        CollectionAssert.DoesNotContain(optimized, "Conv");
+        Assert.AreEqual(3, optimized.Count(o => o == "QLinearConv"), string.Join(' ', optimized));
+        Assert.AreEqual(1, optimized.Count(o => o == "QLinearAdd"), string.Join(' ', optimized));
+    }
+
+    [TestMethod]
+    public void ConvChain_StaysCloseToTheOriginal()
+    {
+        var test = Chain();
+        byte[] before = OnnxWriter.ToBytes(test.Model);
+        var samples = new CalibrationRows(test.Model, 16);
+        using var reference = Open(before);
+
+        Quantize(test);
+
+        double signal = 0, noise = 0;
+        for (int i = 0; i < 16; i++)
+        {
+            float[] expected = First(reference.Run(samples.Read(0, i).Inputs)), actual = Run(test.Model, samples.Read(0, i));
+            for (int k = 0; k < expected.Length; k++) (signal, noise) = (signal + ((double)expected[k] * expected[k]), noise + Math.Pow(expected[k] - actual[k], 2));
+        }
+
+        // Seven roundings to 8 bits of ranges that reach about five standard deviations: step²/12 each, about 28 dB together.
+        Assert.IsGreaterThan(26, 10 * Math.Log10(signal / noise));
+    }
+
+    [TestMethod]
+    public void Outputs_KeepTheirNames()
+    {
+        var test = new TestModel();
+        test.Output(test.Node("Conv", [test.Input("x", 1, 2, 4, 4), test.Weight("w", 3, 2, 1, 1)]));
+        string name = test.Graph.Outputs[0].Name;
+
+        Quantize(test, Options with { QuantizationFormat = QuantizationFormat.Qdq });
+
+        Assert.AreEqual(name, test.Graph.Outputs[0].Name);
+        Assert.AreEqual("DequantizeLinear", test.Graph.Outputs[0].Producer!.OpType);
+    }
+
+    [TestMethod]
+    [DataRow(0f, 6f, false), DataRow(-0.5f, 0.5f, true)]
+    public void Clip_DisappearsOnlyWhereTheCodesHaveItsBounds(float min, float max, bool stays)
+    {
+        var test = new TestModel();
+        var conv = test.Node("Conv", [test.Input("x", 1, 2, 6, 6), test.Weight("w", 3, 2, 3, 3)]);
+        var clip = test.Node("Clip", [conv, test.Constant("lo", Tensor.Float([], min)), test.Constant("hi", Tensor.Float([], max))]);
+        test.Output(test.Node("Conv", [clip, test.Weight("w2", 3, 3, 1, 1)]));
+        byte[] before = OnnxWriter.ToBytes(test.Model);
+        var samples = new CalibrationRows(test.Model, 16);
+        using var reference = Open(before);
+
+        Quantize(test, Options with { QuantizationFormat = QuantizationFormat.Qdq });
+
+        Assert.AreEqual(stays, test.OpTypes().Contains("Clip"));
+        float[] expected = First(reference.Run(samples.Read(0, 0).Inputs)), actual = Run(test.Model, samples.Read(0, 0));
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 0.05 * expected.Max(Math.Abs));
+    }
+
+    [TestMethod]
+    public void HugeBias_RaisesTheScaleOfItsChannel()
+    {
+        var test = new TestModel();
+        var w = test.Constant("w", Tensor.Float([2, 1, 1, 1], 1e-6f, 1f));
+        var b = test.Constant("b", Tensor.Float([2], 5000f, 1f));
+        test.Output(test.Node("Conv", [test.Input("x", 1, 1, 4, 4), w, b]));
+
+        Quantize(test, Options with { QuantizationFormat = QuantizationFormat.Qdq });
+
+        var bias = test.Graph.Nodes.Single(n => n.OpType == "Conv").Inputs[2]!.Producer!;
+        bias.Inputs[0]!.TryGetConstant(out var codes);
+        bias.Inputs[1]!.TryGetConstant(out var scales);
+        Assert.AreEqual(DataType.Int32, codes!.DataType);
+        for (int c = 0; c < 2; c++) Assert.AreEqual(c == 0 ? 5000 : 1, (double)codes.AsSpan<int>()[c] * scales!.AsSpan<float>()[c], 1e-3);
+        Assert.IsLessThan(int.MaxValue, Math.Abs((long)codes.AsSpan<int>()[0]));
+    }
+
+    [TestMethod]
+    public void Refusals_SayWhy()
+    {
+        var test = new TestModel();
+        var x = test.Input("x", 1, 2, 4, 4);
+        var conv = test.Node("Conv", [x, test.Weight("w", 3, 2, 1, 1)]);
+        var nan = test.Node("Log", [conv]);
+        test.Output(test.Node("Conv", [nan, test.Weight("w2", 3, 3, 1, 1)]), test.Node("Conv", [x, test.Node("Mul", [x, x])]));
+        test.Graph.TrimOutputs(1);
+
+        var log = Quantize(test);
+
+        Assert.IsTrue(log.Edits.Any(e => !e.Applied && e.Reason.EndsWith("has NaN or infinite elements", StringComparison.Ordinal)), string.Join('\n', log.Edits));
+        Assert.IsTrue(log.Edits.Any(e => !e.Applied && e.Reason == "its weights are not constant"), string.Join('\n', log.Edits));
+    }
+
+    private static TestModel Chain()
+    {
+        var test = new TestModel();
+        var x = test.Input("x", 1, 4, 12, 12);
+        var a = test.Node("Relu", [test.Node("Conv", [x, test.Weight("w1", 16, 4, 3, 3), test.Weight("b1", 16)])]);
+        var b = test.Node("Relu", [test.Node("Conv", [a, test.Weight("w2", 16, 16, 3, 3)], NodeAttribute.Of("pads", 1L, 1L, 1L, 1L))]);
+        var sum = test.Node("Add", [a, b]);
+        var pooled = test.Node("MaxPool", [sum], NodeAttribute.Of("kernel_shape", 2L, 2L));
+        test.Output(test.Node("Softplus", [test.Node("Conv", [pooled, test.Weight("w3", 8, 16, 1, 1), test.Weight("b3", 8)])]));
+        return test;
+    }
+
+    private static PassLog Quantize(TestModel test, CompressionOptions? options = null) =>
+        test.Run(new QuantizeStatically(CalibrationRows.For(test.Model)), options ?? Options);
+
+    private static float[] Run(Model model, Sample sample)
+    {
+        using var session = Open(OnnxWriter.ToBytes(model));
+        return First(session.Run(sample.Inputs));
+    }
+
+    private static ModelSession Open(byte[] model) => ModelSession.Open(model, "test.onnx", SessionSettings.Default, ModelRole.Original);
+
+    private static float[] First(IReadOnlyList<NamedValue> outputs) => ((TensorValue)outputs[0].Value).Tensor.AsSpan<float>().ToArray();
+
+    private static float[] Floats(Value value) => value.TryGetConstant(out var tensor) ? tensor.AsSpan<float>().ToArray() : throw new AssertFailedException(value.Name);
+}
