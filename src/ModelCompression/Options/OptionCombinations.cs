@@ -60,6 +60,7 @@ internal static class OptionCombinations
         if (o.Quantization == QuantizationMode.Dynamic && o.QuantizationFormat is not (QuantizationFormat.Auto or QuantizationFormat.QOperator))
             yield return "Quantization=Dynamic needs QuantizationFormat=Auto or QOperator (integer convolutions too)";
         if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
+        if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
     }
 
@@ -80,7 +81,6 @@ internal static class OptionCombinations
         if (o.QuantizationGranularity == QuantizationGranularity.Block && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
-        if (o.Equalization == Equalization.SmoothQuant) yield return "Equalization=SmoothQuant";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";
         if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
     }

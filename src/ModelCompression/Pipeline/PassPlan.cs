@@ -52,6 +52,7 @@ internal static class PassPlan
         bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel);
         if (prunes) yield return new PruneByMagnitude();
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
+        if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
         {
             yield return new RaiseOpset();
