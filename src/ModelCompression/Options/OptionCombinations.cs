@@ -77,7 +77,7 @@ internal static class OptionCombinations
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
         if (o.WeightBits != 8 && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
-        if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme}";
+        if (o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static) && o.QuantizationScheme is (QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook)) yield return $"QuantizationScheme={o.QuantizationScheme} with Quantization={o.Quantization}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";

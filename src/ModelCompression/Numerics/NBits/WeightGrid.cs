@@ -29,6 +29,13 @@ internal sealed record WeightGrid(int Rows, int Length, bool IsTransposed, int R
     /// <summary>Scales of every row for each run of at most <paramref name="blockSize"/> elements.</summary>
     public WeightGrid PerBlock(int blockSize) => this with { RowsPerScale = 1, BlockLength = Math.Min(blockSize, Length) };
 
+    /// <summary>One block of a row.</summary>
+    public ReadOnlySpan<float> BlockOf(ReadOnlySpan<float> row, int block)
+    {
+        int start = block * BlockLength;
+        return row.Slice(start, Math.Min(BlockLength, Length - start));
+    }
+
     /// <summary>Rows with one scale per channel.</summary>
     /// <param name="dims">Shape of the weight, not empty.</param>
     /// <param name="channelAxes">Consecutive axes of the output channels.</param>

@@ -31,6 +31,7 @@ internal sealed class NBitEncoder
     {
         double energy = Energy();
         if (!double.IsFinite(energy)) return null;
+        if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy);
         var maps = FindMaps();
         var scales = StoredScales.Of(maps, grid, codes.Kind);
         for (int i = 0; i < maps.Length; i++) maps[i] = maps[i] with { Scale = scales.Effective[i] };
@@ -65,7 +66,7 @@ internal sealed class NBitEncoder
             {
                 var elements = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
-                for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = MapSearch.Find(grid.Blocks == 1 ? elements : Block(elements, b), codes);
+                for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = MapSearch.Find(grid.Blocks == 1 ? elements : grid.BlockOf(elements, b), codes);
             }
         });
         return maps;
@@ -84,18 +85,12 @@ internal sealed class NBitEncoder
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
                 var elements = tile.Slice(row * grid.Length, grid.Length);
                 for (int b = 0; b < grid.Blocks; b++)
-                    sum += GroupRounding.ToNearest(Block(elements, b), maps[scale + b], codes.Highest, rounded[((row * grid.Length) + (b * grid.BlockLength))..]);
+                    sum += GroupRounding.ToNearest(grid.BlockOf(elements, b), maps[scale + b], codes.Highest, rounded[((row * grid.Length) + (b * grid.BlockLength))..]);
             }
 
             noise[first / tileRows] = sum;
             RowTile.StoreCodes(rounded, grid, first, count, result);
         });
         return noise.Sum();
-    }
-
-    private ReadOnlySpan<float> Block(ReadOnlySpan<float> row, int block)
-    {
-        int start = block * grid.BlockLength;
-        return row.Slice(start, Math.Min(grid.BlockLength, row.Length - start));
     }
 }

@@ -21,6 +21,9 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     private const float SmallestNormalHalf = 6.1035156e-5f;
     private const float LargestHalf = 65504f;
 
+    /// <summary>No scales: the codes' values are the weights.</summary>
+    public static StoredScales None => new([], [], [], false);
+
     /// <summary>True for two-level scales.</summary>
     public bool HasMultiples => Multiples.Length > 0;
 

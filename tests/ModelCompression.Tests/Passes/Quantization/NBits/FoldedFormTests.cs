@@ -9,7 +9,7 @@ namespace ModelCompression.Tests.Passes.Quantization.NBits;
 [TestClass]
 public sealed class FoldedFormTests
 {
-    private static readonly QuantizationScheme[] Schemes = [QuantizationScheme.Symmetric, QuantizationScheme.Asymmetric];
+    private static readonly QuantizationScheme[] Schemes = Enum.GetValues<QuantizationScheme>();
 
     public static IEnumerable<object[]> Cases =>
         from c in WeightCase.All
