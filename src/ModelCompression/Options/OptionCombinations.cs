@@ -37,8 +37,9 @@ internal static class OptionCombinations
         foreach (string name in new[] { "WeightBits", "QuantizationScheme", "QuantizationGranularity", "QuantizationAlgorithm", "Equalization", "BiasCorrection" })
             yield return (name, integer, needsInteger);
         yield return ("QuantizationFormat", o.Quantization != QuantizationMode.None, "it needs Quantization other than None");
-        yield return ("ActivationBits", activations, "it needs Quantization=Static or Dynamic");
-        yield return ("BlockSize", integer && o.QuantizationGranularity == QuantizationGranularity.Block, "it needs QuantizationGranularity=Block");
+        bool nBits = o.QuantizationFormat == QuantizationFormat.MatMulNBits;
+        yield return ("ActivationBits", activations || (integer && (nBits || o.QuantizationGranularity == QuantizationGranularity.Block)), "it needs Quantization=Static or Dynamic, or weights in blocks");
+        yield return ("BlockSize", integer && (nBits || o.QuantizationGranularity == QuantizationGranularity.Block), "it needs QuantizationGranularity=Block");
         foreach (string name in new[] { "CalibrationMethod" }) yield return (name, o.Quantization == QuantizationMode.Static, "it needs Quantization=Static");
         yield return ("CalibrationPercentile", o.CalibrationMethod == CalibrationMethod.Percentile, "it needs CalibrationMethod=Percentile");
         yield return ("CalibrationSamples", o.CalibrationData.Count > 0, "it needs CalibrationData");
@@ -61,6 +62,7 @@ internal static class OptionCombinations
             yield return "Quantization=Dynamic needs QuantizationFormat=Auto or QOperator (integer convolutions too)";
         if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
+        foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
     }
 
@@ -76,11 +78,8 @@ internal static class OptionCombinations
         if (o.Pruning is not (PruningCriterion.None or PruningCriterion.Magnitude)) yield return $"Pruning={o.Pruning}";
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
-        if (o.WeightBits != 8 && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
-        if (o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static) && o.QuantizationScheme is (QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook)) yield return $"QuantizationScheme={o.QuantizationScheme} with Quantization={o.Quantization}";
-        if (o.QuantizationGranularity == QuantizationGranularity.Block && o.Quantization is (QuantizationMode.Dynamic or QuantizationMode.Static)) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";
-        if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is (QuantizationFormat.QOperator or QuantizationFormat.MatMulNBits)) yield return $"QuantizationFormat={o.QuantizationFormat}";
-        if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
+        foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
+        if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";
         if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
     }

@@ -29,9 +29,11 @@ internal sealed class UnpackingOperators(long opset)
     /// <summary>First opset for distances of more than 8 bits: the first with <c>CumSum</c>.</summary>
     public const long MinWideGapsOpset = CumSumOpset;
 
+    /// <summary>First opset whose <c>Slice</c> takes inputs; also the first with <c>DequantizeLinear</c>.</summary>
+    public const long SliceInputsOpset = 10;
+
     private const long CumSumOpset = 11;
     private const long BitShiftOpset = 11;
-    private const long SliceInputsOpset = 10;
     private const long UInt4Opset = 21;
 
     /// <summary>Codes in a row of the running sum by products; its numbers fit in a byte.</summary>

@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Packing;
 
@@ -25,6 +26,18 @@ public sealed class UnpackingSection
 
     /// <summary>The graph.</summary>
     public OnnxGraph Graph { get; }
+
+    /// <summary>Adds a constant: an initializer, or a <c>Constant</c> node where initializers cannot be added.</summary>
+    internal Value AddConstant(string name, Tensor tensor, bool asNode) =>
+        asNode ? AddNode("Constant", [], name, NodeAttribute.Of("value", tensor)) : Graph.AddInitializer(name, tensor);
+
+    /// <summary>Adds a single-output node at the end.</summary>
+    internal Value AddNode(string opType, IEnumerable<Value?> inputs, string name, params NodeAttribute[] attributes)
+    {
+        var node = Graph.AddNode(opType, inputs, [name], attributes, index: NextIndex());
+        EndAt(node);
+        return node.Outputs[0]!;
+    }
 
     internal int NextIndex() => last is not null ? Graph.IndexOf(last) + 1 : first is not null ? Graph.IndexOf(first) : 0;
 

@@ -33,7 +33,7 @@ public sealed class QuantizeWeights : ModelPass
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
-        new NBitQuantizer(log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
+        new NBitQuantizer(model, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {

@@ -71,6 +71,9 @@ internal sealed record GraphTarget(OnnxGraph Graph, long Opset, bool UsesConstan
     /// <summary>The first IR version in which an initializer need not be a graph input.</summary>
     private const long FreeInitializersIrVersion = 4;
 
+    /// <summary>True inside a function, whose opset imports are its own.</summary>
+    public bool IsInFunction { get; init; }
+
     /// <summary>Targets of all graphs of a model.</summary>
     public static IReadOnlyDictionary<OnnxGraph, GraphTarget> AllOf(Model model)
     {
@@ -80,7 +83,7 @@ internal sealed record GraphTarget(OnnxGraph Graph, long Opset, bool UsesConstan
         foreach (var function in model.Functions)
         {
             foreach (var graph in function.Body.SelfAndSubgraphs())
-                targets[graph] = new(graph, function.OpsetImports.Onnx, graph == function.Body || model.IrVersion < FreeInitializersIrVersion);
+                targets[graph] = new(graph, function.OpsetImports.Onnx, graph == function.Body || model.IrVersion < FreeInitializersIrVersion) { IsInFunction = true };
         }
 
         return targets;

@@ -46,7 +46,7 @@ internal sealed class WeightPlanner
     private WeightDecision DecideNBits(WeightSite site, CompressionOptions options)
     {
         var target = targets[site.Value.Graph];
-        return NBitRules.WhyNot(site, target) is { } reason ? new(site, null, reason) : new(site, null, "") { NBits = NBitRules.Plan(site, ScaledUse(site), options, target) };
+        return NBitRules.WhyNot(site, target) is { } reason ? new(site, null, reason) : new(site, null, "") { NBits = NBitRules.Plan(site, ScaledUse(site), options, target, prefersFusedMatMul) };
     }
 
     private string? ReasonAgainst(WeightSite site) => already.ReasonFor(site.Value) ?? ReasonToSkip(site) ?? Disagreement(site) ?? WhyUnsuitable(site, targets[site.Value.Graph]);

@@ -1,4 +1,3 @@
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Packing;
@@ -6,58 +5,48 @@ using ModelCompression.Packing;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>A weight as packed codes and operators that restore it when a session is created: (codes − zero points) · scales, or palette[codes] · scales.</summary>
-internal sealed class FoldedForm
+internal sealed class FoldedForm : NBitForm
 {
     /// <summary>Share of zero codes from which a sparse form is looked for: a bit mask costs one bit in eight.</summary>
     private const double SparseZeroFraction = 0.1;
 
     private readonly PackingPlan? sparse;
-    private readonly PackingRecipe recipe;
-    private readonly bool usesConstantNodes;
-    private readonly Dictionary<ConstantStep, Tensor> tensors;
+    private readonly PreparedRecipe rest;
 
-    private FoldedForm(NBitPlan plan, PackingPlan? sparse, PackingRecipe recipe, PackingRequest request)
+    private FoldedForm(NBitPlan plan, PackingPlan? sparse, PackingRecipe recipe)
+        : base(plan)
     {
         this.sparse = sparse;
-        this.recipe = recipe;
-        usesConstantNodes = plan.Target.UsesConstantNodes;
-        ByteLength = recipe.ByteLength(request) + (sparse?.StoredByteLength ?? 0);
-        tensors = recipe.Prepare();
+        rest = new(recipe, Request);
         sparse?.Prepare();
     }
 
-    /// <summary>Bytes in the file: data, nodes, names and shapes.</summary>
-    public long ByteLength { get; }
+    /// <inheritdoc/>
+    public override long ByteLength => rest.ByteLength + (sparse?.StoredByteLength ?? 0);
 
-    /// <summary>For the report.</summary>
-    public string Description => sparse is null ? "folded" : $"folded, {sparse.Description}";
+    /// <inheritdoc/>
+    public override string Description => sparse is null ? "folded" : $"folded, {sparse.Description}";
 
-    /// <summary>Packs a weight. The codes are not needed afterwards.</summary>
-    public static FoldedForm Of(NBitPlan plan, NBitWeight weight)
+    /// <summary>Packs a weight, sparsely where that takes fewer bytes.</summary>
+    public static new FoldedForm Of(NBitPlan plan, NBitWeight weight)
     {
-        var request = new PackingRequest(plan.Options.SparseStorage, plan.Target.Opset) { UseConstantNodes = plan.Target.UsesConstantNodes, NameByteLength = 6 };
         var recipe = new FoldedRecipe(plan, weight);
-        var dense = recipe.Make(null);
-        long denseByteLength = dense.ByteLength(request);
-        if (plan.Options.SparseStorage != SparseStorage.Dense && weight.ZeroFraction(plan.Codes) >= SparseZeroFraction)
-        {
-            var dims = weight.Palette.Length == 0 ? recipe.ViewDims : plan.Site.Tensor.Dims.ToArray();
-            var packing = TensorPacking.Plan(Tensor.Create(DataType.UInt8, dims, weight.Codes), request);
-            var rest = recipe.Make(dims);
-            if (packing.Kind is PackingKind.Gaps or PackingKind.Bitmask && packing.StoredByteLength + rest.ByteLength(request) < denseByteLength) return Made(packing, rest);
-        }
-
-        return Made(null, dense);
-
-        FoldedForm Made(PackingPlan? packing, PackingRecipe steps)
-        {
-            var form = new FoldedForm(plan, packing, steps, request);
-            recipe.Release();
-            return form;
-        }
+        var form = Sparse(plan, weight, recipe) ?? new FoldedForm(plan, null, recipe.Make(null));
+        recipe.Release();
+        return form;
     }
 
-    /// <summary>Adds the constants and nodes and returns the weight.</summary>
-    public Value Emit(UnpackingSection section, string name) =>
-        recipe.Emit(section, name, usesConstantNodes, tensors, sparse?.Emit(section, name + ".q"));
+    /// <inheritdoc/>
+    public override void Write(UnpackingSection section, string name) => Replace(rest.Emit(section, name, sparse?.Emit(section, name + ".q")));
+
+    private static FoldedForm? Sparse(NBitPlan plan, NBitWeight weight, FoldedRecipe recipe)
+    {
+        if (plan.Options.SparseStorage == SparseStorage.Dense || weight.ZeroFraction(plan.Codes) < SparseZeroFraction) return null;
+        var request = new PackingRequest(plan.Options.SparseStorage, plan.Target.Opset) { UseConstantNodes = plan.Target.UsesConstantNodes, NameByteLength = NameByteLength };
+        long[] dims = weight.Palette.Length == 0 ? recipe.ViewDims : plan.Site.Tensor.Dims.ToArray();
+        var packing = TensorPacking.Plan(Tensor.Create(DataType.UInt8, dims, weight.Codes), request);
+        var rest = recipe.Make(dims);
+        bool gains = packing.Kind is PackingKind.Gaps or PackingKind.Bitmask && packing.StoredByteLength + rest.ByteLength(request) < recipe.Make(null).ByteLength(request);
+        return gains ? new(plan, packing, rest) : null;
+    }
 }

@@ -53,7 +53,7 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
     {
         int steps = Array.TrueForAll(weight.ZeroPoints, z => z == MathF.Round(z)) ? 1 : GroupCodes.FineZeroSteps(plan.Codes.Bits);
         long[] dims = BlockDims();
-        int zeros = ops.Recipe.Add(new ConstantStep("zeros", DataType.UInt8, dims, () => Tensor.Create(DataType.UInt8, dims, Array.ConvertAll(Arranged(weight.ZeroPoints), z => (byte)MathF.Round(z * steps)))));
+        int zeros = ops.Recipe.Add(new ConstantStep("zeros", DataType.UInt8, dims, () => Tensor.Create(DataType.UInt8, dims, Array.ConvertAll(ScaleRecipe.Arranged(weight.ZeroPoints, TransposedRows), z => (byte)MathF.Round(z * steps)))));
         zeros = Cast(ops, zeros, DataType.Float);
         if (steps > 1) zeros = Node(ops, "Mul", zeros, ops.Recipe.Constant("fine", DataType.Float, [], 1f / steps));
         return Spread(ops, zeros);
@@ -61,20 +61,8 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
 
     private int Scales(UnpackingOperators ops)
     {
-        var scales = weight.Scales;
-        long[] dims = BlockDims();
-        if (!scales.HasMultiples)
-        {
-            int stored = ops.Recipe.Add(new ConstantStep("scales", scales.IsHalf ? DataType.Float16 : DataType.Float, dims, () => scales.IsHalf
-                ? Tensor.Create(DataType.Float16, dims, Array.ConvertAll(Arranged(scales.Effective), s => (Half)s))
-                : Tensor.Float(dims, Arranged(scales.Effective))));
-            return Spread(ops, scales.IsHalf ? Cast(ops, stored, DataType.Float) : stored);
-        }
-
         long[] stepDims = grid.IsTransposed ? [grid.ScaleRows] : [grid.ScaleRows, 1, 1];
-        int multiples = ops.Recipe.Add(new ConstantStep("scales", DataType.Int8, dims, () => Tensor.Create(DataType.Int8, dims, Arranged(scales.Multiples))));
-        int steps = ops.Recipe.Add(new ConstantStep("steps", DataType.Float, stepDims, () => Tensor.Float(stepDims, scales.Steps)));
-        return Spread(ops, Node(ops, "Mul", Cast(ops, multiples, DataType.Float), steps));
+        return Spread(ops, new ScaleRecipe(weight.Scales, BlockDims(), stepDims) { TransposedRows = TransposedRows }.AddTo(ops));
     }
 
     /// <summary>Shape of one number per scale that broadcasts against the codes.</summary>
@@ -89,15 +77,7 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
         return dims;
     }
 
-    /// <summary>From (scale row, block) to the order of <see cref="BlockDims"/>.</summary>
-    private T[] Arranged<T>(T[] perScale)
-    {
-        if (grid.Blocks == 1 || !grid.IsTransposed) return perScale;
-        var arranged = new T[perScale.Length];
-        for (int row = 0; row < grid.Rows; row++)
-            for (int b = 0; b < grid.Blocks; b++) arranged[(b * grid.Rows) + row] = perScale[(row * grid.Blocks) + b];
-        return arranged;
-    }
+    private int TransposedRows => grid.Blocks > 1 && grid.IsTransposed ? grid.Rows : 0;
 
     /// <summary>Where the last block is shorter: one number per element of a row instead of one per block.</summary>
     private int Spread(UnpackingOperators ops, int perBlock)

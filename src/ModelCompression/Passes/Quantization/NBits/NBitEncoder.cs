@@ -18,8 +18,8 @@ internal sealed class NBitEncoder
         this.plan = plan;
         weight = FloatElements.AsFloat(plan.Site.Tensor);
         grid = plan.Grid;
-        // Only a zero point on a code keeps the zeros of pruned weights.
-        int fine = plan.Codes.Kind == GroupCodeKind.Asymmetric && !weight.AsSpan<float>().Contains(0f) ? GroupCodes.FineZeroSteps(plan.Codes.Bits) : 1;
+        // Only a zero point on a code keeps the zeros of pruned weights, and operators of a runtime have no others.
+        int fine = plan.Codes.Kind == GroupCodeKind.Asymmetric && plan.Form == NBitFormKind.Folded && !weight.AsSpan<float>().Contains(0f) ? GroupCodes.FineZeroSteps(plan.Codes.Bits) : 1;
         codes = plan.Codes with { ZeroSteps = fine };
         tileRows = RowTile.RowCount(grid);
     }
@@ -89,7 +89,8 @@ internal sealed class NBitEncoder
             }
 
             noise[first / tileRows] = sum;
-            RowTile.StoreCodes(rounded, grid, first, count, result);
+            if (plan.WantsRows) rounded.CopyTo(result.AsSpan(first * grid.Length));
+            else RowTile.StoreCodes(rounded, grid, first, count, result);
         });
         return noise.Sum();
     }

@@ -13,6 +13,12 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <param name="Target">Where the constants and nodes go.</param>
 internal sealed record NBitPlan(WeightSite Site, CompressionOptions Options, WeightUse Use, WeightGrid Grid, GroupCodes Codes, GraphTarget Target)
 {
+    /// <summary>Form in the graph.</summary>
+    public NBitFormKind Form { get; init; }
+
+    /// <summary>True when codes are wanted row after row instead of in the order of the weight's elements.</summary>
+    public bool WantsRows => Form == NBitFormKind.MatMulNBits;
+
     /// <summary>Why another form than the one asked for; empty otherwise.</summary>
     public string Note { get; init; } = "";
 

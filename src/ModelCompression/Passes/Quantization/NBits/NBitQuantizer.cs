@@ -5,8 +5,10 @@ using ModelCompression.Passes.Pruning;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>Stores weights in 2 to 8 bits with scales per tensor, channel or block.</summary>
-internal sealed class NBitQuantizer(PassLog log, string passName)
+internal sealed class NBitQuantizer(Model model, PassLog log, string passName)
 {
+    private const string Microsoft = "com.microsoft";
+
     private readonly Dictionary<OnnxGraph, UnpackingSection> sections = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Encodes the weights, then writes those that take fewer bytes.</summary>
@@ -21,6 +23,9 @@ internal sealed class NBitQuantizer(PassLog log, string passName)
             if (outcomes[i].Form is { } form) Write(plans[i], outcomes[i], form, records[i], FormattableString.Invariant($"n{i}"));
             else Refuse(plans[i], records[i], outcomes[i].Reason);
         }
+
+        bool usesOwnOperators = outcomes.Any(o => o.Form is MatMulNBitsForm or GatherBlockForm);
+        if (usesOwnOperators && !model.OpsetImports.Contains(Microsoft)) model.OpsetImports[Microsoft] = 1;
     }
 
     private static Outcome Encode(NBitPlan plan)
@@ -29,19 +34,18 @@ internal sealed class NBitQuantizer(PassLog log, string passName)
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
         if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");
-        var form = FoldedForm.Of(plan, weight);
+        var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
             ? new(form, weight.Noise.SqnrDb, "")
             : new(null, double.NaN, "too small: codes, scales and unpacking nodes would take more bytes");
     }
 
-    private void Write(NBitPlan plan, Outcome outcome, FoldedForm form, LayerRecord record, string name)
+    private void Write(NBitPlan plan, Outcome outcome, NBitForm form, LayerRecord record, string name)
     {
         var value = plan.Site.Value;
         bool wasInput = value.IsGraphInput;
         if (!sections.TryGetValue(value.Graph, out var section)) sections.Add(value.Graph, section = new UnpackingSection(value.Graph));
-        var restored = form.Emit(section, name);
-        foreach (var use in plan.Site.Uses) use.Node.SetInput(use.InputIndex, restored);
+        form.Write(section, name);
         if (value.Producer is { } constant) value.Graph.RemoveNode(constant);
         else value.Graph.RemoveInitializer(value);
         record.Bits = plan.Codes.Bits;
@@ -58,5 +62,5 @@ internal sealed class NBitQuantizer(PassLog log, string passName)
         log.Refused(passName, plan.Site.Value.Name, reason);
     }
 
-    private readonly record struct Outcome(FoldedForm? Form, double SqnrDb, string Reason);
+    private readonly record struct Outcome(NBitForm? Form, double SqnrDb, string Reason);
 }

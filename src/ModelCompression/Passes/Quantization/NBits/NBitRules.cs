@@ -34,21 +34,48 @@ internal static class NBitRules
     /// <param name="use">The consumer whose axes count.</param>
     /// <param name="options">Options.</param>
     /// <param name="target">The graph that owns it.</param>
-    public static NBitPlan Plan(WeightSite site, WeightUse use, CompressionOptions options, GraphTarget target)
+    /// <param name="prefersFusedMatMul">True when the model's matrix products are so large that unpacking them when a session is created costs more than an operator that need not.</param>
+    public static NBitPlan Plan(WeightSite site, WeightUse use, CompressionOptions options, GraphTarget target, bool prefersFusedMatMul = false)
     {
-        var grid = WeightGrid.Of(site.Tensor.Dims, use.ChannelAxes, use.ReductionAxis);
-        grid = options.QuantizationGranularity switch
-        {
-            QuantizationGranularity.Tensor => grid.PerTensor(),
-            QuantizationGranularity.Block => grid.PerBlock(options.BlockSize),
-            _ => grid,
-        };
         var kind = options.QuantizationScheme switch
         {
             QuantizationScheme.Asymmetric => GroupCodeKind.Asymmetric,
             QuantizationScheme.PowerOfTwo => GroupCodeKind.PowerOfTwo,
             _ => GroupCodeKind.Symmetric,
         };
-        return new(site, options, use, grid, new(options.WeightBits, kind), target);
+        var rows = WeightGrid.Of(site.Tensor.Dims, use.ChannelAxes, use.ReductionAxis);
+        var grid = options.QuantizationGranularity switch
+        {
+            QuantizationGranularity.Tensor => rows.PerTensor(),
+            QuantizationGranularity.Block => rows.PerBlock(options.BlockSize),
+            _ => rows,
+        };
+        var plan = new NBitPlan(site, options, use, grid, new(options.WeightBits, kind), target);
+        return options.QuantizationFormat switch
+        {
+            QuantizationFormat.Qdq => Preferred(plan, NBitFormKind.Dequantized, DequantizedForm.WhyNot(plan)),
+            QuantizationFormat.MatMulNBits => InBlocks(plan, rows),
+            QuantizationFormat.Auto when options.QuantizationGranularity == QuantizationGranularity.Block => Automatic(plan, prefersFusedMatMul),
+            _ => plan,
+        };
+    }
+
+    private static NBitPlan Preferred(NBitPlan plan, NBitFormKind form, string? whyNot) => whyNot is null ? plan with { Form = form } : plan with { Note = $"folded: {whyNot}" };
+
+    /// <summary>ONNX Runtime's own operators, which have blocks only.</summary>
+    private static NBitPlan InBlocks(NBitPlan plan, WeightGrid rows)
+    {
+        var blocks = plan with { Grid = rows.PerBlock(plan.Options.BlockSize) };
+        bool isTable = plan.Site.Uses.All(u => u.Role == WeightRole.Embedding);
+        string? whyNot = isTable ? GatherBlockForm.WhyNot(blocks) : MatMulNBitsForm.WhyNot(blocks);
+        return whyNot is null
+            ? blocks with { Form = isTable ? NBitFormKind.GatherBlockQuantized : NBitFormKind.MatMulNBits }
+            : plan with { Note = $"folded: {whyNot}" };
+    }
+
+    private static NBitPlan Automatic(NBitPlan plan, bool prefersFusedMatMul)
+    {
+        if (GatherBlockForm.WhyNot(plan) is null) return plan with { Form = NBitFormKind.GatherBlockQuantized };
+        return prefersFusedMatMul && MatMulNBitsForm.WhyNot(plan) is null ? plan with { Form = NBitFormKind.MatMulNBits } : plan;
     }
 }

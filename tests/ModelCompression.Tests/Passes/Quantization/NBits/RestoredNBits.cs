@@ -20,7 +20,8 @@ internal static class RestoredNBits
             var plan = NBitRules.Plan(site, site.Uses[0], options, targets[site.Value.Graph]);
             var weight = NBitEncoder.TryMake(plan);
             Assert.IsNotNull(weight);
-            site.Value.Graph.SetInitializer(site.Value, Tensor.Float(site.Tensor.Dims, Values(site, options, weight)));
+            if (plan.WantsRows && plan.Grid.IsTransposed) weight = weight with { Codes = [.. Enumerable.Range(0, weight.Codes.Length).Select(i => weight.Codes[(i % plan.Grid.Rows * plan.Grid.Length) + (i / plan.Grid.Rows)])] };
+            site.Value.Graph.SetInitializer(site.Value, Tensor.Float(site.Tensor.Dims, Values(site, plan.Form is NBitFormKind.MatMulNBits or NBitFormKind.GatherBlockQuantized ? options with { QuantizationGranularity = QuantizationGranularity.Block } : options, weight)));
         }
     }
 

@@ -1,0 +1,124 @@
+using ModelCompression.Options;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Passes.Quantization.NBits;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization.NBits;
+
+/// <summary>Forms with operators that a runtime has for n-bit weights, against the same model with weights restored from the codes one by one.</summary>
+[TestClass]
+public sealed class OperatorFormTests
+{
+    private static readonly QuantizationScheme[] Schemes = [QuantizationScheme.Symmetric, QuantizationScheme.Asymmetric, QuantizationScheme.PowerOfTwo];
+
+    public static IEnumerable<object[]> Cases =>
+        from c in WeightCase.All
+        from format in new[] { QuantizationFormat.Qdq, QuantizationFormat.MatMulNBits, QuantizationFormat.Auto }
+        // Auto also rounds biases, which other tests look at.
+        where format != QuantizationFormat.Auto || !(c.Name.StartsWith("conv", StringComparison.Ordinal) || c.Name.StartsWith("gemm", StringComparison.Ordinal))
+        from bits in new[] { 2, 3, 4, 8 }
+        select new object[] { c.Name, format, bits };
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void Outputs_AreThoseOfTheRestoredWeights(string name, QuantizationFormat format, int bits)
+    {
+        var weights = WeightCase.All.Single(c => c.Name == name);
+        foreach (var scheme in Schemes)
+        {
+            foreach (var granularity in Enum.GetValues<QuantizationGranularity>())
+            {
+                if (format == QuantizationFormat.MatMulNBits && granularity == QuantizationGranularity.Tensor) continue;
+                var options = new CompressionOptions
+                {
+                    Quantization = QuantizationMode.WeightOnly,
+                    QuantizationFormat = format,
+                    WeightBits = bits,
+                    QuantizationScheme = scheme,
+                    QuantizationGranularity = granularity,
+                    BlockSize = 16,
+                    ActivationBits = 16,
+                };
+                if (!NBitRules.Apply(options)) continue;
+                var expected = new TestModel(21, 10);
+                var actual = new TestModel(21, 10);
+                weights.Build(expected);
+                weights.Build(actual);
+
+                var log = actual.Run(new QuantizeWeights(), options);
+
+                var unchanged = log.Layers.Where(l => l.Action == "unchanged").ToArray();
+                Assert.IsEmpty(unchanged.Where(l => l.OriginalBytes > 2500).Select(l => $"{l.Weight}: {l.Reason}"), $"{scheme} {granularity}");
+                if (unchanged.Length == 0 && format == QuantizationFormat.Qdq) Assert.AreEqual(bits is 4 or 8, actual.OpTypes().Contains("DequantizeLinear"));
+                RestoredNBits.Apply(expected.Model, options, unchanged.Select(l => l.Weight));
+                QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("matmul", 4, "MatMulNBits")]
+    [DataRow("matmul", 8, "MatMulNBits")]
+    [DataRow("matmul", 2, "MatMulNBits")]
+    [DataRow("gemm", 4, "MatMulNBits")]
+    [DataRow("gemm, transB", 4, "MatMulNBits")]
+    [DataRow("gather", 4, "GatherBlockQuantized")]
+    [DataRow("gather", 8, "GatherBlockQuantized")]
+    public void OwnOperators_TakeTheConsumersPlace(string name, int bits, string opType)
+    {
+        foreach (long opset in new[] { 11L, 21L })
+        {
+            var model = new TestModel(opset);
+            WeightCase.All.Single(c => c.Name == name).Build(model);
+            var log = model.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly, QuantizationFormat = QuantizationFormat.MatMulNBits, WeightBits = bits, QuantizationScheme = QuantizationScheme.Asymmetric });
+            var node = model.Graph.Nodes.Single(n => n.OpType == opType);
+            Assert.AreEqual("com.microsoft", node.Domain);
+            Assert.AreEqual(1, model.Model.OpsetImports["com.microsoft"]);
+            Assert.EndsWith("_out0", model.Graph.Outputs[0].Name);
+            Assert.Contains(opType, log.Layers[0].Action);
+            if (opType == "MatMulNBits") Assert.AreEqual(4, node.GetInt("accuracy_level", 0));
+        }
+    }
+
+    /// <summary>Unpacks the stored bytes as the operator's specification says, without the runtime.</summary>
+    [TestMethod]
+    [DataRow(2, QuantizationScheme.Symmetric)]
+    [DataRow(4, QuantizationScheme.Symmetric)]
+    [DataRow(4, QuantizationScheme.Asymmetric)]
+    [DataRow(8, QuantizationScheme.Asymmetric)]
+    public void MatMulNBits_StoresWhatItsSpecificationSays(int bits, QuantizationScheme scheme)
+    {
+        const int k = 70, n = 9, block = 16, blocks = 5;
+        var model = new TestModel(21);
+        var weight = model.Weight("w", k, n);
+        float[] original = weight.Initializer!.AsSpan<float>().ToArray();
+        model.Output(model.Node("MatMul", [model.Input("x", 4, k), weight]));
+        model.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly, QuantizationFormat = QuantizationFormat.MatMulNBits, WeightBits = bits, BlockSize = block, QuantizationScheme = scheme });
+        var node = model.Graph.Nodes.Single(m => m.OpType == "MatMulNBits");
+        var b = node.Input(1)!.Initializer!;
+        CollectionAssert.AreEqual(new long[] { n, blocks, block * bits / 8 }, b.Dims.ToArray());
+        // 45 scales are kept as binary16 and widened.
+        var scales = node.Input(2)!.Producer!.Input(0)!.Initializer!.AsSpan<Half>();
+        var zeros = node.Input(3)?.Initializer;
+        Assert.AreEqual(scheme == QuantizationScheme.Asymmetric, zeros is not null);
+        double error = 0, energy = 0;
+        for (int column = 0; column < n; column++)
+        {
+            for (int row = 0; row < k; row++)
+            {
+                int at = row / block;
+                int code = Code(b.AsSpan<byte>().Slice(((column * blocks) + at) * block * bits / 8, block * bits / 8), row % block);
+                int zero = zeros is null ? 1 << (bits - 1) : Code(zeros.AsSpan<byte>().Slice(column * (int)zeros.Dims[1], (int)zeros.Dims[1]), at);
+                double value = (code - zero) * (double)(float)scales[(column * blocks) + at];
+                error += Math.Pow(value - original[(row * n) + column], 2);
+                energy += Math.Pow(original[(row * n) + column], 2);
+            }
+        }
+
+        // Uniform elements lose at most a step of the range over √12 each.
+        double limit = Math.Pow(2.0 / ((1 << bits) - 1), 2) / 12 / (1.0 / 3);
+        Assert.IsLessThan(1.2 * limit, error / energy);
+
+        int Code(ReadOnlySpan<byte> packed, int i) => (packed[i * bits / 8] >> (i * bits % 8)) & ((1 << bits) - 1);
+    }
+}
