@@ -22,6 +22,8 @@ public sealed class SimplificationPipeline
         new FoldConstants(evaluator),
         new FoldBatchNormalization(),
         new FoldChannelArithmetic(),
+        new FuseHardSigmoid(),
+        new FoldIntoNextConvolution(),
         new ShareDuplicateInitializers(),
         new RemoveUnusedNodes(),
         new RemoveUnusedOpsetImports(),
