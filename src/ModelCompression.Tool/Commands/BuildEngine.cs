@@ -31,7 +31,7 @@ internal sealed class BuildEngine : IDisposable
         try
         {
             var outcome = pipeline.Run(request with { Lock = ReadLock(lockFile, request.Target) }, cancellation);
-            if (outcome.Locked is { } locked && !_request.LockedMode) LockFile.Update(lockFile, _request.ProjectFile, request.Target, locked, [.. _request.Targets, request.Target]);
+            if (outcome.Locked is { } locked && !_request.LockedMode) LockFile.Update(lockFile, _request.ProjectFile, request.Target, locked, [.. _request.Targets ?? [], request.Target]);
             return outcome;
         }
         catch (DiagnosticException e)

@@ -4,15 +4,14 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 using ModelCompression.Pipeline;
 using ModelCompression.Reports;
+using ModelCompression.Tool.CommandLine;
+using ModelCompression.Tool.Display;
 
 namespace ModelCompression.Tool.Commands;
 
 /// <summary><c>compress IN -o OUT [options]</c>: what a build does with one item, without a build.</summary>
 internal static class CompressCommand
 {
-    private const int Success = 0;
-    private const int Failed = 1;
-
     public static Command Create()
     {
         var source = new Argument<string>("IN") { Description = "The ONNX model." };
@@ -25,9 +24,11 @@ internal static class CompressCommand
             Description = $"{d.Meaning} Values: {d.Allowed}.{(d.Default.Length > 0 ? $" Default: {d.Default}." : "")}",
             HelpName = d.Kind.ToString().ToLowerInvariant(),
         });
-        var command = new Command("compress", "Compresses a model; the same engine and options as CompressModel items of a project.") { source, output, json, latency, threads };
+        var reports = new Option<string>("--reports") { Description = "Reports to write beside the result: list of Json, Html, Markdown.", DefaultValueFactory = _ => "" };
+        foreach (var (definition, option) in settings) option.CompletionSources.Add([.. definition.Choices]);
+        var command = new Command("compress", "Compresses a model; the same engine and options as CompressModel items of a project.") { source, output, json, latency, threads, reports };
         foreach (var option in settings.Values) command.Options.Add(option);
-        command.SetAction((parsed, cancellation) => Task.FromResult(Run(
+        command.SetWork((parsed, cancellation) => Run(
             new CompressionRequest
             {
                 SourcePath = Path.GetFullPath(parsed.GetValue(source)!),
@@ -35,12 +36,12 @@ internal static class CompressCommand
                 OutputPath = Path.GetFullPath(parsed.GetValue(output)!),
                 Item = new SettingsSource("The command line", Texts(settings, parsed)),
                 WrittenPaths = Written(settings, parsed),
-                Reports = [],
+                Reports = parsed.GetValue(reports)!.Split([';', ','], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
                 Threads = Math.Max(1, parsed.GetValue(threads)),
                 MeasureLatency = parsed.GetValue(latency),
             },
             parsed.GetValue(json),
-            cancellation)));
+            cancellation));
         return command;
     }
 
@@ -48,22 +49,19 @@ internal static class CompressCommand
     {
         if (Path.GetFullPath(request.SourcePath) == request.OutputPath)
         {
-            Print(Diagnostic.Error("MCB1008", "IN and OUT are the same file; the source is never changed. Give another output with -o."));
-            return 2;
+            DiagnosticPrinter.Print(Diagnostic.Error("MCB1008", "IN and OUT are the same file; the source is never changed. Give another output with -o."));
+            return ExitCodes.WrongUsage;
         }
 
         Directory.CreateDirectory(Path.GetDirectoryName(request.OutputPath)!);
-        var outcome = new CompressionPipeline(Print).Run(request, cancellation);
-        if (outcome.Report is not { } report) return Failed;
+        var said = new List<Diagnostic>();
+        var outcome = ProgressDisplay.Run(Path.GetFileName(request.SourcePath), progress => new CompressionPipeline(said.Add).Run(request with { Progress = progress }, cancellation));
+        foreach (var diagnostic in said) DiagnosticPrinter.Print(diagnostic);
+        var errors = said.Where(d => d.Severity == DiagnosticSeverity.Error).ToList();
+        // A setting that makes no sense is wrong usage, as an unknown option is.
+        if (outcome.Report is not { } report) return errors.Count > 0 && errors.All(e => e.Code.StartsWith("MCB1", StringComparison.Ordinal)) ? ExitCodes.WrongUsage : ExitCodes.Failed;
         Console.Out.WriteLine(json ? Encoding.UTF8.GetString(JsonReport.Serialize(report)).TrimEnd() : SummaryLine.Format(report));
-        return Success;
-    }
-
-    /// <summary>Diagnostics go to standard error, so that standard output holds the result alone.</summary>
-    private static void Print(Diagnostic diagnostic)
-    {
-        string severity = diagnostic.Severity switch { DiagnosticSeverity.Error => "error", DiagnosticSeverity.Warning => "warning", _ => "message" };
-        Console.Error.WriteLine($"{(diagnostic.File is null ? "" : diagnostic.File + ": ")}{severity} {diagnostic.Code}: {diagnostic.Message}");
+        return ExitCodes.Success;
     }
 
     private static string Identity(string path) => Path.IsPathRooted(path) ? Path.GetFileName(path) : path.Replace('\\', '/');

@@ -27,7 +27,7 @@ internal static class EngineRequest
             SourcePath = model.Source,
             Identity = model.Identity,
             OutputPath = model.Output,
-            Target = model.Target.Length > 0 ? model.Target : model.Identity,
+            Target = string.IsNullOrEmpty(model.Target) ? model.Identity : model.Target,
             Item = new SettingsSource($"CompressModel '{model.Identity}'", settings) { File = model.DefiningFile, Line = model.Line, Column = model.Column },
             WrittenPaths = written,
             Rules = [.. model.Rules.Select(Rule)],

@@ -35,6 +35,9 @@ public sealed record CompressionRequest
     /// <summary>Destination relative to the output folder, with forward slashes: what lock files call the result. Empty = the identity.</summary>
     public string Target { get; init; } = "";
 
+    /// <summary>Told how far the run is, from any thread; or null.</summary>
+    public Action<RunProgress>? Progress { get; init; }
+
     /// <summary>Measures latency even when no gate asks for it.</summary>
     public bool MeasureLatency { get; init; }
 }

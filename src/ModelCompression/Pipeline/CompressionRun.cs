@@ -37,6 +37,7 @@ internal sealed class CompressionRun : IDisposable
     /// <exception cref="DiagnosticException">The model or its data cannot be used.</exception>
     public CompressionOutcome Execute(CancellationToken cancellation)
     {
+        Tell("reading");
         using var model = OnnxReader.Read(request.SourcePath);
         using var data = RunData.Open(Options, model);
         var dependencies = model.ExternalDataFiles;
@@ -45,10 +46,12 @@ internal sealed class CompressionRun : IDisposable
         {
             var counter = new ModelCounter();
             var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
+            Tell("compressing");
             PassPlan.Run(model, settings, data.Statistics(request.Threads), log, counter, cancellation);
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
+            Tell("writing");
             var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
             foreach (var note in model.Notes) log.Report(note);
             var sample = FirstSample(check, data);
@@ -73,6 +76,7 @@ internal sealed class CompressionRun : IDisposable
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
         string[] files = StagedFiles();
         var digest = Task.Run(() => (FileDigest.Sha256(staging.ModelPath), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
+        Tell("comparing outputs");
         FidelityResult fidelity;
         try
         {
@@ -92,7 +96,8 @@ internal sealed class CompressionRun : IDisposable
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
-        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, cancellation);
+        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, request.Progress, cancellation);
+        if (Options.MaxLatencyRatio is not null || request.MeasureLatency) Tell("measuring latency");
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
         return ApplyGates(result with { Validation = validation });
@@ -155,6 +160,8 @@ internal sealed class CompressionRun : IDisposable
         Gates = [],
         Edits = [.. log.Edits.Select(e => new EditFigures(e.Pass, e.Target, e.Applied, e.Reason))],
     };
+
+    private void Tell(string stage) => request.Progress?.Invoke(new(stage, 0, 0));
 
     private void Report(Diagnostic diagnostic) => report(diagnostic.File is null ? diagnostic with { File = request.SourcePath } : diagnostic);
 

@@ -55,11 +55,17 @@ internal sealed class RunData : IDisposable
     }
 
     /// <summary>The task metric of both models, or null without validation data.</summary>
-    public ValidationFigures? Evaluate(string originalPath, string compressedPath, int threads, CancellationToken cancellation)
+    public ValidationFigures? Evaluate(string originalPath, string compressedPath, int threads, Action<RunProgress>? progress, CancellationToken cancellation)
     {
         if (validation is null) return null;
-        var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress: null, cancellation);
+        var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress is null ? null : new FeedProgress(progress, validation.Count), cancellation);
         return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = Finite(result.Original), Compressed = Finite(result.Compressed), Drop = Finite(result.Drop), Passed = true };
+    }
+
+    /// <summary>Tells of feeds that are done, on the thread that did them.</summary>
+    private sealed class FeedProgress(Action<RunProgress> tell, int total) : IProgress<int>
+    {
+        public void Report(int value) => tell(new("evaluating", value, total));
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;

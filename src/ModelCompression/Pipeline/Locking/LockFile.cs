@@ -21,7 +21,7 @@ public static class LockFile
         {
             if (!File.Exists(path)) return new LockDocument();
             var document = JsonSerializer.Deserialize(File.ReadAllBytes(path), LockJson.Readable.LockDocument);
-            if (document?.Version == LockDocument.CurrentVersion) return document;
+            if (document is { Version: LockDocument.CurrentVersion }) return document.Projects is null ? new LockDocument() : document;
             reason = $"it has version {document?.Version.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none"}, this tool knows version {LockDocument.CurrentVersion}";
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)

@@ -1,0 +1,65 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Runtime.CompilerServices;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Tool.Commands;
+using ModelCompression.Tool.Display;
+
+namespace ModelCompression.Tool.CommandLine;
+
+/// <summary>The command line for people. Kept apart from <c>Program</c>, so that a build does not load what only people need.</summary>
+internal static class ToolCommandLine
+{
+    /// <summary>Runs a command line.</summary>
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static int Run(string[] args)
+    {
+        var result = Create().Parse(args);
+        if (result.Errors.Count > 0)
+        {
+            foreach (var error in result.Errors) Console.Error.WriteLine($"error MCB1009: {error.Message}");
+            Console.Error.WriteLine("'dotnet modelcompress --help' shows the commands, 'dotnet modelcompress COMMAND --help' their options.");
+            return ExitCodes.WrongUsage;
+        }
+
+        try
+        {
+            return result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCodes.Cancelled;
+        }
+        catch (DiagnosticException e)
+        {
+            DiagnosticPrinter.Print(e.Diagnostic);
+            return ExitCodes.Failed;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            DiagnosticPrinter.Print(Diagnostic.Error("MCB4010", e.Message));
+            return ExitCodes.Failed;
+        }
+    }
+
+    /// <summary>All verbs; <c>build</c> is not among them, since only builds use it.</summary>
+    internal static RootCommand Create()
+    {
+        var root = new RootCommand("Compresses, inspects and compares ONNX models.")
+        {
+            CompressCommand.Create(),
+            InspectCommand.Create(),
+            CompareCommand.Create(),
+            ProjectCommand.Create(),
+            VerifyCommand.Create(),
+            CompletionCommand.Create(),
+        };
+        foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExamples((HelpAction)help.Action!);
+        return root;
+    }
+
+    /// <summary>Runs a verb's work away from the thread that listens for Ctrl+C.</summary>
+    internal static void SetWork(this Command command, Func<ParseResult, CancellationToken, int> work) =>
+        command.SetAction((parsed, cancellation) => Task.Run(() => work(parsed, cancellation), CancellationToken.None));
+}

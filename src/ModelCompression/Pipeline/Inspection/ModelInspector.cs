@@ -1,0 +1,81 @@
+using ModelCompression.Analysis;
+using ModelCompression.Data;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
+
+namespace ModelCompression.Pipeline.Inspection;
+
+/// <summary>Looks into a model without running or changing it.</summary>
+public sealed class ModelInspector
+{
+    private readonly Dictionary<Node, List<InspectedWeight>> weights = new(ReferenceEqualityComparer.Instance);
+    private readonly WeightCatalog catalog;
+
+    private ModelInspector(Model model)
+    {
+        catalog = WeightCatalog.Of(model);
+        foreach (var site in catalog.Weights) Add(site.Node, site.Value, site.Tensor, true, RoleText(site));
+        foreach (var other in catalog.Others)
+            if (other.Value.Uses.Count > 0) Add(other.Value.Uses[0].Node, other.Value, other.Tensor, false, other.Reason);
+    }
+
+    /// <summary>Inspects a file.</summary>
+    /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB2xxx: it cannot be read.</exception>
+    public static ModelInspection Inspect(string path)
+    {
+        using var model = OnnxReader.Read(path);
+        var inspector = new ModelInspector(model);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        var ports = ModelInterface.Of(model);
+        return new ModelInspection
+        {
+            Figures = ModelFiguresOf(path, model),
+            IrVersion = model.IrVersion,
+            Opsets = new SortedDictionary<string, long>(model.OpsetImports.All.ToDictionary(o => o.Key.Length == 0 ? "ai.onnx" : o.Key, o => o.Value), StringComparer.Ordinal),
+            Producer = $"{model.ProducerName} {model.ProducerVersion}".Trim(),
+            Metadata = new SortedDictionary<string, string>(model.Metadata.DistinctBy(m => m.Key).ToDictionary(m => m.Key, m => m.Value), StringComparer.Ordinal),
+            Inputs = [.. ports.Inputs.Select(p => p.ToString())],
+            Outputs = [.. ports.Outputs.Select(p => p.ToString())],
+            ExternalData = [.. model.ExternalDataFiles.Select(f => Path.GetRelativePath(folder, f).Replace('\\', '/')).Order(StringComparer.Ordinal)],
+            Graphs = [inspector.Look(model.Graph, "main graph"), .. model.Functions.Select(f => inspector.Look(f.Body, $"function {f.Domain}.{f.Name}"))],
+            QuantizedNodes = AlreadyQuantized.Of(model).Nodes.Count,
+            CompressibleBytes = inspector.catalog.Weights.Sum(w => w.Tensor.ByteLength),
+            OtherBytes = inspector.catalog.Others.Sum(o => o.Tensor.ByteLength),
+        };
+    }
+
+    /// <summary>Size figures of a file, as reports have them; operations are counted with unknown sizes of inputs as 1.</summary>
+    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model) => new ModelCounter().Count(model) with
+    {
+        Bytes = new[] { path }.Concat(model.ExternalDataFiles).Sum(f => new FileInfo(f).Length),
+        Sha256 = FileDigest.Sha256(path),
+        Macs = ModelCounter.Macs(model, null),
+    };
+
+    private InspectedGraph Look(OnnxGraph graph, string name)
+    {
+        var operators = graph.Nodes.Where(n => !n.Is("Constant")).GroupBy(OperatorName)
+            .Select(g => g.SelectMany(n => weights.GetValueOrDefault(n) ?? []).ToList() is var own ? new InspectedOperator(g.Key, g.Count(), own.Sum(w => w.Bytes), own) : null!)
+            .OrderByDescending(o => o.Bytes).ThenByDescending(o => o.Count).ThenBy(o => o.OpType, StringComparer.Ordinal);
+        var subgraphs = graph.Nodes.SelectMany(n => n.Subgraphs.Select(s => Look(s, $"{n.OpType} {n.DisplayName}")));
+        return new InspectedGraph(name, [.. operators], [.. subgraphs]);
+    }
+
+    private void Add(Node node, Value value, Tensor tensor, bool compressible, string role)
+    {
+        if (!weights.TryGetValue(node, out var list)) weights.Add(node, list = []);
+        list.Add(new(node.DisplayName, value.Name, tensor.ToString(), tensor.ByteLength, compressible, role));
+    }
+
+    private static string OperatorName(Node node) => node.IsOnnxDomain ? node.OpType : $"{node.Domain}.{node.OpType}";
+
+    private static string RoleText(WeightSite site) => site.Role switch
+    {
+        WeightRole.Convolution => "filters",
+        WeightRole.TransposedConvolution => "filters of a transposed convolution",
+        WeightRole.MatrixProduct => "matrix",
+        WeightRole.Embedding => "table of embeddings",
+        _ => "recurrent weights",
+    } + (site.Uses.Count > 1 ? $", used {site.Uses.Count} times" : "");
+}
