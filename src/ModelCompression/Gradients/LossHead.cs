@@ -23,11 +23,11 @@ internal static class CrossEntropyLoss
         long[] dims = pass.DimsOf(output);
         long classes = Classes(pass, output), rows = dims.Aggregate(1L, (a, b) => a * b) / classes;
         var target = graph.AddInput(graph.NewName("gradient_target"), new TensorType(DataType.Float, Shape.Of(rows, classes)));
-        var (scores, probabilities, logarithms) = Split(emit, pass, output, rows, classes);
+        var (scores, probabilities, logarithms, form) = Split(emit, pass, output, rows, classes);
         var loss = emit.Op("Neg", [emit.ReduceSum(emit.Mul(target, logarithms), [0, 1], keepDims: false)]);
         var gradient = emit.Sub(emit.Mul(probabilities, emit.ReduceSum(target, [1])), target);
         pass.Accumulate(scores, emit.Reshape(gradient, pass.DimsOf(scores)));
-        return new(loss, [new(output.Name, target.Name, null, [rows, classes])]);
+        return new(loss, [new(output.Name, target.Name, null, [rows, classes]) { Scores = form }]);
     }
 
     /// <summary>Scores per row: everything behind the batch axis when only one axis there is longer than one; a vector is one row.</summary>
@@ -41,19 +41,20 @@ internal static class CrossEntropyLoss
     private static long Classes(BackwardPass pass, Value output) => Classes(pass.DimsOf(output));
 
     /// <summary>Where the gradient enters, and the probabilities and their logarithms as [rows, classes].</summary>
-    private static (Value Scores, Value Probabilities, Value Logarithms) Split(GradientEmitter emit, BackwardPass pass, Value output, long rows, long classes)
+    private static (Value Scores, Value Probabilities, Value Logarithms, ClassScores Form) Split(GradientEmitter emit, BackwardPass pass, Value output, long rows, long classes)
     {
         var source = output;
         while (source.Producer is { } view && (view.Is("Identity") || view.Is("Reshape") || view.Is("Flatten") || view.Is("Squeeze")) && Classes(pass, view.Inputs[0]!) == classes) source = view.Inputs[0]!;
         var flat = emit.Reshape(source, rows, classes);
         if (source.Producer is { } node && (node.Is("Softmax") || node.Is("LogSoftmax")) && IsOverClasses(emit, pass, node))
         {
-            if (node.Is("LogSoftmax")) return (node.Inputs[0]!, emit.Op("Exp", [flat]), flat);
-            return (node.Inputs[0]!, flat, emit.Op("Log", [emit.Op("Max", [flat, emit.Scalar(SmallestProbability)])]));
+            if (node.Is("LogSoftmax")) return (node.Inputs[0]!, emit.Op("Exp", [flat]), flat, ClassScores.LogProbabilities);
+            return (node.Inputs[0]!, flat, emit.Op("Log", [emit.Op("Max", [flat, emit.Scalar(SmallestProbability)])]), ClassScores.Probabilities);
         }
 
         var axis = NodeAttribute.Of("axis", 1L);
-        return (output, emit.Op("Softmax", [emit.Reshape(output, rows, classes)], axis), emit.Op("LogSoftmax", [emit.Reshape(output, rows, classes)], axis));
+        var matrix = emit.Reshape(output, rows, classes);
+        return (output, emit.Op("Softmax", [matrix], axis), emit.Op("LogSoftmax", [matrix], axis), ClassScores.Logits);
     }
 
     private static bool IsOverClasses(GradientEmitter emit, BackwardPass pass, Node node)

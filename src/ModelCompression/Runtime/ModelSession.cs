@@ -111,6 +111,10 @@ public sealed class ModelSession : IDisposable
         }
     }
 
+    /// <summary>Runs the model on native values and leaves its outputs where ONNX Runtime has put them.</summary>
+    internal IDisposableReadOnlyCollection<OrtValue> Run(IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyCollection<string> names) =>
+        Guard(() => session.Run(runOptions, WithWeights(inputs), names));
+
     /// <inheritdoc/>
     public void Dispose()
     {

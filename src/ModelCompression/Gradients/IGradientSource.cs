@@ -1,0 +1,48 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Gradients;
+
+/// <summary>What the outputs are compared with.</summary>
+public enum TrainingLoss
+{
+    /// <summary>Cross-entropy with the data's labels.</summary>
+    Labels,
+
+    /// <summary>Squared error against the data's expected outputs.</summary>
+    ExpectedOutputs,
+
+    /// <summary>Against what the original model gives: cross-entropy with its class probabilities where there are classes, else squared error.</summary>
+    Distillation,
+}
+
+/// <summary>Gradients over training data. Passes know runtimes only through this.</summary>
+public interface IGradientSource
+{
+    /// <summary>Number of feeds, each of one sample or one fixed batch of the model.</summary>
+    int FeedCount { get; }
+
+    /// <summary>The loss that the data is made for: labels, else expected outputs, else null.</summary>
+    TrainingLoss? NaturalLoss { get; }
+
+    /// <summary>True if feeds may be read in any order at no cost.</summary>
+    bool IsRandomAccess { get; }
+
+    /// <summary>Differentiates a model as it stands now.</summary>
+    /// <param name="model">The model; it may be edited afterwards.</param>
+    /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="loss">The loss.</param>
+    /// <param name="current">Where the weights are read from at every run, one array per weight, so that they can change; null for the model's own.</param>
+    /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB4060, MCB4061: no gradient. MCB3010, MCB3017, MCB3020: the data does not serve.</exception>
+    IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null);
+}
+
+/// <summary>An open gradient computation.</summary>
+public interface IGradientSession : IDisposable
+{
+    /// <summary>The mean loss over the rows of some feeds and, when <paramref name="gradients"/> is given, its gradients, which replace the arrays' content.</summary>
+    /// <param name="feeds">Feed numbers.</param>
+    /// <param name="gradients">One array per weight, as long as the weight; zeros where the loss does not depend on it. Null: only the loss.</param>
+    /// <param name="cancellation">Stops between parts.</param>
+    /// <remarks>Feeds are computed in parts of fixed size whose sums are added in order: the result does not depend on the number of threads.</remarks>
+    double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default);
+}

@@ -1,0 +1,90 @@
+using System.Numerics;
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+
+namespace ModelCompression.Runtime.Training;
+
+/// <summary>A gradient graph for one input shape, open in ONNX Runtime. Runs may be side by side.</summary>
+internal sealed class CompiledGradient : IDisposable
+{
+    private readonly ModelSession session;
+    private readonly Dictionary<string, OrtValue> weightValues = new(StringComparer.Ordinal);
+    private readonly string[] names;
+
+    /// <summary>Opens a graph.</summary>
+    /// <param name="graph">The graph; disposed with this.</param>
+    /// <param name="weights">The weights it has gradients for.</param>
+    /// <param name="current">Arrays that its weight inputs read, or null when it has none.</param>
+    public CompiledGradient(GradientGraph graph, IReadOnlyList<Value> weights, float[][]? current)
+    {
+        Graph = graph;
+        session = ModelSession.Open(OnnxWriter.ToBytes(graph.Model), "gradients", SessionSettings.Default, ModelRole.Original);
+        names = [graph.LossName, .. graph.GradientNames.OfType<string>()];
+        for (int i = 0; current is not null && i < weights.Count; i++)
+        {
+            weights[i].TryGetConstant(out var tensor);
+            // ONNX Runtime reads the pinned array itself: an update of the array is an update of the weight.
+            weightValues.Add(graph.WeightInputs[i], OrtValue.CreateTensorValueFromMemory(current[i], tensor!.Dims.ToArray()));
+        }
+    }
+
+    /// <summary>The graph.</summary>
+    public GradientGraph Graph { get; }
+
+    /// <summary>Computes loss and gradients of a part.</summary>
+    public PartResult Run(JoinedFeed feed, TargetValues targets, int rows, bool withGradients)
+    {
+        var inputs = new Dictionary<string, OrtValue>(StringComparer.Ordinal);
+        try
+        {
+            feed.AddTo(inputs);
+            foreach (var target in Graph.Targets)
+            {
+                inputs.Add(target.InputName, OrtValue.CreateTensorValueFromMemory(targets.Target(target, feed, rows), [.. target.Dims]));
+                if (target.WeightName is { } weight)
+                    inputs.Add(weight, OrtValue.CreateTensorValueFromMemory(TargetValues.Weights(target, feed, rows), [.. target.Dims.Select((d, i) => i == 0 ? d : 1)]));
+            }
+
+            var all = new Dictionary<string, OrtValue>(inputs.Concat(weightValues), StringComparer.Ordinal);
+            return new PartResult(session.Run(all, withGradients ? names : names[..1]), Graph);
+        }
+        finally
+        {
+            foreach (var value in inputs.Values) value.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        session.Dispose();
+        foreach (var value in weightValues.Values) value.Dispose();
+        Graph.Dispose();
+    }
+}
+
+/// <summary>Loss and gradients of a part, where ONNX Runtime has put them.</summary>
+internal sealed class PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, GradientGraph graph) : IDisposable
+{
+    /// <summary>Share of the mini-batch's mean loss.</summary>
+    public double Loss { get; } = outputs[0].GetTensorDataAsSpan<float>()[0];
+
+    /// <summary>Adds the gradients to sums.</summary>
+    public void AddTo(float[][] sums)
+    {
+        for (int i = 0, at = 1; i < sums.Length; i++)
+            if (graph.GradientNames[i] is not null) Add(outputs[at++].GetTensorDataAsSpan<float>(), sums[i]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => outputs.Dispose();
+
+    private static void Add(ReadOnlySpan<float> part, Span<float> sum)
+    {
+        int i = 0;
+        for (; i <= part.Length - Vector<float>.Count; i += Vector<float>.Count) (new Vector<float>(sum[i..]) + new Vector<float>(part[i..])).CopyTo(sum[i..]);
+        for (; i < part.Length; i++) sum[i] += part[i];
+    }
+}

@@ -1,0 +1,145 @@
+using System.Numerics;
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ValueType = ModelCompression.Onnx.Tensors.ValueType;
+
+namespace ModelCompression.Runtime.Training;
+
+/// <summary>Gradients of one model: mini-batches are cut into parts of fixed size, which run side by side and are added in order.</summary>
+internal sealed class GradientSession(
+    Model model, IReadOnlyList<Value> weights, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
+    TrainingSamples samples, TargetValues targets, int threads, bool isBatchable) : IGradientSession
+{
+    /// <summary>Most samples of a part: enough for full speed of matrix products, few enough that two parts keep two threads busy at usual batch sizes.</summary>
+    private const int MaxPartLength = 32;
+
+    /// <summary>Input elements of a part, which bound the memory of its activations.</summary>
+    private const long MaxPartElements = 1 << 21;
+
+    private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
+    private readonly Lock gate = new();
+    private bool joins = isBatchable;
+
+    /// <summary>Builds the graph for the first sample, so that what is wrong shows at once.</summary>
+    public void Prepare()
+    {
+        int length = PartLength;
+        var feed = new JoinedFeed([.. Enumerable.Repeat(samples[0], Math.Min(length, samples.Count))]);
+        if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] != feed.Samples.Count)) joins = false;
+        if (!joins) Compile(new JoinedFeed([samples[0]]));
+    }
+
+    private int PartLength
+    {
+        get
+        {
+            long elements = samples[0].Inputs.Sum(i => ((TensorValue)i.Value).Tensor.ElementCount);
+            return joins ? (int)Math.Clamp(MaxPartElements / Math.Max(1, elements), 1, MaxPartLength) : 1;
+        }
+    }
+
+    /// <inheritdoc/>
+    public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default)
+    {
+        foreach (var gradient in gradients ?? []) gradient.AsSpan().Clear();
+        var parts = Parts(feeds);
+        int rows = parts.Sum(p => p.Rows);
+        double total = 0;
+        for (int first = 0; first < parts.Count; first += threads)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var wave = parts.Skip(first).Take(threads).ToArray();
+            var results = new PartResult?[wave.Length];
+            try
+            {
+                RunSideBySide(wave.Length, i => results[i] = Compile(wave[i]).Run(wave[i], targets, rows, gradients is not null));
+                foreach (var result in results)
+                {
+                    total += result!.Loss;
+                    if (gradients is not null) result.AddTo(gradients);
+                }
+            }
+            finally
+            {
+                foreach (var result in results) result?.Dispose();
+            }
+        }
+
+        return total;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var gradient in compiled.Values) gradient.Dispose();
+    }
+
+    private static void RunSideBySide(int count, Action<int> run)
+    {
+        if (count == 1)
+        {
+            run(0);
+            return;
+        }
+
+        try
+        {
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = count }, run);
+        }
+        catch (AggregateException e) when (e.Flatten().InnerExceptions.OfType<DiagnosticException>().FirstOrDefault() is { } diagnostic)
+        {
+            throw diagnostic;
+        }
+    }
+
+    /// <summary>Cuts a mini-batch into runs of samples with equal shapes.</summary>
+    private List<JoinedFeed> Parts(IReadOnlyList<int> feeds)
+    {
+        var parts = new List<JoinedFeed>();
+        var part = new List<Sample>();
+        string key = "";
+        foreach (int feed in feeds)
+        {
+            var sample = samples[feed];
+            string own = JoinedFeed.KeyOf(sample);
+            if (part.Count > 0 && (part.Count == PartLength || own != key))
+            {
+                parts.Add(new JoinedFeed(part));
+                part = [];
+            }
+
+            part.Add(sample);
+            key = own;
+        }
+
+        if (part.Count > 0) parts.Add(new JoinedFeed(part));
+        return parts;
+    }
+
+    private CompiledGradient Compile(JoinedFeed feed)
+    {
+        lock (gate)
+        {
+            if (compiled.TryGetValue(feed.ShapeKey, out var known)) return known;
+            var request = new GradientRequest(weights, loss, feed.Shapes) { WeightsAreInputs = current is not null, Outputs = outputs, Observe = (source, values) => Observe(source, values, feed) };
+            return compiled[feed.ShapeKey] = new CompiledGradient(GradientGraph.Build(model, request), weights, current);
+        }
+    }
+
+    private static IReadOnlyDictionary<Value, ValueType> Observe(Model source, IReadOnlyCollection<Value> values, JoinedFeed feed) =>
+        ObservedTypes.Observe(source, values, new OneFeed(feed)).Types;
+
+    /// <summary>A joined feed as the only sample.</summary>
+    private sealed class OneFeed(JoinedFeed feed) : SampleSource
+    {
+        public override SampleOrigin Origin => SampleOrigin.Calibration;
+
+        public override int Count => 1;
+
+        public override Sample Read(int attempt, int index) => feed.ToSample();
+    }
+}
