@@ -21,6 +21,9 @@ public interface IGradientSource
     /// <summary>Number of feeds, each of one sample or one fixed batch of the model.</summary>
     int FeedCount { get; }
 
+    /// <summary>Rows of a feed: 1, or the model's fixed batch size.</summary>
+    int RowsPerFeed { get; }
+
     /// <summary>The loss that the data is made for: labels, else expected outputs, else null.</summary>
     TrainingLoss? NaturalLoss { get; }
 
@@ -28,7 +31,7 @@ public interface IGradientSource
     bool IsRandomAccess { get; }
 
     /// <summary>Differentiates a model as it stands now.</summary>
-    /// <param name="model">The model; it may be edited afterwards.</param>
+    /// <param name="model">The model; it must not change while the session is open.</param>
     /// <param name="weights">Binary32 constants of the main graph.</param>
     /// <param name="loss">The loss.</param>
     /// <param name="current">Where the weights are read from at every run, one array per weight, so that they can change; null for the model's own.</param>
@@ -39,6 +42,9 @@ public interface IGradientSource
 /// <summary>An open gradient computation.</summary>
 public interface IGradientSession : IDisposable
 {
+    /// <summary>Per weight, whether the loss depends on it.</summary>
+    IReadOnlyList<bool> Reached { get; }
+
     /// <summary>The mean loss over the rows of some feeds and, when <paramref name="gradients"/> is given, its gradients, which replace the arrays' content.</summary>
     /// <param name="feeds">Feed numbers.</param>
     /// <param name="gradients">One array per weight, as long as the weight; zeros where the loss does not depend on it. Null: only the loss.</param>

@@ -64,6 +64,8 @@ internal static class OptionCombinations
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
+        if (o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor && o.TrainingData.Count == 0) yield return $"Pruning={o.Pruning} needs TrainingData, with labels or expected outputs";
+        if (o.Sparsity is not null && (o.GradientMeanThreshold ?? o.GradientStdThreshold) is not null) yield return "Sparsity and gradient thresholds exclude each other; give one of them";
     }
 
     private static void CheckAvailable(SettingsSource source, CompressionOptions o, OptionParser.Problems problems)
@@ -75,9 +77,8 @@ internal static class OptionCombinations
     private static IEnumerable<string> Unavailable(CompressionOptions o)
     {
         if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
-        if (o.Pruning is not (PruningCriterion.None or PruningCriterion.Magnitude)) yield return $"Pruning={o.Pruning}";
+        if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt) yield return $"Pruning={o.Pruning}";
         if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
-        if (o.FineTuneEpochs > 0) yield return "FineTuneEpochs";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";

@@ -47,7 +47,7 @@ internal sealed class CompressionRun : IDisposable
             var counter = new ModelCounter();
             var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
             Tell("compressing");
-            PassPlan.Run(model, settings, data.Statistics(request.Threads), log, counter, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads), data.Gradients(request.SourcePath, request.Threads), log, counter, cancellation);
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
@@ -92,7 +92,7 @@ internal sealed class CompressionRun : IDisposable
         if (!fidelity.Passed) return null;
         foreach (var diagnostic in log.Diagnostics.Concat(data.Warnings)) Report(diagnostic);
 
-        string? whyOriginal = compressed.Bytes >= original.Bytes ? "these settings save no bytes" : null;
+        string? whyOriginal = compressed.Bytes >= original.Bytes && Options.FineTuneEpochs == 0 ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };

@@ -1,35 +1,39 @@
+using ModelCompression.Gradients;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Conversion;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Pruning.ByGradient;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.Dynamic;
 using ModelCompression.Passes.Quantization.Equalization;
 using ModelCompression.Passes.Quantization.Static;
 using ModelCompression.Passes.Simplification;
+using ModelCompression.Passes.Training;
 using ModelCompression.Runtime;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
 
-/// <summary>The passes of a run in their fixed order: clean up, prune, quantize or round to binary16, store what is left sparse.</summary>
+/// <summary>The passes of a run in their fixed order: clean up, prune, fine-tune, quantize or round to binary16, store what is left sparse.</summary>
 internal static class PassPlan
 {
     /// <summary>Runs them on <paramref name="model"/>.</summary>
     /// <param name="model">The model.</param>
     /// <param name="settings">Settings.</param>
     /// <param name="statistics">Calibration data for the passes that use it, or null when there is none.</param>
+    /// <param name="gradients">Gradients over the training data, or null when there is none.</param>
     /// <param name="log">Takes what was done.</param>
     /// <param name="counter">Counts the parameters before they are turned into codes.</param>
     /// <param name="cancellation">Stops between passes.</param>
-    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, PassLog log, ModelCounter counter, CancellationToken cancellation)
+    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, ModelCounter counter, CancellationToken cancellation)
     {
         new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
         bool remembered = false;
-        foreach (var pass in Weights(settings, statistics))
+        foreach (var pass in Weights(settings, statistics, gradients, log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
             if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16))
@@ -46,11 +50,12 @@ internal static class PassPlan
         new RemoveUnusedOpsetImports().Run(model, settings, log);
     }
 
-    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics)
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
     {
-        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels([new MagnitudeChannelScorer()]);
-        bool prunes = AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel);
-        if (prunes) yield return new PruneByMagnitude();
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(gradients, log), cancellation);
+        if (AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByMagnitude();
+        if (AnyOptions(settings, o => IsByGradient(o) && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByGradient(gradients!, cancellation);
+        if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
@@ -62,8 +67,14 @@ internal static class PassPlan
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
         if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights();
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
-        if (prunes) yield return new PackSparseWeights();
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
+
+    private static IReadOnlyList<IChannelScorer> ChannelScorers(IGradientSource? gradients, PassLog log) => gradients is null
+        ? [new MagnitudeChannelScorer()]
+        : [new MagnitudeChannelScorer(), new GradientChannelScorer(PruningCriterion.GradientStability, gradients, log.Report), new GradientChannelScorer(PruningCriterion.Taylor, gradients, log.Report)];
+
+    private static bool IsByGradient(CompressionOptions options) => options.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor;
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>
     private static bool AnyOptions(CompressionSettings settings, Func<CompressionOptions, bool> asks) =>

@@ -1,10 +1,12 @@
 using ModelCompression.Data;
+using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Reports;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
+using ModelCompression.Runtime.Training;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
@@ -15,12 +17,15 @@ internal sealed class RunData : IDisposable
     private readonly CompressionOptions options;
     private readonly DataSet? validation;
     private readonly DataSet? calibration;
+    private readonly DataSet? training;
+    private GradientRunner? gradients;
 
-    private RunData(CompressionOptions options, DataSet? validation, DataSet? calibration, Model model)
+    private RunData(CompressionOptions options, DataSet? validation, DataSet? calibration, DataSet? training, Model model)
     {
         this.options = options;
         this.validation = validation;
         this.calibration = calibration;
+        this.training = training;
         FidelitySamples = validation is not null ? new DataSetSamples(validation, SampleOrigin.Validation)
             : calibration is not null ? new DataSetSamples(calibration, SampleOrigin.Calibration)
             : SyntheticInputs.For(model, options.Seed);
@@ -34,22 +39,28 @@ internal sealed class RunData : IDisposable
     public IStatisticsSource? Statistics(int threads) =>
         calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads);
 
+    /// <summary>Gradients of the model over the training data, or null without such data.</summary>
+    /// <param name="originalPath">The original model, for distillation.</param>
+    /// <param name="threads">Parts of a mini-batch that run at the same time.</param>
+    public IGradientSource? Gradients(string originalPath, int threads) => training is null ? null : gradients ??= new GradientRunner(training, originalPath, threads);
+
     /// <summary>What was noticed in the samples read so far.</summary>
-    public IEnumerable<Diagnostic> Warnings => (validation?.Warnings ?? []).Concat(calibration?.Warnings ?? []);
+    public IEnumerable<Diagnostic> Warnings => new[] { validation, calibration, training }.SelectMany(d => d?.Warnings ?? []);
 
     /// <summary>Opens the data the options name.</summary>
     /// <exception cref="DiagnosticException">MCB3xxx: the data does not fit the model.</exception>
     public static RunData Open(CompressionOptions options, Model model)
     {
         var ports = ModelInterface.Of(model);
-        var validation = options.ValidationData.Count > 0 ? DataSet.Open(options.ValidationData, ports) : null;
+        var opened = new List<DataSet?>();
         try
         {
-            return new RunData(options, validation, options.CalibrationData.Count > 0 ? DataSet.Open(options.CalibrationData, ports) : null, model);
+            foreach (var paths in new[] { options.ValidationData, options.CalibrationData, options.TrainingData }) opened.Add(paths.Count > 0 ? DataSet.Open(paths, ports) : null);
+            return new RunData(options, opened[0], opened[1], opened[2], model);
         }
         catch
         {
-            validation?.Dispose();
+            foreach (var data in opened) data?.Dispose();
             throw;
         }
     }
@@ -83,5 +94,7 @@ internal sealed class RunData : IDisposable
     {
         validation?.Dispose();
         calibration?.Dispose();
+        gradients?.Dispose();
+        training?.Dispose();
     }
 }

@@ -26,6 +26,9 @@ internal sealed class MagnitudeThreshold
         return taken;
     }
 
+    /// <summary>The limit that all elements with a smaller absolute value than <paramref name="value"/> are below.</summary>
+    public static MagnitudeThreshold Below(float value) => new(BitConverter.SingleToUInt32Bits(Math.Abs(value)), 0);
+
     /// <summary>Finds the limit below which exactly <paramref name="count"/> elements of all weights together lie.</summary>
     /// <remarks>
     /// Two counting passes over the 31 bits of the absolute values: the upper 16 bits find a bin, the lower 15 bits the value in it. No sorting; the counts are

@@ -52,7 +52,8 @@ internal static class PrunableWeights
     {
         if (elements is null) return site.Tensor.ElementCount > Array.MaxLength ? "too large for one array" : $"{site.Tensor.DataType} weights are not pruned";
         if (site.Tensor.ElementCount == 0) return "it has no elements";
-        if (options.PruningPattern.Kind == PruningPatternKind.Unstructured && options.Sparsity is null) return "Sparsity is not given";
+        bool byThresholds = options is { Pruning: PruningCriterion.GradientStability, GradientMeanThreshold: not null, GradientStdThreshold: not null };
+        if (options.PruningPattern.Kind == PruningPatternKind.Unstructured && options.Sparsity is null && !byThresholds) return "Sparsity is not given";
         if (options.PruningPattern.Kind == PruningPatternKind.NOfM && site.Uses.Any(u => u.ReductionAxis != site.Uses[0].ReductionAxis)) return "its consumers sum over different axes";
         return elements.HasNaN() ? "it contains NaN, which has no rank" : null;
     }

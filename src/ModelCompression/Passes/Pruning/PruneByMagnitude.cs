@@ -1,6 +1,4 @@
-using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Pruning;
@@ -25,52 +23,22 @@ public sealed class PruneByMagnitude : ModelPass
     {
         var targets = PrunableWeights.Select(model, settings, PruningCriterion.Magnitude, log, Name);
         var restored = new List<(string Layer, int Channels)>();
-        var thresholds = new Dictionary<double, MagnitudeThreshold>();
+        var ranking = new WeightRanking(targets);
         bool pruned = false;
         foreach (var target in targets)
         {
             if (target.Options.PruningPattern.Kind == PruningPatternKind.Channel) continue;
-            var elements = Prune(target, targets, thresholds);
+            var elements = ranking.Prune(target);
             if (target.Options.PruningPattern.Kind == PruningPatternKind.Unstructured
                 && elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes)) is > 0 and var channels)
                 restored.Add((target.Site.Node.DisplayName, channels));
-            Replace(target.Site.Value, elements.ToTensor());
+            WeightReplacement.Replace(target.Site.Value, elements.ToTensor());
             Record(target, elements, log);
             pruned = true;
         }
 
-        if (pruned) log.Report(FullTimeNote());
-        if (restored.Count > 0) log.Report(EmptyChannelWarning(restored));
-    }
-
-    private static PrunedElements Prune(PruningTarget target, IReadOnlyList<PruningTarget> all, Dictionary<double, MagnitudeThreshold> thresholds)
-    {
-        var options = target.Options;
-        if (options.PruningPattern.Kind == PruningPatternKind.NOfM)
-            return target.Elements.PruneNOfM(target.Site.Uses[0].ReductionAxis, options.PruningPattern.N, options.PruningPattern.M);
-        double sparsity = options.Sparsity!.Value;
-        if (options.PruningScope == PruningScope.Layer) return target.Elements.PruneBelow(Threshold([target.Elements], sparsity));
-        if (!thresholds.TryGetValue(sparsity, out var threshold))
-            thresholds.Add(sparsity, threshold = Threshold([.. all.Where(t => IsRankedWith(t.Options, sparsity)).Select(t => t.Elements)], sparsity));
-        return target.Elements.PruneBelow(threshold);
-    }
-
-    private static bool IsRankedWith(CompressionOptions options, double sparsity) =>
-        options.PruningPattern.Kind == PruningPatternKind.Unstructured && options.PruningScope == PruningScope.Global && options.Sparsity == sparsity;
-
-    private static MagnitudeThreshold Threshold(IReadOnlyList<WeightElements> weights, double sparsity) =>
-        MagnitudeThreshold.Find(weights, PruningTarget.CountToRemove(sparsity, weights.Sum(w => w.Tensor.ElementCount)));
-
-    private static void Replace(Value value, Tensor tensor)
-    {
-        if (value.Producer is not { } constant)
-        {
-            value.Graph.SetInitializer(value, tensor);
-            return;
-        }
-
-        foreach (string name in constant.Attributes.Select(a => a.Name).Where(n => n != "value").ToArray()) constant.RemoveAttribute(name);
-        constant.SetAttribute(NodeAttribute.Of("value", tensor));
+        if (pruned) log.Report(PruningNotes.FullTime());
+        if (restored.Count > 0) log.Report(PruningNotes.EmptyChannels(restored));
     }
 
     private void Record(PruningTarget target, PrunedElements elements, PassLog log)
@@ -82,16 +50,5 @@ public sealed class PruneByMagnitude : ModelPass
         string action = FormattableString.Invariant($"pruned by magnitude, {target.Options.PruningPattern}, {100 * record.Sparsity:0.0} % zeros");
         record.AddAction(action);
         log.Applied(Name, target.Site.Node.DisplayName, action);
-    }
-
-    private static Diagnostic FullTimeNote() => Diagnostic.Note("MCB4020",
-        "Pruned weights make the file smaller but not the model faster: ONNX Runtime multiplies zeros like any other number. To save time, too, remove whole channels with PruningPattern=\"Channel\".");
-
-    private static Diagnostic EmptyChannelWarning(List<(string Layer, int Channels)> restored)
-    {
-        string layers = string.Join(", ", restored.Take(3).Select(r => FormattableString.Invariant($"{r.Layer} ({r.Channels})")));
-        string more = restored.Count > 3 ? FormattableString.Invariant($" and {restored.Count - 3} more layers") : "";
-        return Diagnostic.Warning("MCB4021",
-            FormattableString.Invariant($"{restored.Sum(r => r.Channels)} output channels would have lost all of their weights, in {layers}{more}; the largest weight of each was kept. Lower Sparsity, or use PruningScope=\"Layer\"."));
     }
 }

@@ -1,10 +1,7 @@
-using System.Numerics;
-using Microsoft.ML.OnnxRuntime;
 using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ValueType = ModelCompression.Onnx.Tensors.ValueType;
 
 namespace ModelCompression.Runtime.Training;
@@ -24,13 +21,17 @@ internal sealed class GradientSession(
     private readonly Lock gate = new();
     private bool joins = isBatchable;
 
+    /// <inheritdoc/>
+    public IReadOnlyList<bool> Reached { get; private set; } = [];
+
     /// <summary>Builds the graph for the first sample, so that what is wrong shows at once.</summary>
     public void Prepare()
     {
         int length = PartLength;
         var feed = new JoinedFeed([.. Enumerable.Repeat(samples[0], Math.Min(length, samples.Count))]);
         if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] != feed.Samples.Count)) joins = false;
-        if (!joins) Compile(new JoinedFeed([samples[0]]));
+        if (!joins) feed = new JoinedFeed([samples[0]]);
+        Reached = [.. Compile(feed).Graph.GradientNames.Select(n => n is not null)];
     }
 
     private int PartLength

@@ -1,0 +1,92 @@
+using ModelCompression.Analysis.Channels;
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes.Pruning.Channels;
+
+namespace ModelCompression.Passes.Pruning.ByGradient;
+
+/// <summary>Scores a unit by the gradient of a gate on it.</summary>
+/// <remarks>
+/// A gate multiplies what the unit sends to its readers; at 1 it changes nothing, at 0 the unit is gone. Its gradient in mini-batch t is g(t) = Σ w·∂w over all weights that read the unit,
+/// because Σ w·∂w = Σ x·∂x for whatever is linear in x; without such weights, over those that make it. It is in units of the loss, and so comparable between layers.
+/// With its mean m and population standard deviation s: <c>GradientStability</c> marks units with |m| and s within the thresholds, or scores max(|m|, s); <c>Taylor</c> scores √(mean g²)
+/// (Molchanov et al., CVPR 2019).
+/// </remarks>
+/// <param name="criterion"><c>GradientStability</c> or <c>Taylor</c>.</param>
+/// <param name="source">Gradients over the training data.</param>
+/// <param name="report">Takes warnings.</param>
+public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientSource source, Action<Diagnostic> report) : IChannelScorer
+{
+    /// <inheritdoc/>
+    public PruningCriterion Criterion => criterion;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ChannelScores> Score(Model model, IReadOnlyList<ScoredGroup> groups, CancellationToken cancellation)
+    {
+        if (groups.Count == 0) return [];
+        var slots = groups.Select(g => GatedSlots(model, g.Group)).ToList();
+        var weights = slots.SelectMany(s => s).Select(s => s.Value).Distinct().ToList();
+        var index = weights.Select((w, i) => (w, i)).ToDictionary(p => p.w, p => p.i);
+        var moments = groups.Select(g => new GradientMoments(g.Group.UnitCount)).ToList();
+        if (weights.Count > 0)
+        {
+            new GradientSampler(source, groups[0].Options).Visit(model, weights, gradients => Parallel.For(0, groups.Count, i =>
+            {
+                var units = new float[groups[i].Group.UnitCount];
+                foreach (var slot in slots[i]) AddGates(slot, gradients[index[slot.Value]], units);
+                moments[i].Add(units);
+            }), cancellation);
+        }
+
+        var scores = groups.Select((g, i) => slots[i].Count == 0 ? NotScored(g) : Scores(g, moments[i])).ToList();
+        Check(scores);
+        return scores;
+    }
+
+    /// <summary>Weights that read the units, else weights and parameters that make them.</summary>
+    private static List<ChannelSlot> GatedSlots(Model model, ChannelGroup group)
+    {
+        var usable = group.Slots.Where(s => s.Value.Graph == model.Graph && s.Value.TryGetConstant(out var t) && t.DataType == DataType.Float).ToList();
+        var readers = usable.FindAll(s => s.Role == ChannelRole.Consumer);
+        return readers.Count > 0 ? readers : usable.FindAll(s => s.Role is ChannelRole.Producer or ChannelRole.Parameter);
+    }
+
+    /// <summary>Adds Σ w·∂w over a slot's positions to the units.</summary>
+    private static void AddGates(ChannelSlot slot, float[] gradient, float[] units)
+    {
+        slot.Value.TryGetConstant(out var tensor);
+        var weights = tensor!.AsSpan<float>();
+        var layout = ChannelLayout.Of(tensor.Dims, [slot.Axis]);
+        var sums = new double[layout.Channels];
+        int at = 0;
+        for (int outer = 0; outer < layout.Outer; outer++)
+            for (int channel = 0; channel < layout.Channels; channel++)
+                for (int inner = 0; inner < layout.Inner; inner++, at++) sums[channel] += weights[at] * gradient[at];
+        for (int i = 0; i < slot.Positions.Count; i++) units[i / slot.PositionsPerUnit] += (float)sums[slot.Positions[i]];
+    }
+
+    private ChannelScores Scores(ScoredGroup group, GradientMoments moments)
+    {
+        var values = new double[group.Group.UnitCount];
+        for (int u = 0; u < values.Length; u++)
+            values[u] = criterion == PruningCriterion.Taylor ? Math.Sqrt(moments.MeanSquare(u)) : Math.Max(Math.Abs(moments.Mean[u]), moments.Deviation(u));
+        if (criterion != PruningCriterion.GradientStability || group.Options is not { Sparsity: null, GradientMeanThreshold: { } mean, GradientStdThreshold: { } deviation }) return new(values);
+        return new(values, [.. values.Select((_, u) => Math.Abs(moments.Mean[u]) <= mean && moments.Deviation(u) <= deviation)]);
+    }
+
+    /// <summary>Channels without a stored binary32 weight stay.</summary>
+    private static ChannelScores NotScored(ScoredGroup group) => new([.. Enumerable.Repeat(1.0, group.Group.UnitCount)], new bool[group.Group.UnitCount]);
+
+    private void Check(List<ChannelScores> scores)
+    {
+        var marked = scores.Where(s => s.Removable is not null).SelectMany(s => s.Removable!).ToList();
+        if (marked.Count == 0 || criterion != PruningCriterion.GradientStability) return;
+        if (marked.TrueForAll(m => m))
+            throw new DiagnosticException("MCB4065", "GradientMeanThreshold and GradientStdThreshold would remove every channel. Lower them, or give Sparsity instead, which removes exactly the share you ask for.");
+        if (!marked.Contains(true))
+            report(Diagnostic.Warning("MCB4064", "No channel has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was removed. Raise them, or give Sparsity instead."));
+    }
+}

@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Pruning.ByGradient;
+
+/// <summary>Stores pruned weights and says what became of them.</summary>
+internal sealed class GradientOutcome(string pass, PruningCriterion criterion, PassLog log)
+{
+    private readonly List<(string Layer, int Channels)> restored = [];
+    private long removed;
+    private long count;
+    private bool byThresholds;
+
+    /// <summary>Stores a weight; an output channel never loses all of its weights.</summary>
+    public void Apply(PruningTarget target, float[] weights)
+    {
+        bool isUnstructured = target.Options.PruningPattern.Kind == PruningPatternKind.Unstructured;
+        byThresholds |= isUnstructured && target.Options.Sparsity is null;
+        removed += weights.AsSpan().Count(0f);
+        count += weights.Length;
+        var elements = new PrunedElements<uint, Binary32>(target.Site.Tensor, MemoryMarshal.Cast<float, uint>(weights).ToArray());
+        if (isUnstructured && elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes)) is > 0 and var channels)
+            restored.Add((target.Site.Node.DisplayName, channels));
+        WeightReplacement.Replace(target.Site.Value, elements.ToTensor());
+        var record = PruningRecord.Of(log, target.Site);
+        var measure = elements.Measure();
+        record.Sparsity = measure.Zeros / (double)target.Site.Tensor.ElementCount;
+        record.SqnrDb = measure.SqnrDb;
+        string action = FormattableString.Invariant($"pruned by {criterion}, {target.Options.PruningPattern}, {100 * record.Sparsity:0.0} % zeros");
+        record.AddAction(action);
+        log.Applied(pass, target.Site.Node.DisplayName, action);
+    }
+
+    /// <summary>Warnings and notes.</summary>
+    /// <exception cref="DiagnosticException">MCB4065: thresholds would remove everything.</exception>
+    public void Report()
+    {
+        if (count == 0) return;
+        if (byThresholds && removed == count)
+            throw new DiagnosticException("MCB4065", "GradientMeanThreshold and GradientStdThreshold would remove every weight. Lower them, or give Sparsity instead, which removes exactly the share you ask for.");
+        if (byThresholds && removed == 0)
+            log.Report(Diagnostic.Warning("MCB4064", "No weight has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was pruned. Raise them, or give Sparsity instead."));
+        if (removed > 0) log.Report(PruningNotes.FullTime());
+        if (restored.Count > 0) log.Report(PruningNotes.EmptyChannels(restored));
+    }
+}

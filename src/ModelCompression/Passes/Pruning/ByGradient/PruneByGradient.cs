@@ -1,0 +1,74 @@
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Pruning.ByGradient;
+
+/// <summary>Sets single weights to zero by what the gradient of the training loss says about them: <c>GradientStability</c> or <c>Taylor</c>.</summary>
+/// <remarks>
+/// <para>With g(t) the gradient of a weight w in mini-batch t of T, m its mean and s its population standard deviation:</para>
+/// <para><c>GradientStability</c> with thresholds removes w where |m| ≤ <c>GradientMeanThreshold</c> and s ≤ <c>GradientStdThreshold</c>; with <c>Sparsity</c> the lowest |w|·max(|m|, s).</para>
+/// <para><c>Taylor</c> removes the lowest |w|·√(mean g²), the root mean square of the first-order change of the loss (Molchanov et al., CVPR 2019).</para>
+/// <para>Counts, scopes, <c>N:M</c> and kept channels are those of <see cref="PruneByMagnitude"/>.</para>
+/// </remarks>
+/// <param name="source">Gradients over the training data.</param>
+/// <param name="cancellation">Stops the work.</param>
+public sealed class PruneByGradient(IGradientSource source, CancellationToken cancellation = default) : ModelPass
+{
+    /// <inheritdoc/>
+    protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        foreach (var criterion in new[] { PruningCriterion.GradientStability, PruningCriterion.Taylor })
+        {
+            var targets = PrunableWeights.Select(model, settings, criterion, log, Name)
+                .Where(t => t.Options.PruningPattern.Kind != PruningPatternKind.Channel && IsDifferentiable(model, t, log)).ToList();
+            if (targets.Count > 0) Prune(model, criterion, settings.Model, targets, log);
+        }
+    }
+
+    private bool IsDifferentiable(Model model, PruningTarget target, PassLog log)
+    {
+        string? reason = target.Site.Tensor.DataType != DataType.Float ? $"gradients are computed for binary32 weights, not {target.Site.Tensor.DataType}"
+            : target.Site.Value.Graph != model.Graph ? "it is inside a branch, loop or function, where there are no gradients" : null;
+        if (reason is not null) Refuse(target, reason, log);
+        return reason is null;
+    }
+
+    private void Prune(Model model, PruningCriterion criterion, CompressionOptions options, List<PruningTarget> targets, PassLog log)
+    {
+        var moments = targets.ConvertAll(t => new GradientMoments((int)t.Site.Tensor.ElementCount));
+        var reached = new GradientSampler(source, options).Visit(
+            model, targets.ConvertAll(t => t.Site.Value), gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), cancellation);
+        var scored = new List<(PruningTarget Target, PruningTarget Scores)>();
+        for (int i = 0; i < targets.Count; i++)
+        {
+            if (!reached[i]) Refuse(targets[i], "the loss does not depend on it", log);
+            else scored.Add((targets[i], targets[i] with { Elements = WeightElements.TryCreate(Score(criterion, targets[i], moments[i]))! }));
+        }
+
+        var ranking = new WeightRanking([.. scored.Select(s => s.Scores)]);
+        var outcome = new GradientOutcome(Name, criterion, log);
+        foreach (var (target, scores) in scored)
+        {
+            var kept = ByThresholds(target.Options) ? scores.Elements.PruneBelow(MagnitudeThreshold.Below(0.5f)) : ranking.Prune(scores);
+            float[] weights = WeightScores.Keep(target.Site.Tensor, kept.ToTensor().AsSpan<float>());
+            outcome.Apply(target, weights);
+        }
+
+        outcome.Report();
+    }
+
+    private static bool ByThresholds(CompressionOptions options) => options is
+    { Pruning: PruningCriterion.GradientStability, Sparsity: null, GradientMeanThreshold: not null, GradientStdThreshold: not null, PruningPattern.Kind: PruningPatternKind.Unstructured };
+
+    private static Tensor Score(PruningCriterion criterion, PruningTarget target, GradientMoments moments) => ByThresholds(target.Options)
+        ? WeightScores.ByThresholds(target.Site.Tensor, moments, target.Options.GradientMeanThreshold!.Value, target.Options.GradientStdThreshold!.Value)
+        : WeightScores.Of(criterion, target.Site.Tensor, moments);
+
+    private void Refuse(PruningTarget target, string reason, PassLog log)
+    {
+        log.Refused(Name, target.Site.Node.DisplayName, reason);
+        PruningRecord.Of(log, target.Site).Reason = $"not pruned: {reason}";
+    }
+}

@@ -1,0 +1,74 @@
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes.Pruning;
+
+namespace ModelCompression.Passes.Training;
+
+/// <summary>Trains what is left after pruning, on the gradient graph; zeros stay zeros.</summary>
+/// <remarks>
+/// Adam with a learning rate that rises over the first 2 % of the steps and then falls to zero along a cosine. Mini-batches are drawn in an order that depends on <c>Seed</c> only. A tenth of the
+/// samples, at most 2,000, is held out; the state with the lowest loss on them is kept, the state before training included. A loss that is no finite number, or ten times what it was before
+/// training, ends the training with a warning.
+/// </remarks>
+/// <param name="source">Gradients over the training data.</param>
+/// <param name="cancellation">Stops the work.</param>
+public sealed class FineTuneWeights(IGradientSource source, CancellationToken cancellation = default) : ModelPass
+{
+    /// <inheritdoc/>
+    protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        var weights = TrainableWeights.Of(model, settings);
+        if (weights.Count == 0)
+        {
+            log.Refused(Name, "model", "there are no binary32 weights in scope to train");
+            return;
+        }
+
+        var options = settings.Model;
+        var loss = options.FineTuneLoss switch
+        {
+            FineTuneLoss.Labels => source.NaturalLoss ?? TrainingLoss.Labels,
+            FineTuneLoss.Distillation => TrainingLoss.Distillation,
+            _ => source.NaturalLoss ?? TrainingLoss.Distillation,
+        };
+        float[][] current = [.. weights.Select(w => w.Value.TryGetConstant(out var tensor) ? tensor.AsSpan<float>().ToArray() : [])];
+        TrainingRunResult result;
+        using (var session = source.Open(model, weights.Select(w => w.Value).ToList(), loss, current))
+        {
+            float[]?[] masks = [.. weights.Select((w, i) => w.KeepsZeros ? MaskOf(current[i]) : null)];
+            result = new TrainingRun(session, source, options, current, masks).Run(cancellation);
+        }
+
+        Record(log, loss, result);
+        if (result.BestEpoch == 0) return;
+        for (int i = 0; i < weights.Count; i++)
+        {
+            weights[i].Value.TryGetConstant(out var before);
+            WeightReplacement.Replace(weights[i].Value, new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString });
+        }
+
+        foreach (var record in log.Layers.Where(l => weights.Any(w => w.Value.Name == l.Weight))) record.AddAction("fine-tuned");
+    }
+
+    private void Record(PassLog log, TrainingLoss loss, TrainingRunResult result)
+    {
+        foreach (var epoch in result.Epochs)
+            log.Applied(Name, FormattableString.Invariant($"epoch {epoch.Number}"), FormattableString.Invariant($"{loss}: training loss {epoch.Training:0.0000}, held-out loss {epoch.HeldOut:0.0000}"));
+        log.Applied(Name, "model", FormattableString.Invariant($"kept the weights of epoch {result.BestEpoch} of {result.Epochs.Count - 1}, held-out loss {result.Epochs[result.BestEpoch].HeldOut:0.0000}"));
+        if (result.Diverged is { } reason)
+        {
+            log.Report(Diagnostic.Warning("MCB4063", FormattableString.Invariant(
+                $"Fine-tuning was stopped in epoch {result.StoppedIn}: {reason}. The weights of epoch {result.BestEpoch} are kept. Lower LearningRate (it was {result.LearningRate:0.#####}).")));
+        }
+        else if (result.BestEpoch == 0)
+        {
+            log.Report(Diagnostic.Warning("MCB4066", "Fine-tuning did not lower the loss on the held-out tenth of the training data, so the weights are as before it. Give more training data, or a lower LearningRate."));
+        }
+    }
+
+    /// <summary>Zeros where the weight is zero; null when it has none.</summary>
+    private static float[]? MaskOf(float[] weight) => weight.AsSpan().Contains(0f) ? Array.ConvertAll(weight, w => w == 0 ? 0f : 1f) : null;
+}

@@ -1,0 +1,165 @@
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Passes.Pruning.ByGradient;
+using ModelCompression.Tests.Gradients;
+
+namespace ModelCompression.Tests.Passes.Pruning;
+
+[TestClass]
+public sealed class PruneByGradientTests
+{
+    private static readonly CompressionOptions Stability = new() { Pruning = PruningCriterion.GradientStability };
+
+    [TestMethod]
+    public void Moments_AreMeanAndPopulationDeviation()
+    {
+        var random = new Random(1);
+        double[][] samples = [.. Enumerable.Range(0, 17).Select(_ => Enumerable.Range(0, 21).Select(i => 5 + i + random.NextDouble()).ToArray())];
+        var moments = new GradientMoments(21);
+        foreach (var sample in samples) moments.Add(Array.ConvertAll(sample, v => (float)v));
+        for (int i = 0; i < 21; i++)
+        {
+            double mean = samples.Average(s => s[i]), deviation = Math.Sqrt(samples.Average(s => (s[i] - mean) * (s[i] - mean)));
+            Assert.AreEqual(mean, moments.Mean[i], 1e-5 * mean);
+            // The values are rounded to binary32 at about 25: 1e-6 each.
+            Assert.AreEqual(deviation, moments.Deviation(i), 1e-5);
+        }
+    }
+
+    [TestMethod]
+    public void Thresholds_RemoveExactlyTheWeightsWithinBoth()
+    {
+        using var blobs = new Blobs();
+        const double mean = 0.005, deviation = 0.015;
+        var (means, deviations) = Statistics(blobs, "w1");
+        float[] before = blobs.Weights("w1");
+        var log = Run(blobs, Stability with { GradientMeanThreshold = mean, GradientStdThreshold = deviation });
+        float[] after = blobs.Weights("w1");
+        int removed = 0;
+        for (int i = 0; i < after.Length; i++)
+        {
+            // The pass and this test accumulate in different orders; elements at the very threshold may fall either way.
+            if (Math.Abs(means[i] - mean) < 1e-6 || Math.Abs(deviations[i] - deviation) < 1e-6) continue;
+            bool goes = means[i] <= mean && deviations[i] <= deviation;
+            Assert.AreEqual(goes ? 0 : before[i], after[i]);
+            removed += goes ? 1 : 0;
+        }
+
+        Assert.IsGreaterThan(5, removed);
+        Assert.IsLessThan(after.Length - 5, removed);
+        StringAssert.StartsWith(log.Layers.Single(l => l.Weight == "w1").Action, "pruned by GradientStability");
+    }
+
+    [TestMethod]
+    [DataRow(PruningCriterion.GradientStability)]
+    [DataRow(PruningCriterion.Taylor)]
+    public void Sparsity_RemovesTheLowestScores(PruningCriterion criterion)
+    {
+        using var blobs = new Blobs();
+        var (means, deviations) = Statistics(blobs, "w1");
+        float[] before = blobs.Weights("w1");
+        Run(blobs, new CompressionOptions { Pruning = criterion, Sparsity = 0.25, PruningScope = PruningScope.Layer });
+        float[] after = blobs.Weights("w1");
+        double Score(int i) => Math.Abs(before[i]) * (criterion == PruningCriterion.Taylor ? Math.Sqrt((means[i] * means[i]) + (deviations[i] * deviations[i])) : Math.Max(means[i], deviations[i]));
+        var removed = Enumerable.Range(0, after.Length).Where(i => after[i] == 0).ToList();
+        Assert.HasCount(after.Length / 4, removed);
+        double highest = removed.Max(Score), lowest = Enumerable.Range(0, after.Length).Except(removed).Min(Score);
+        Assert.IsLessThan(lowest * (1 + 1e-3), highest);
+    }
+
+    [TestMethod]
+    public void NOfM_KeepsNOfEveryM()
+    {
+        using var blobs = new Blobs();
+        Run(blobs, new CompressionOptions { Pruning = PruningCriterion.Taylor, PruningPattern = new(PruningPatternKind.NOfM, 2, 4) });
+        float[] weights = blobs.Weights("w1");
+        for (int column = 0; column < 24; column++)
+            for (int group = 0; group < 8; group += 4)
+                Assert.AreEqual(2, Enumerable.Range(group, 4).Count(row => weights[(row * 24) + column] != 0));
+    }
+
+    [TestMethod]
+    public void Thresholds_ThatFitAllOrNone_SaySo()
+    {
+        using (var blobs = new Blobs())
+        {
+            var e = Assert.ThrowsExactly<DiagnosticException>(() => Run(blobs, Stability with { GradientMeanThreshold = 1e9, GradientStdThreshold = 1e9 }));
+            Assert.AreEqual("MCB4065", e.Diagnostic.Code);
+        }
+
+        using (var blobs = new Blobs())
+        {
+            float[] before = blobs.Weights("w1");
+            var log = Run(blobs, Stability with { GradientMeanThreshold = 0, GradientStdThreshold = 0 });
+            Assert.AreEqual("MCB4064", log.Diagnostics.Single().Code);
+            CollectionAssert.AreEqual(before, blobs.Weights("w1"));
+        }
+    }
+
+    [TestMethod]
+    public void UnusableData_IsRefused()
+    {
+        using var unlabelled = new Blobs(labels: false);
+        Assert.AreEqual("MCB3020", Assert.ThrowsExactly<DiagnosticException>(() => Run(unlabelled, Stability with { Sparsity = 0.5 })).Diagnostic.Code);
+        using var one = new Blobs(samples: 1);
+        Assert.AreEqual("MCB3021", Assert.ThrowsExactly<DiagnosticException>(() => Run(one, Stability with { Sparsity = 0.5 })).Diagnostic.Code);
+        using var few = new Blobs(samples: 9);
+        Assert.AreEqual("MCB3021", Assert.ThrowsExactly<DiagnosticException>(() => Run(few, Stability with { Sparsity = 0.5, GradientIterations = 10 })).Diagnostic.Code);
+    }
+
+    [TestMethod]
+    public void NaNWeights_AreReported()
+    {
+        using var blobs = new Blobs();
+        var bias = blobs.Model.Graph.Initializers.Single(i => i.Name == "b1");
+        blobs.Model.Graph.SetInitializer(bias, ModelCompression.Onnx.Tensors.Tensor.Float([24], [.. Enumerable.Repeat(float.NaN, 24)]));
+        Assert.AreEqual("MCB4062", Assert.ThrowsExactly<DiagnosticException>(() => Run(blobs, Stability with { Sparsity = 0.5 })).Diagnostic.Code);
+    }
+
+    [TestMethod]
+    public void Result_DoesNotDependOnThreads()
+    {
+        float[][] results = [.. new[] { 1, 3 }.Select(threads =>
+        {
+            using var blobs = new Blobs();
+            using var runner = blobs.Runner(threads);
+            new PruneByGradient(runner).Run(blobs.Model, new CompressionSettings(Stability with { Sparsity = 0.6 }), new PassLog());
+            return blobs.Weights("w1");
+        })];
+        CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    private static PassLog Run(Blobs blobs, CompressionOptions options)
+    {
+        var log = new PassLog();
+        using var runner = blobs.Runner();
+        new PruneByGradient(runner).Run(blobs.Model, new CompressionSettings(options), log);
+        return log;
+    }
+
+    /// <summary>|mean| and population deviation over the mini-batches, in binary64.</summary>
+    private static (double[] Means, double[] Deviations) Statistics(Blobs blobs, string name)
+    {
+        using var runner = blobs.Runner();
+        var weight = blobs.Model.Graph.Initializers.Single(i => i.Name == name);
+        using var session = runner.Open(blobs.Model, [weight], TrainingLoss.Labels);
+        var batches = MiniBatches.ForStatistics(runner.FeedCount, null, 0, true)!;
+        int length = (int)weight.Initializer!.ElementCount;
+        double[] sums = new double[length], squares = new double[length];
+        float[][] gradient = [new float[length]];
+        foreach (int[] batch in batches)
+        {
+            session.Run(batch, gradient);
+            for (int i = 0; i < length; i++)
+            {
+                sums[i] += gradient[0][i];
+                squares[i] += (double)gradient[0][i] * gradient[0][i];
+            }
+        }
+
+        double[] means = Array.ConvertAll(sums, s => s / batches.Count);
+        return ([.. means.Select(Math.Abs)], [.. squares.Select((s, i) => Math.Sqrt(Math.Max(0, (s / batches.Count) - (means[i] * means[i]))))]);
+    }
+}
