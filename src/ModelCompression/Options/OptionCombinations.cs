@@ -78,7 +78,6 @@ internal static class OptionCombinations
     {
         if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
         if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt) yield return $"Pruning={o.Pruning}";
-        if (o.Compensation == Options.Compensation.LeastSquares) yield return "Compensation=LeastSquares";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
         if (o.BiasCorrection == true) yield return "BiasCorrection=true";

@@ -52,7 +52,7 @@ internal static class PassPlan
 
     private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
     {
-        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(gradients, log), cancellation);
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(gradients, log), statistics, cancellation);
         if (AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByMagnitude();
         if (AnyOptions(settings, o => IsByGradient(o) && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByGradient(gradients!, cancellation);
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);

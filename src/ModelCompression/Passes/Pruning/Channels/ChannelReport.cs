@@ -4,6 +4,7 @@ using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
+using ModelCompression.Passes.Pruning.Refitting;
 
 namespace ModelCompression.Passes.Pruning.Channels;
 
@@ -11,6 +12,7 @@ namespace ModelCompression.Passes.Pruning.Channels;
 internal sealed class ChannelReport(string pass, CompressionSettings settings, PassLog log, ChannelGroups groups, ChannelRemoval removal)
 {
     private readonly List<(WeightSite Site, string? Kept)> sites = [];
+    private readonly Dictionary<Value, RefitRecord> refits = [];
 
     /// <summary>Name of a group: that of the first node that makes its channels.</summary>
     public static string NameOf(ChannelGroup group) => group.ProducerNodes[0].DisplayName;
@@ -19,6 +21,12 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     public void Before(IEnumerable<WeightSite> weights)
     {
         foreach (var site in weights) sites.Add((site, WhyKept(site)));
+    }
+
+    /// <summary>Notes which weights were refitted.</summary>
+    public void Refitted(IEnumerable<RefitRecord> records)
+    {
+        foreach (var record in records) refits[record.Weight] = record;
     }
 
     /// <summary>Records what has changed.</summary>
@@ -42,6 +50,8 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         var changes = Enumerable.Range(0, dims.Length).Where(a => removal.Kept(site.Value, a) is not null)
             .Select(a => FormattableString.Invariant($"{(a == OutputAxis(site) ? "channels" : "inputs")} {dims[a]} -> {removal.Kept(site.Value, a)!.Length}")).ToList();
         if (changes.Count > 0) record.AddAction($"removed: {string.Join(", ", changes)}");
+        if (refits.TryGetValue(site.Value, out var refit))
+            record.AddAction(FormattableString.Invariant($"refitted by least squares: error of its outputs {100 * refit.ErrorBefore:0.0} % -> {100 * refit.ErrorAfter:0.0} %"));
         if (site.Value.TryGetConstant(out var now))
         {
             record.CompressedBytes = now.ByteLength;

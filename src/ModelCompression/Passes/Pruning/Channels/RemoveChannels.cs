@@ -3,7 +3,9 @@ using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
+using ModelCompression.Passes.Pruning.Refitting;
 using ModelCompression.Passes.Simplification;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Pruning.Channels;
 
@@ -13,8 +15,9 @@ namespace ModelCompression.Passes.Pruning.Channels;
 /// The model's inputs and outputs keep their shapes. A layer whose channels cannot go keeps them, with the reason in the report.
 /// </remarks>
 /// <param name="scorers">The criteria at hand.</param>
+/// <param name="statistics">Calibration data, on which the remaining weights are refitted, or null.</param>
 /// <param name="cancellation">Stops the work.</param>
-public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, CancellationToken cancellation = default) : ModelPass
+public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStatisticsSource? statistics = null, CancellationToken cancellation = default) : ModelPass
 {
     /// <summary>What was chosen among groups that are ranked together, by sparsity.</summary>
     private readonly Dictionary<double, Dictionary<ChannelGroup, bool[]>> global = [];
@@ -29,9 +32,22 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, Cancel
         var removal = new ChannelRemoval(groups.Shapes, decisions);
         var changes = new ChannelReport(Name, settings, log, groups, removal);
         changes.Before(sites);
-        if (removal.Axes.Count > 0) new ChannelSurgery(model, removal).Run();
+        if (removal.Axes.Count > 0) Cut(model, settings, log, removal, changes);
         changes.After(model, decisions);
         new ShareDuplicateInitializers().RunOnVerified(model, settings, new PassLog());
+    }
+
+    private void Cut(Model model, CompressionSettings settings, PassLog log, ChannelRemoval removal, ChannelReport changes)
+    {
+        var refit = statistics is null || settings.Model.Compensation == Compensation.None ? null : new LeastSquaresRefit(statistics, cancellation);
+        if (refit?.Remember(model) is { } reason)
+        {
+            log.Refused(Name, "Compensation", reason);
+            refit = null;
+        }
+
+        new ChannelSurgery(model, removal).Run();
+        if (refit is not null) changes.Refitted(refit.Run(model, settings, removal));
     }
 
     private static bool IsWanted(CompressionOptions options) => options.Pruning != PruningCriterion.None && options.PruningPattern.Kind == PruningPatternKind.Channel;

@@ -82,11 +82,11 @@ internal static class RandomRemoval
 
     public static long Macs(Model model) => CostModel.Measure(model, Inputs(model).ToDictionary(i => i.Name, i => Shape.Of(i.Dims))).Macs;
 
-    public static IReadOnlyList<(long[] Dims, float[] Elements)> Run(Model model)
+    public static IReadOnlyList<(long[] Dims, float[] Elements)> Run(Model model, int seed = 7)
     {
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, IntraOpNumThreads = 1 };
         using var session = new InferenceSession(OnnxWriter.ToBytes(model), options);
-        var feeds = Inputs(model).ToDictionary(i => i.Name, i => OrtValue.CreateTensorValueFromMemory(SmallNet.Weights(new Random(7), 1, i.Dims).AsSpan<float>().ToArray(), i.Dims));
+        var feeds = Inputs(model).ToDictionary(i => i.Name, i => OrtValue.CreateTensorValueFromMemory(SmallNet.Weights(new Random(seed), 1, i.Dims).AsSpan<float>().ToArray(), i.Dims));
         using var run = new RunOptions();
         using var outputs = session.Run(run, feeds, session.OutputNames);
         foreach (var feed in feeds.Values) feed.Dispose();

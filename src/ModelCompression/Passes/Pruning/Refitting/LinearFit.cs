@@ -1,0 +1,80 @@
+using ModelCompression.Numerics;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Passes.Pruning.Refitting;
+
+/// <summary>Fits the weights of one linear operator to wanted outputs and chooses the ridge on samples the fit has not seen.</summary>
+internal static class LinearFit
+{
+    /// <summary>Ridges tried, relative to the mean of the diagonal of XᵀX.</summary>
+    private static readonly double[] Ridges = [1e-4, 1e-3, 1e-2, 1e-1, 1];
+
+    private static readonly double[] FewRidges = [1e-3, 1e-2, 1e-1];
+
+    /// <summary>From this row length on fewer ridges are tried: a factorization grows with its cube.</summary>
+    private const int LongRow = 768;
+
+    /// <summary>Fits one group.</summary>
+    /// <param name="statistic">Moments of inputs and wanted outputs.</param>
+    /// <param name="group">Group.</param>
+    /// <param name="prior">The weights as they are, K rows of M elements.</param>
+    /// <param name="hasIntercept">True if the operator has a bias to adapt.</param>
+    /// <returns>Weights, the bias or null, and the squared errors before and after.</returns>
+    public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept)
+    {
+        int k = statistic.XWidth, m = statistic.YWidth;
+        var even = statistic.Moments(0, group);
+        var odd = statistic.Moments(1, group);
+        var all = new double[even.Length];
+        for (int i = 0; i < all.Length; i++) all[i] = even[i] + odd[i];
+        var total = Moments.Of(all, k, m, hasIntercept);
+        var weights = prior;
+        if (ChooseRidge(Moments.Of(even, k, m, hasIntercept), Moments.Of(odd, k, m, hasIntercept), prior) is { } ridge && RidgeRegression.Fit(total, prior, ridge) is { } fitted)
+            weights = fitted;
+        return new(weights, hasIntercept ? Bias(total, weights) : null, total.SquaredError(prior), total.SquaredError(weights), Energy(total));
+    }
+
+    /// <summary>The ridge whose fit to one half of the samples has the least error on the other, both ways round; null when none is better than no change.</summary>
+    private static double? ChooseRidge(Moments even, Moments odd, double[] prior)
+    {
+        double best = even.SquaredError(prior) + odd.SquaredError(prior);
+        double? chosen = null;
+        bool isLong = even.K > LongRow;
+        foreach (double ridge in isLong ? FewRidges : Ridges)
+        {
+            double error = (isLong ? even.SquaredError(prior) : HeldOut(odd, even, prior, ridge)) + HeldOut(even, odd, prior, ridge);
+            if (!(error < best)) continue;
+            best = error;
+            chosen = ridge;
+        }
+
+        return chosen;
+    }
+
+    private static double HeldOut(Moments fitted, Moments judged, double[] prior, double ridge) =>
+        RidgeRegression.Fit(fitted, prior, ridge) is { } weights ? judged.SquaredError(weights) : double.PositiveInfinity;
+
+    /// <summary>The intercept: mean of Y less what the weights make of the mean of X.</summary>
+    private static double[] Bias(Moments moments, double[] weights)
+    {
+        var bias = moments.MeanY.AsSpan().ToArray();
+        for (int i = 0; i < moments.K; i++)
+            for (int j = 0; j < bias.Length; j++) bias[j] -= moments.MeanX[i] * weights[(i * bias.Length) + j];
+        return bias;
+    }
+
+    private static double Energy(Moments moments)
+    {
+        double sum = 0;
+        foreach (double y in moments.YY) sum += y;
+        return sum;
+    }
+}
+
+/// <summary>What a fit has found.</summary>
+/// <param name="Weights">K rows of M elements.</param>
+/// <param name="Bias">M elements, or null.</param>
+/// <param name="ErrorBefore">Σ (y − ŷ)² with the weights as they were and the best bias.</param>
+/// <param name="ErrorAfter">The same with the new weights.</param>
+/// <param name="Energy">Σ (y − mean)².</param>
+internal sealed record FitResult(double[] Weights, double[]? Bias, double ErrorBefore, double ErrorAfter, double Energy);
