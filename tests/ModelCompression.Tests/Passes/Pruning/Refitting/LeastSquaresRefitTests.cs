@@ -1,4 +1,3 @@
-using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;

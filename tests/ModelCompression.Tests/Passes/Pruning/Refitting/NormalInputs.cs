@@ -1,6 +1,5 @@
 using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 
