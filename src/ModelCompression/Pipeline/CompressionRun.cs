@@ -47,7 +47,7 @@ internal sealed class CompressionRun : IDisposable
             var counter = new ModelCounter();
             var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
             Tell("compressing");
-            PassPlan.Run(model, settings, data.Statistics(request.Threads), data.Gradients(request.SourcePath, request.Threads), log, counter, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads, calibration), data.Gradients(request.SourcePath, request.Threads), log, counter, cancellation);
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);

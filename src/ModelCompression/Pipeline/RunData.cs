@@ -36,8 +36,9 @@ internal sealed class RunData : IDisposable
 
     /// <summary>Statistics of the model's tensors over the calibration data, or null without such data.</summary>
     /// <param name="threads">Samples that run at the same time.</param>
-    public IStatisticsSource? Statistics(int threads) =>
-        calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads);
+    /// <param name="record">Takes ranges, and has those of an earlier run; or null.</param>
+    public IStatisticsSource? Statistics(int threads, CalibrationRecord? record = null) =>
+        calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads) { Record = record };
 
     /// <summary>Gradients of the model over the training data, or null without such data.</summary>
     /// <param name="originalPath">The original model, for distillation.</param>

@@ -47,6 +47,10 @@ public sealed record CompressionReport
     /// <summary>Latency; null when not asked for.</summary>
     public LatencyFigures? Latency { get; init; }
 
+    /// <summary>Candidates that <c>Strategy=Auto</c> tried, in order; null otherwise.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<TrialFigures>? Trials { get; init; }
+
     /// <summary>One entry per weight.</summary>
     public required IReadOnlyList<LayerFigures> Layers { get; init; }
 
@@ -179,6 +183,34 @@ public sealed record LayerFigures
 /// <param name="Actual">What was reached; null when infinite.</param>
 /// <param name="Passed">True if within the limit.</param>
 public sealed record GateFigures(string Name, double Limit, double? Actual, bool Passed);
+
+/// <summary>One candidate of a search.</summary>
+public sealed record TrialFigures
+{
+    /// <summary>Number, from 1.</summary>
+    public int Number { get; init; }
+
+    /// <summary>What was tried, as metadata that can be pasted into a project.</summary>
+    public required string Settings { get; init; }
+
+    /// <summary>Bytes of the result; 0 when there is none.</summary>
+    public long Bytes { get; init; }
+
+    /// <summary>The metric of <see cref="CompressionReport.Validation"/>; null when infinite or not measured.</summary>
+    public double? Metric { get; init; }
+
+    /// <summary>Compressed/original latency; null when not measured.</summary>
+    public double? LatencyRatio { get; init; }
+
+    /// <summary>True if every gate is passed.</summary>
+    public bool Passed { get; init; }
+
+    /// <summary>True for the one that is shipped.</summary>
+    public bool Chosen { get; init; }
+
+    /// <summary>Which gate stops it, or why there is no result; empty otherwise.</summary>
+    public string Problem { get; init; } = "";
+}
 
 /// <summary>One graph edit or refusal.</summary>
 /// <param name="Pass">Pass.</param>

@@ -17,6 +17,9 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     public int SampleCount => Math.Min(maxSamples, samples.Count);
 
     /// <inheritdoc/>
+    public CalibrationRecord? Record { get; init; }
+
+    /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
         int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);

@@ -104,6 +104,35 @@ public sealed class ModelLockTests : IDisposable
         Assert.AreEqual("MCB5011", diagnostics.Single().Code);
     }
 
+    [TestMethod]
+    public void RecordedRanges_TakeThePlaceOfCalibration()
+    {
+        File.Copy(PipelineFixture.SampleData, folder.Combine("data", "calib.npz"));
+        (string, string)[] settings = [("Quantization", "Static"), ("CalibrationData", folder.Combine("data", "calib.npz")), ("CalibrationSamples", "8")];
+        var entry = Run(null, false, settings).Locked!;
+        Assert.IsGreaterThanOrEqualTo(3, entry.Calibration!.Count);
+
+        Assert.AreEqual(CompressionStatus.Compressed, Run(entry, true, settings).Status, string.Join('\n', diagnostics));
+        CollectionAssert.AreEqual(entry.Calibration, Run(entry, false, settings).Locked!.Calibration);
+
+        // Had the other CPU measured slightly more, its build would give other bytes; with the lock file both give the same.
+        var wider = new SortedDictionary<string, string>(entry.Calibration.ToDictionary(r => r.Key, r => r.Value == "0 1" ? r.Value : Widened(r.Value)), StringComparer.Ordinal);
+        var other = Run(entry with { Calibration = wider }, false, settings).Locked!;
+        Assert.AreNotEqual(entry.Output.Sha256, other.Output.Sha256);
+        CollectionAssert.AreEqual(wider, other.Calibration);
+
+        // Ranges of other inputs are not taken.
+        var changed = Run(entry with { Calibration = wider }, false, [.. settings, ("QuantizationGranularity", "Tensor")]).Locked!;
+        CollectionAssert.AreEqual(entry.Calibration, changed.Calibration);
+    }
+
+    private static string Widened(string range)
+    {
+        var culture = System.Globalization.CultureInfo.InvariantCulture;
+        float[] ends = [.. range.Split(' ').Select(end => float.Parse(end, culture) * 1.25f)];
+        return string.Create(culture, $"{ends[0]:R} {ends[1]:R}");
+    }
+
     private CompressionOutcome Run(LockedModel? entry, bool enforced, params (string Name, string Value)[] settings) => Run(entry, enforced, null, settings);
 
     private CompressionOutcome Run(LockedModel? entry, bool enforced, ResultCache? cache, params (string Name, string Value)[] settings)

@@ -11,16 +11,23 @@ internal sealed class ActivationRanges
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly CompressionOptions options;
 
-    private ActivationRanges(CompressionOptions options) => this.options = options;
+    private readonly CalibrationRecord? record;
+
+    private ActivationRanges(CompressionOptions options, CalibrationRecord? record)
+    {
+        this.options = options;
+        this.record = record;
+    }
 
     /// <summary>Collects the ranges of all tensors of a plan in one run over the data.</summary>
     public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source)
     {
-        var ranges = new ActivationRanges(options);
+        var ranges = new ActivationRanges(options, source.Record);
         var wanted = new StatisticsPlan();
         foreach (var tensor in plan.Tensors)
         {
             if (StaticOperators.FixedRange(tensor.Tensor.Producer) is { } known) ranges.ranges[tensor.Tensor] = known;
+            else if (source.Record?.TryGet(tensor.Tensor.Name, out float low, out float high) == true) ranges.ranges[tensor.Tensor] = (low, high);
             else
                 ranges.statistics[tensor.Tensor] = options.CalibrationMethod == CalibrationMethod.MinMax
                     ? wanted.Need(tensor.Tensor, RangeStatistic.Key, () => new RangeStatistic())
@@ -43,7 +50,10 @@ internal sealed class ActivationRanges
     /// <summary>The range of a tensor without a <see cref="Problem"/>.</summary>
     public (float Min, float Max) Of(Value tensor)
     {
-        if (!ranges.TryGetValue(tensor, out var range)) ranges.Add(tensor, range = RangeChoice.Of(statistics[tensor], options));
+        if (ranges.TryGetValue(tensor, out var range)) return range;
+        range = RangeChoice.Of(statistics[tensor], options);
+        ranges.Add(tensor, range);
+        record?.Add(tensor.Name, range.Min, range.Max);
         return range;
     }
 
