@@ -95,6 +95,15 @@ public sealed class Value
         foreach (var graph in returning) graph.ReplaceOutput(this, replacement);
     }
 
+    /// <summary>Gives this value the name of one whose place it has taken; the two values exchange their names.</summary>
+    /// <exception cref="InvalidOperationException">A name belongs to the model's interface, or the values are of different graphs.</exception>
+    public void TakeNameOf(Value other)
+    {
+        if (Graph != other.Graph || IsGraphInput || other.IsGraphInput || (Graph.ParentNode is null && (IsGraphOutput || other.IsGraphOutput)))
+            throw new InvalidOperationException($"'{Name}' cannot take the name of '{other.Name}'.");
+        (Name, other.Name) = (other.Name, Name);
+    }
+
     /// <summary>Adds a use and returns its position for <see cref="RemoveUseAt"/>.</summary>
     internal int AddUse(Use use)
     {

@@ -63,6 +63,7 @@ internal static class OptionCombinations
         if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
+        if (o.BiasCorrection == true && o.CalibrationData.Count == 0) yield return "BiasCorrection=true needs CalibrationData";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
         if (o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor && o.TrainingData.Count == 0) yield return $"Pruning={o.Pruning} needs TrainingData, with labels or expected outputs";
         if (o.Sparsity is not null && (o.GradientMeanThreshold ?? o.GradientStdThreshold) is not null) yield return "Sparsity and gradient thresholds exclude each other; give one of them";
@@ -80,7 +81,6 @@ internal static class OptionCombinations
         if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt) yield return $"Pruning={o.Pruning}";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
-        if (o.BiasCorrection == true) yield return "BiasCorrection=true";
         if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
     }
 }

@@ -8,6 +8,7 @@ using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Pruning.ByGradient;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
+using ModelCompression.Passes.Quantization.BiasCorrection;
 using ModelCompression.Passes.Quantization.Dynamic;
 using ModelCompression.Passes.Quantization.Equalization;
 using ModelCompression.Passes.Quantization.Static;
@@ -58,6 +59,16 @@ internal static class PassPlan
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
+        bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics));
+        foreach (var pass in Quantizers(settings, statistics)) yield return pass;
+        if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
+    }
+
+    /// <summary>The passes that turn weights and activations into integers.</summary>
+    private static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics)
+    {
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
         {
             yield return new RaiseOpset();
@@ -66,8 +77,6 @@ internal static class PassPlan
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
         if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights();
-        if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
-        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
 
     private static IReadOnlyList<IChannelScorer> ChannelScorers(IGradientSource? gradients, PassLog log) => gradients is null

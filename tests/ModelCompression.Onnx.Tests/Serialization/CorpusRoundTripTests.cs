@@ -51,7 +51,10 @@ public class CorpusRoundTripTests
         byte[] second = OnnxWriter.ToBytes(again);
         var differences = MessageComparer.Compare(original, first);
         if (!first.AsSpan().SequenceEqual(second)) differences.Add("the second write differs from the first");
+        var copy = ModelCopy.Of(model).Model;
+        if (!first.AsSpan().SequenceEqual(OnnxWriter.ToBytes(copy))) differences.Add("a copy of the graph is written differently");
         differences.AddRange(GraphVerifier.Verify(model));
+        differences.AddRange(GraphVerifier.Verify(copy));
         differences.AddRange(model.Notes.Select(n => n.Message));
         return differences;
     }

@@ -40,9 +40,7 @@ internal sealed class IntegerCallWriter
             _ => WriteProduct(call, at),
         };
         if (result is null) return;
-        var original = call.Node.Output()!;
-        result.Type = original.Type;
-        original.ReplaceAllUsesWith(result);
+        Replace(call.Node.Output()!, result);
         call.Node.Graph!.RemoveNode(call.Node);
     }
 
@@ -127,12 +125,20 @@ internal sealed class IntegerCallWriter
         for (int i = 0; i < node.Outputs.Count; i++)
         {
             if (node.Outputs[i] is not { } original) continue;
-            integer.Outputs[i]!.Type = original.Type;
-            original.ReplaceAllUsesWith(integer.Outputs[i]!);
+            Replace(original, integer.Outputs[i]!);
         }
 
         graph.RemoveNode(node);
         return null;
+    }
+
+    /// <summary>Puts a value in the place of another, under its name.</summary>
+    private static void Replace(Value original, Value result)
+    {
+        bool isInterface = original.IsGraphOutput && original.Graph.ParentNode is null;
+        result.Type = original.Type;
+        original.ReplaceAllUsesWith(result);
+        if (!isInterface) result.TakeNameOf(original);
     }
 
     /// <summary>The quantized activation; nodes of one graph that take the same activation share it.</summary>

@@ -47,7 +47,7 @@ public sealed class EqualizeLayers : ModelPass
 
         Equalize(pairs);
         foreach (var pair in pairs) Write(pair, scope, log);
-        foreach (var layer in layers.Values.Where(l => pairs.Exists(p => p.First == l || p.Second == l))) ChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
+        foreach (var layer in layers.Values.Where(l => pairs.Exists(p => p.First == l || p.Second == l))) PerChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
     }
 
     private static void Equalize(List<LayerPair> pairs)
@@ -62,7 +62,7 @@ public sealed class EqualizeLayers : ModelPass
 
     private void Write(LayerPair pair, GraphScope scope, PassLog log)
     {
-        foreach (var constant in pair.Constants) ChannelConstant.Divide(constant, pair.Factors, scope);
+        foreach (var constant in pair.Constants) PerChannelConstant.Divide(constant, pair.Factors, scope);
         foreach (var clip in pair.Clips) ClipRescaling.Rewrite(clip, pair.Factors, pair.First.IsConvolution ? pair.First.Tensor.Rank - 2 : 0, scope);
         string range = FormattableString.Invariant($"{pair.Factors.Min():G3} to {pair.Factors.Max():G3}");
         log.Applied(Name, pair.First.Node.DisplayName, $"channels divided by {range}, those of {pair.Second.Node.DisplayName} multiplied");

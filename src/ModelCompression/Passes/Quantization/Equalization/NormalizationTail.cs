@@ -20,7 +20,7 @@ internal static class NormalizationTail
             ("", "Add" or "Mul") => Spelled(node, scope),
             _ => [],
         };
-        return constants.All(c => scope.TryGetFixed(c.Node.Input(c.Index), out var tensor) && tensor.DataType == DataType.Float && ChannelConstant.Fits(tensor, channels, 0)) ? constants : [];
+        return constants.All(c => scope.TryGetFixed(c.Node.Input(c.Index), out var tensor) && tensor.DataType == DataType.Float && PerChannelConstant.Fits(tensor, channels, 0)) ? constants : [];
     }
 
     private static IReadOnlyList<Use> Inputs(Node node, params int[] indices) => [.. indices.Where(i => node.Input(i) is not null).Select(i => new Use(node, i))];

@@ -103,7 +103,7 @@ internal sealed class PairFinder(GraphScope scope, IReadOnlyDictionary<Node, Sca
         bool isBias = use.Node.OpType != "Add" && first.IsConvolution;
         if (!scope.TryGetFixed(value, out var tensor) || tensor.DataType != DataType.Float) reason = $"the summand of {use.Node.DisplayName} is not constant";
         else if (spread != 1) reason = $"{use.Node.DisplayName} adds to flattened channels";
-        else if (!ChannelConstant.Fits(tensor, first.OutputChannels, isLastAxis || isBias ? 0 : first.Tensor.Rank - 2)) reason = $"the summand {tensor} of {use.Node.DisplayName} is not one number per channel";
+        else if (!PerChannelConstant.Fits(tensor, first.OutputChannels, isLastAxis || isBias ? 0 : first.Tensor.Rank - 2)) reason = $"the summand {tensor} of {use.Node.DisplayName} is not one number per channel";
         else constants.Add(use);
         return reason.Length == 0;
     }

@@ -79,7 +79,7 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
 
         double[] factors = Factors(group);
         string form = "folded into the normalization";
-        if (group.TakesAllUses) foreach (var constant in group.Tail) ChannelConstant.Divide(constant, factors, scope);
+        if (group.TakesAllUses) foreach (var constant in group.Tail) PerChannelConstant.Divide(constant, factors, scope);
         else
         {
             form = "by a multiplication, since other nodes take the activation as it is";
@@ -89,7 +89,7 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
         foreach (var layer in group.Layers)
         {
             for (int c = 0; c < factors.Length; c++) layer.InputFactors[c] *= factors[c];
-            ChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
+            PerChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
             log.Applied(Name, layer.Node.DisplayName, FormattableString.Invariant($"activations divided by {factors.Min():G3} to {factors.Max():G3}, {form}"));
         }
     }

@@ -5,7 +5,7 @@ using ModelCompression.Passes.Simplification;
 namespace ModelCompression.Passes.Quantization.Equalization;
 
 /// <summary>Constants with one element per channel.</summary>
-internal static class ChannelConstant
+internal static class PerChannelConstant
 {
     /// <summary>True for [1, …, channels, 1, …] with a given number of trailing axes.</summary>
     public static bool Fits(Tensor tensor, int channels, int trailing)

@@ -1,0 +1,150 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes.Quantization.Equalization;
+using ModelCompression.Passes.Simplification;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Passes.Quantization.BiasCorrection;
+
+/// <summary>
+/// Quantization shifts the mean of a layer's outputs; this pass shifts its bias back, layer by layer from the input on: <c>BiasCorrection=true</c>. It runs before the
+/// passes that quantize, and lets these quantize a copy to learn what they will do.
+/// </summary>
+/// <remarks>
+/// b_c += E[y_c] − E[ŷ_c], y the output of the float model and ŷ that of the quantized model whose earlier layers are corrected already, E over calibration samples and
+/// positions (Nagel et al., "Data-Free Quantization through Weight Equalization and Bias Correction", ICCV 2019, section 4.2, empirical form). Layers of the same depth
+/// do not depend on each other and are corrected in one run.
+/// </remarks>
+/// <param name="statistics">Calibration data.</param>
+/// <param name="quantizers">Makes the passes that will quantize.</param>
+public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable<ModelPass>> quantizers) : ModelPass
+{
+    /// <summary>Operations that all runs together should take, which bounds the samples per run. Differences of means on the same samples settle after a few.</summary>
+    private const double MaxMacs = 4e10;
+
+    private const int FewestSamples = 4;
+
+    private const int MostSamples = 64;
+
+    /// <summary>Weights times runs above which only an explicit <c>BiasCorrection=true</c> starts: every run opens a session of the whole model.</summary>
+    private const long MaxDefaultByteLength = 2L << 30;
+
+    /// <inheritdoc/>
+    protected override void Apply(Model model, CompressionSettings settings, PassLog log)
+    {
+        var scope = GraphScope.Of(model).First();
+        var layers = Find(scope, settings, log);
+        if (layers.Count == 0 || WhyTooLong(layers, settings) is { } reason && Refuse(layers, reason, log)) return;
+        var means = Means.Of(layers.Select(l => (l, l.Output)), model, statistics, new StatisticsPlan { SampleLimit = MostSamples });
+        int depth = layers.Select(l => l.Depth).Distinct().Count();
+        int samples = (int)Math.Clamp(MaxMacs / (1 + ((double)depth * means.MacsPerSample)), FewestSamples, MostSamples);
+        if (samples < MostSamples) means = Means.Of(layers.Select(l => (l, l.Output)), model, statistics, new StatisticsPlan { SampleLimit = samples });
+        var copy = ModelCopy.Of(model).Model;
+        var scratch = new PassLog();
+        foreach (var pass in quantizers()) pass.Run(copy, settings, scratch);
+        var shifts = Correct(layers, means, copy, samples);
+        foreach (var layer in layers)
+        {
+            if (shifts.TryGetValue(layer, out double[]? shift)) Write(layer, shift, scope, log);
+            else log.Refused(Name, layer.Layer.Node.DisplayName, "bias not corrected: its output cannot be observed in both models");
+        }
+    }
+
+    private List<BiasedLayer> Find(GraphScope scope, CompressionSettings settings, PassLog log)
+    {
+        var layers = new Dictionary<Node, ScalableLayer>(ReferenceEqualityComparer.Instance);
+        foreach (var node in scope.Graph.Nodes)
+        {
+            var options = settings.For(node);
+            bool quantizes = options.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static;
+            if (!quantizes || options.BiasCorrection == false || settings.ReasonToSkip(node) is not null) continue;
+            if (ScalableLayer.TryFrom(node, scope, out var layer, out string? reason)) layers.Add(node, layer);
+            else if (reason is not null) log.Refused(Name, node.DisplayName, $"bias not corrected: {reason}");
+        }
+
+        var depths = new LayerDepths(scope.Graph, layers.ContainsKey);
+        var found = new List<BiasedLayer>();
+        foreach (var node in scope.Graph.Nodes)
+        {
+            if (!layers.TryGetValue(node, out var layer)) continue;
+            if (BiasedLayer.TryFrom(layer, depths.Of(node), scope, out string reason) is { } biased) found.Add(biased);
+            else log.Refused(Name, node.DisplayName, $"bias not corrected: {reason}");
+        }
+
+        return found;
+    }
+
+    private static string? WhyTooLong(List<BiasedLayer> layers, CompressionSettings settings)
+    {
+        long bytes = layers.Sum(l => l.Layer.Tensor.ByteLength);
+        int runs = layers.Select(l => l.Depth).Distinct().Count();
+        if (bytes * runs <= MaxDefaultByteLength || layers.Exists(l => settings.For(l.Layer.Node).BiasCorrection == true)) return null;
+        return FormattableString.Invariant($"bias not corrected: {runs} runs of a model with {bytes >> 20} MiB of weights would take long; BiasCorrection=true does it");
+    }
+
+    private bool Refuse(List<BiasedLayer> layers, string reason, PassLog log)
+    {
+        foreach (var layer in layers) log.Refused(Name, layer.Layer.Node.DisplayName, reason);
+        return true;
+    }
+
+    /// <summary>Corrects the copy depth by depth and returns the shifts.</summary>
+    private Dictionary<BiasedLayer, double[]> Correct(List<BiasedLayer> layers, Means wanted, Model copy, int samples)
+    {
+        var shifts = new Dictionary<BiasedLayer, double[]>();
+        var values = new Dictionary<string, Value>(StringComparer.Ordinal);
+        foreach (var value in copy.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) values[value.Name] = value;
+        foreach (var wave in layers.Where(l => values.ContainsKey(l.Output.Name)).GroupBy(l => l.Depth).OrderBy(g => g.Key))
+        {
+            var outputs = wave.Select(l => (l, values[l.Output.Name])).ToArray();
+            var actual = Means.Of(outputs, copy, statistics, new StatisticsPlan { SampleLimit = samples });
+            foreach (var (layer, output) in outputs)
+            {
+                if (wanted.Of(layer) is not { } one || actual.Of(layer) is not { } two || one.Length != two.Length) continue;
+                double[] shift = [.. one.Zip(two, (a, b) => a - b)];
+                shifts.Add(layer, shift);
+                AddBehind(output, Tensor.Float(layer.ChannelShape, Array.ConvertAll(shift, s => (float)s)));
+            }
+        }
+
+        return shifts;
+    }
+
+    private static void AddBehind(Value output, Tensor shift)
+    {
+        var graph = output.Graph;
+        var uses = output.Uses.ToArray();
+        var constant = graph.AddInitializer(output.Name + "_shift", shift);
+        var shifted = graph.AddNode("Add", [output, constant], [output.Name + "_shifted"], index: graph.IndexOf(output.Producer!) + 1).Outputs[0]!;
+        shifted.Type = output.Type;
+        foreach (var use in uses) use.Node.SetInput(use.Index, shifted);
+        if (output.IsGraphOutput) graph.ReplaceOutput(output, shifted);
+    }
+
+    private void Write(BiasedLayer layer, double[] shift, GraphScope scope, PassLog log)
+    {
+        layer.Shift(shift, scope);
+        log.Applied(Name, layer.Layer.Node.DisplayName, FormattableString.Invariant($"bias shifted by up to {shift.Max(Math.Abs):G3}"));
+    }
+
+    /// <summary>Means of layers' outputs.</summary>
+    /// <param name="statistics">What was collected.</param>
+    private sealed class Means(Dictionary<BiasedLayer, ChannelStatistic> statistics)
+    {
+        /// <summary>Multiply-accumulate operations of the layers for one sample: output elements times weights per output channel.</summary>
+        public double MacsPerSample => statistics.Sum(s => s.Value.SampleCount == 0 ? 0 : (double)s.Value.Count / s.Value.SampleCount * s.Key.Layer.Tensor.ElementCount);
+
+        public static Means Of(IEnumerable<(BiasedLayer Layer, Value Output)> outputs, Model model, IStatisticsSource source, StatisticsPlan plan)
+        {
+            var statistics = outputs.ToDictionary(o => o.Layer, o => o.Layer.Need(plan, o.Output));
+            source.Collect(model, plan);
+            return new(statistics);
+        }
+
+        /// <summary>Mean per channel, or null when it is not known.</summary>
+        public double[]? Of(BiasedLayer layer) => statistics[layer] is { SampleCount: > 0, AllFinite: true, IsConsistent: true } known && known.Channels == layer.Layer.OutputChannels
+            ? [.. Enumerable.Range(0, known.Channels).Select(known.Mean)]
+            : null;
+    }
+}
