@@ -44,6 +44,19 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void BiasCorrection_RecoversAccuracyOfThreeBitWeights()
+    {
+        using var fixture = new PipelineFixture();
+        (string, string)[] settings = [("WeightBits", "3"), ("QuantizationFormat", "Folded"), ("QuantizationGranularity", "Tensor"), ("CalibrationData", PipelineFixture.SampleData), ("CalibrationSamples", "64"), ("ValidationData", PipelineFixture.SampleData)];
+
+        double without = fixture.Run([.. settings, ("BiasCorrection", "false")]).Report!.Validation!.Compressed!.Value;
+        var corrected = fixture.Run(settings).Report!;
+
+        Assert.Contains(e => e.Pass == "CorrectBiases" && e.Applied, corrected.Edits, "It is the default where there is calibration data.");
+        Assert.IsGreaterThan(without + 0.005, corrected.Validation!.Compressed!.Value);
+    }
+
+    [TestMethod]
     public void Result_SaysWhereItComesFromWithoutPathsOrTimes()
     {
         using var fixture = new PipelineFixture();

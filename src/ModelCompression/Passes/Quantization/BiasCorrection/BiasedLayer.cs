@@ -2,7 +2,6 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Quantization.Equalization;
 using ModelCompression.Passes.Simplification;
-using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization.BiasCorrection;
 
@@ -20,9 +19,6 @@ internal sealed record BiasedLayer(ScalableLayer Layer, Use Bias, int Depth)
 
     /// <summary>Axis of the output's channels.</summary>
     public int Axis => Layer.IsConvolution ? 1 : -1;
-
-    /// <summary>Asks for the output's mean per channel.</summary>
-    public ChannelStatistic Need(StatisticsPlan plan, Value output) => plan.Need(output, ChannelStatistic.Key(Axis), () => new ChannelStatistic(Axis));
 
     /// <summary>Shape with which a number per channel broadcasts against the output.</summary>
     public long[] ChannelShape => Layer.IsConvolution ? [Layer.OutputChannels, .. Enumerable.Repeat(1L, Layer.Tensor.Rank - 2)] : [Layer.OutputChannels];

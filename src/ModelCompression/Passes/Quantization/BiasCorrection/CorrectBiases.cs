@@ -14,7 +14,7 @@ namespace ModelCompression.Passes.Quantization.BiasCorrection;
 /// <remarks>
 /// b_c += E[y_c] − E[ŷ_c], y the output of the float model and ŷ that of the quantized model whose earlier layers are corrected already, E over calibration samples and
 /// positions (Nagel et al., "Data-Free Quantization through Weight Equalization and Bias Correction", ICCV 2019, section 4.2, empirical form). Layers of the same depth
-/// do not depend on each other and are corrected in one run.
+/// do not depend on each other and are corrected in one run. See <see cref="MeanShift"/> for how chance is kept out.
 /// </remarks>
 /// <param name="statistics">Calibration data.</param>
 /// <param name="quantizers">Makes the passes that will quantize.</param>
@@ -25,7 +25,7 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
 
     private const int FewestSamples = 4;
 
-    private const int MostSamples = 64;
+    private const int MostSamples = 256;
 
     /// <summary>Weights times runs above which only an explicit <c>BiasCorrection=true</c> starts: every run opens a session of the whole model.</summary>
     private const long MaxDefaultByteLength = 2L << 30;
@@ -36,10 +36,11 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         var scope = GraphScope.Of(model).First();
         var layers = Find(scope, settings, log);
         if (layers.Count == 0 || WhyTooLong(layers, settings) is { } reason && Refuse(layers, reason, log)) return;
-        var means = Means.Of(layers.Select(l => (l, l.Output)), model, statistics, new StatisticsPlan { SampleLimit = MostSamples });
+        var outputs = layers.ConvertAll(l => (l, l.Output));
         int depth = layers.Select(l => l.Depth).Distinct().Count();
-        int samples = (int)Math.Clamp(MaxMacs / (1 + ((double)depth * means.MacsPerSample)), FewestSamples, MostSamples);
-        if (samples < MostSamples) means = Means.Of(layers.Select(l => (l, l.Output)), model, statistics, new StatisticsPlan { SampleLimit = samples });
+        double macs = depth * Means.Of(outputs, model, statistics, samples: 1).MacsPerSample;
+        int samples = (int)Math.Clamp(MaxMacs / (1 + macs), FewestSamples, MostSamples);
+        var means = Means.Of(outputs, model, statistics, samples);
         var copy = ModelCopy.Of(model).Model;
         var scratch = new PassLog();
         foreach (var pass in quantizers()) pass.Run(copy, settings, scratch);
@@ -98,11 +99,10 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         foreach (var wave in layers.Where(l => values.ContainsKey(l.Output.Name)).GroupBy(l => l.Depth).OrderBy(g => g.Key))
         {
             var outputs = wave.Select(l => (l, values[l.Output.Name])).ToArray();
-            var actual = Means.Of(outputs, copy, statistics, new StatisticsPlan { SampleLimit = samples });
+            var actual = Means.Of(outputs, copy, statistics, samples);
             foreach (var (layer, output) in outputs)
             {
-                if (wanted.Of(layer) is not { } one || actual.Of(layer) is not { } two || one.Length != two.Length) continue;
-                double[] shift = [.. one.Zip(two, (a, b) => a - b)];
+                if (MeanShift.Between(wanted.Of(layer), actual.Of(layer), layer.Layer.OutputChannels) is not { } shift) continue;
                 shifts.Add(layer, shift);
                 AddBehind(output, Tensor.Float(layer.ChannelShape, Array.ConvertAll(shift, s => (float)s)));
             }
@@ -130,21 +130,19 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
 
     /// <summary>Means of layers' outputs.</summary>
     /// <param name="statistics">What was collected.</param>
-    private sealed class Means(Dictionary<BiasedLayer, ChannelStatistic> statistics)
+    private sealed class Means(Dictionary<BiasedLayer, SampleMeansStatistic> statistics)
     {
-        /// <summary>Multiply-accumulate operations of the layers for one sample: output elements times weights per output channel.</summary>
+        /// <summary>Multiply-accumulate operations of the layers for one sample: output positions times weights.</summary>
         public double MacsPerSample => statistics.Sum(s => s.Value.SampleCount == 0 ? 0 : (double)s.Value.Count / s.Value.SampleCount * s.Key.Layer.Tensor.ElementCount);
 
-        public static Means Of(IEnumerable<(BiasedLayer Layer, Value Output)> outputs, Model model, IStatisticsSource source, StatisticsPlan plan)
+        public static Means Of(IEnumerable<(BiasedLayer Layer, Value Output)> outputs, Model model, IStatisticsSource source, int samples)
         {
-            var statistics = outputs.ToDictionary(o => o.Layer, o => o.Layer.Need(plan, o.Output));
+            var plan = new StatisticsPlan { SampleLimit = samples };
+            var statistics = outputs.ToDictionary(o => o.Layer, o => plan.Need(o.Output, SampleMeansStatistic.Key(o.Layer.Axis), () => new SampleMeansStatistic(o.Layer.Axis)));
             source.Collect(model, plan);
             return new(statistics);
         }
 
-        /// <summary>Mean per channel, or null when it is not known.</summary>
-        public double[]? Of(BiasedLayer layer) => statistics[layer] is { SampleCount: > 0, AllFinite: true, IsConsistent: true } known && known.Channels == layer.Layer.OutputChannels
-            ? [.. Enumerable.Range(0, known.Channels).Select(known.Mean)]
-            : null;
+        public SampleMeansStatistic Of(BiasedLayer layer) => statistics[layer];
     }
 }

@@ -42,8 +42,8 @@ public sealed class CorrectBiasesTests
         {
             double shift = Distance(wanted[l], shifted[l]);
             Assert.IsGreaterThan(1e-4, shift, "Quantization shifts nothing here: the test shows nothing.");
-            // The correction is measured on the same samples in binary32; a bias is added after sums of up to 72 products.
-            Assert.IsLessThan(0.01 * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
+            // What chance may explain is left: v/n of the shift squared, with 12 samples of 2 rows or of up to 81 positions.
+            Assert.IsLessThan((name == "dense" ? 0.25 : 0.03) * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
         }
     }
 

@@ -1,0 +1,41 @@
+using ModelCompression.Passes.Quantization.BiasCorrection;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Tests.Passes.Quantization.BiasCorrection;
+
+[TestClass]
+public sealed class MeanShiftTests
+{
+    [TestMethod]
+    public void DifferenceThatAllSamplesShare_IsTakenWhole()
+    {
+        double[] shift = MeanShift.Between(Means([1, 2], [3, -4], [0, 5]), Means([0.5f, 2.25f], [2.5f, -3.75f], [-0.5f, 5.25f]), 2)!;
+        Assert.AreEqual(0.5, shift[0], 1e-12);
+        Assert.AreEqual(-0.25, shift[1], 1e-12);
+    }
+
+    [TestMethod]
+    public void DifferenceThatChanceExplains_IsShrunkOrLeft()
+    {
+        // Channel 0: differences 3, 1, 2: d = 2, v = 1, shrunk by 1 - (1/3)/4. Channel 1: 5, -5, 1: d² = 1/9 is less than v/n.
+        double[] shift = MeanShift.Between(Means([3, 5], [1, -5], [2, 1]), Means([0, 0], [0, 0], [0, 0]), 2)!;
+        Assert.AreEqual(2 * (1 - (1.0 / 12)), shift[0], 1e-12);
+        Assert.AreEqual(0, shift[1]);
+    }
+
+    [TestMethod]
+    public void WhatCannotBeCompared_HasNoShift()
+    {
+        Assert.IsNull(MeanShift.Between(Means([1, 2]), Means([1, 2]), 2), "one sample says nothing about chance");
+        Assert.IsNull(MeanShift.Between(Means([1, 2], [1, 2]), Means([1, 2], [1, 2], [1, 2]), 2));
+        Assert.IsNull(MeanShift.Between(Means([1, 2], [1, 2]), Means([1, 2], [1, 2]), 3));
+        Assert.IsNull(MeanShift.Between(Means([1, float.NaN], [1, 2]), Means([1, 2], [1, 2]), 2));
+    }
+
+    private static SampleMeansStatistic Means(params float[][] samples)
+    {
+        var statistic = new SampleMeansStatistic(-1);
+        foreach (float[] sample in samples) statistic.Merge(statistic.Measure(new TensorView(sample, [1, sample.Length], 0)));
+        return statistic;
+    }
+}
