@@ -81,6 +81,5 @@ internal static class OptionCombinations
         if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt) yield return $"Pruning={o.Pruning}";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
-        if (o.Strategy == CompressionStrategy.Auto) yield return "Strategy=Auto";
     }
 }

@@ -2,6 +2,7 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 using ModelCompression.Pipeline.Caching;
 using ModelCompression.Pipeline.Locking;
+using ModelCompression.Pipeline.Search;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
@@ -61,9 +62,20 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
 
         CompressionOutcome Work(Action<Diagnostic> said)
         {
+            if (settings.Model.Strategy == CompressionStrategy.Auto) return Search(request, settings, digest, calibration, said, cancellation);
             using var run = new CompressionRun(request, settings, digest, calibration, said);
             return run.Execute(cancellation);
         }
+    }
+
+    /// <summary>Looks for the best settings, then does with them what a build with these settings would do.</summary>
+    private static CompressionOutcome Search(CompressionRequest request, CompressionSettings settings, Task<string> digest, CalibrationRecord calibration, Action<Diagnostic> said, CancellationToken cancellation)
+    {
+        if (new SearchRun(request, settings, digest, said).Execute(cancellation) is not { } found) return new() { Status = CompressionStatus.Failed };
+        var problems = new List<Diagnostic>();
+        var chosen = OptionParser.Parse(found.Request.Item, found.Request.Rules, problems) ?? throw new DiagnosticException(problems[0]);
+        using var run = new CompressionRun(found.Request, chosen, digest, calibration, said) { Search = found };
+        return run.Execute(cancellation);
     }
 
     /// <summary>What the result depends on; null when a file cannot be read, which the run itself then reports better.</summary>

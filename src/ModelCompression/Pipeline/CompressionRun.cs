@@ -3,6 +3,7 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Pipeline.Search;
 using ModelCompression.Reports;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Fidelity;
@@ -30,6 +31,9 @@ internal sealed class CompressionRun : IDisposable
         this.report = report;
         staging = new StagingFolder(request.OutputPath);
     }
+
+    /// <summary>The search that chose the settings, or null.</summary>
+    public SearchOutcome? Search { get; init; }
 
     private CompressionOptions Options => settings.Model;
 
@@ -159,6 +163,8 @@ internal sealed class CompressionRun : IDisposable
         Layers = [.. log.Layers.Select(ReportFigures.Layer)],
         Gates = [],
         Edits = [.. log.Edits.Select(e => new EditFigures(e.Pass, e.Target, e.Applied, e.Reason))],
+        Search = Search?.Figures,
+        Trials = Search?.Trials,
     };
 
     private void Tell(string stage) => request.Progress?.Invoke(new(stage, 0, 0));

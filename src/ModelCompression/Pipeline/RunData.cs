@@ -31,6 +31,9 @@ internal sealed class RunData : IDisposable
             : SyntheticInputs.For(model, options.Seed);
     }
 
+    /// <summary>Validation data, or null.</summary>
+    public DataSet? Validation => validation;
+
     /// <summary>What original and result are compared on: validation data, else calibration data, else synthetic inputs.</summary>
     public SampleSource FidelitySamples { get; }
 

@@ -59,6 +59,14 @@ public sealed record CompressionReport
 
     /// <summary>Graph edits and refusals.</summary>
     public required IReadOnlyList<EditFigures> Edits { get; init; }
+
+    /// <summary>The search; null with <c>Strategy=Fixed</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SearchFigures? Search { get; init; }
+
+    /// <summary>Trials of the search in order; null with <c>Strategy=Fixed</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<TrialFigures>? Trials { get; init; }
 }
 
 /// <summary>Size figures of one model.</summary>

@@ -22,5 +22,8 @@ public static class SummaryLine
         return $"{line}, {sqnr} on {f.Inputs} inputs";
     }
 
+    /// <summary>A number of bytes for messages: <c>0.33 MB</c>, <c>12.40 kB</c>.</summary>
+    public static string Size(long bytes) => string.Create(Invariant, $"{(bytes >= 100_000 ? bytes / 1e6 : bytes / 1e3):0.00} {(bytes >= 100_000 ? "MB" : "kB")}");
+
     private static string Number(double? value) => value?.ToString("0.000", Invariant) ?? "infinite";
 }

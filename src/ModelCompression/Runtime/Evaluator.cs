@@ -61,7 +61,7 @@ public static class Evaluator
         return total.Value(metric);
     }
 
-    private static MetricReference ReferenceFor(Metric metric, DataSet data)
+    internal static MetricReference ReferenceFor(Metric metric, DataSet data)
     {
         if (metric is not (Metric.Top1 or Metric.Top5)) return data.ExpectedOutputs.Count > 0 ? MetricReference.ExpectedOutputs : MetricReference.OriginalOutputs;
         return data.HasLabels
@@ -82,7 +82,19 @@ public static class Evaluator
     private static T[] RunAll<T>(DataSet data, int threads, IProgress<int>? progress, Func<Sample, T> measure, CancellationToken cancellation)
     {
         var results = new T[data.Count];
-        int next = 0, done = 0;
+        int done = 0;
+        InParallel(results.Length, threads, data.Read, (index, sample) =>
+        {
+            results[index] = measure(sample);
+            progress?.Report(Interlocked.Increment(ref done));
+        }, cancellation);
+        return results;
+    }
+
+    /// <summary>Does <paramref name="work"/> for the numbers below <paramref name="count"/>, which are handed out in order; <paramref name="inOrder"/> is done in order, one at a time.</summary>
+    internal static void InParallel<T>(int count, int threads, Func<int, T> inOrder, Action<int, T> work, CancellationToken cancellation)
+    {
+        int next = 0;
         var gate = new Lock();
 
         void Work()
@@ -90,21 +102,20 @@ public static class Evaluator
             while (true)
             {
                 cancellation.ThrowIfCancellationRequested();
-                Sample sample;
+                T item;
                 int index;
                 lock (gate)
                 {
-                    if (next == results.Length) return;
+                    if (next == count) return;
                     index = next++;
-                    sample = data.Read(index);
+                    item = inOrder(index);
                 }
 
-                results[index] = measure(sample);
-                progress?.Report(Interlocked.Increment(ref done));
+                work(index, item);
             }
         }
 
-        var workers = Enumerable.Range(0, Math.Clamp(threads, 1, results.Length)).Select(_ => Task.Run(Work, cancellation)).ToArray();
+        var workers = Enumerable.Range(0, Math.Clamp(threads, 1, Math.Max(1, count))).Select(_ => Task.Run(Work, cancellation)).ToArray();
         try
         {
             Task.WaitAll(workers, CancellationToken.None);
@@ -114,7 +125,5 @@ public static class Evaluator
             // The first cause as it was thrown: the caller knows diagnostics and cancellation.
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions.FirstOrDefault(i => i is DiagnosticException) ?? e.Flatten().InnerExceptions[0]);
         }
-
-        return results;
     }
 }

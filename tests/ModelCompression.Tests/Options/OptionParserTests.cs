@@ -46,7 +46,7 @@ public sealed class OptionParserTests
     [DataRow("Quantization", "Static", "MCB1004", "CalibrationData")]
     [DataRow("MaxMetricDrop", "0.01", "MCB1004", "ValidationData")]
     [DataRow("BlockSize", "32", "MCB1004", "QuantizationGranularity=Block")]
-    [DataRow("Strategy", "Auto", "MCB1006", "Strategy=Auto")]
+    [DataRow("SearchTrials", "8", "MCB1004", "Strategy=Auto")]
     public void WrongSetting_IsOneCodedErrorWithHelp(string name, string value, string code, string help)
     {
         var diagnostics = new List<Diagnostic>();

@@ -1,0 +1,70 @@
+using ModelCompression.Options;
+using ModelCompression.Reports;
+
+namespace ModelCompression.Pipeline.Search;
+
+/// <summary>Holds results against the gates, and decides which of two candidates is better.</summary>
+/// <param name="options">Options with the gates; a search has at least one on the metric.</param>
+/// <param name="metric">Metric.</param>
+/// <param name="original">Metric of the original by fold.</param>
+/// <param name="weights">Samples by fold.</param>
+/// <param name="originalBytes">Bytes of the original.</param>
+internal sealed class GateJudge(CompressionOptions options, Metric metric, double?[] original, long[] weights, long originalBytes)
+{
+    /// <summary>The gates' options.</summary>
+    public CompressionOptions Options => options;
+
+    /// <summary>Samples by fold.</summary>
+    public IReadOnlyList<long> FoldWeights => weights;
+
+    /// <summary>Judges a result on all folds.</summary>
+    public Verdict Judge(TrialResult result) => Judge(result, _ => true);
+
+    /// <summary>Judges a result on some folds.</summary>
+    public Verdict Judge(TrialResult result, Func<int, bool> useFold)
+    {
+        if (result.Problem is not null || result.OutputNoise is null) return new(null, [], false, double.PositiveInfinity, double.PositiveInfinity);
+        var validation = Validation(result, useFold);
+        var latency = result.LatencyRatio is { } ratio ? new LatencyFigures(0, 0, ratio, 0) : null;
+        var gates = Gates.Evaluate(options, new ModelFigures { Bytes = originalBytes }, new ModelFigures { Bytes = result.Bytes }, validation, latency);
+        double cost = options.Objective == SearchObjective.Latency ? result.LatencyRatio ?? double.PositiveInfinity : result.Bytes;
+        return new(validation, gates, gates.All(g => g.Passed), gates.Where(g => !g.Passed).Sum(Excess), cost);
+    }
+
+    /// <summary>Loss of the metric on one fold; null when it is not finite.</summary>
+    public double? Drop(TrialResult result, int fold) => Validation(result, f => f == fold).Drop;
+
+    /// <summary>True if <paramref name="a"/> is to be preferred: passing before failing, then the lower cost, then the better metric, then fewer bytes.</summary>
+    public static bool IsBetter(Trial a, Trial b)
+    {
+        if (a.Verdict.Passed != b.Verdict.Passed) return a.Verdict.Passed;
+        if (!a.Verdict.Passed && a.Verdict.Excess != b.Verdict.Excess) return a.Verdict.Excess < b.Verdict.Excess;
+        if (a.Verdict.Cost != b.Verdict.Cost) return a.Verdict.Cost < b.Verdict.Cost;
+        double dropA = a.Verdict.Validation?.Drop ?? double.PositiveInfinity, dropB = b.Verdict.Validation?.Drop ?? double.PositiveInfinity;
+        return dropA != dropB ? dropA < dropB : string.CompareOrdinal(a.Candidate.Key, b.Candidate.Key) < 0;
+    }
+
+    private static double Excess(GateFigures gate) => gate.Actual is { } actual ? Math.Abs(actual - gate.Limit) / Math.Max(Math.Abs(gate.Limit), 1e-9) : 1e9;
+
+    private ValidationFigures Validation(TrialResult result, Func<int, bool> useFold)
+    {
+        double? before = Mean(original, useFold), after = Mean(result.Metric, useFold);
+        double? drop = before is null && after is null ? 0 : before is null || after is null ? null : metric is Metric.Mse or Metric.Mae ? after - before : before - after;
+        return new() { Metric = metric.ToString(), Samples = (int)weights.Where((_, f) => useFold(f)).Sum(), Original = before, Compressed = after, Drop = drop };
+    }
+
+    private double? Mean(double?[] folds, Func<int, bool> useFold)
+    {
+        double sum = 0;
+        long count = 0;
+        for (int f = 0; f < folds.Length; f++)
+        {
+            if (!useFold(f) || weights[f] == 0) continue;
+            if (folds[f] is not { } value) return null;
+            sum += value * weights[f];
+            count += weights[f];
+        }
+
+        return count == 0 ? null : sum / count;
+    }
+}

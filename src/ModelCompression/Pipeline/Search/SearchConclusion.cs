@@ -1,0 +1,75 @@
+using System.Globalization;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Options;
+using ModelCompression.Reports;
+
+namespace ModelCompression.Pipeline.Search;
+
+/// <summary>Draws the conclusion from the trials: what is chosen, or why nothing passes.</summary>
+internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchWorkbench bench, Action<Diagnostic> report)
+{
+    private const int MostNamed = 3;
+
+    /// <summary>The outcome; null after an error.</summary>
+    public SearchOutcome? Conclude()
+    {
+        var selection = FoldSelection.Of(trials);
+        var chosen = selection.Chosen;
+        if (chosen is null)
+        {
+            var error = NothingPasses(selection);
+            bool stops = goal.Options.OnFailure == GateFailure.Error;
+            var closest = trials.BestOf(t => t.Result.Problem is null && t.Result.OutputNoise is not null);
+            report(stops || closest is null ? error : error with { Severity = DiagnosticSeverity.Warning });
+            if (stops || closest is null) return null;
+            chosen = closest;
+        }
+        else report(Diagnostic.Note("MCB5021", Describe(chosen)));
+
+        return new SearchOutcome(chosen.Candidate.ApplyTo(goal.Request), Figures(chosen, selection), [.. trials.Trials.Select(t => Figure(t, t == chosen))]);
+    }
+
+    private SearchFigures Figures(Trial chosen, FoldSelection selection) => new()
+    {
+        Objective = goal.Options.Objective.ToString(),
+        TrialEquivalents = Math.Round((double)bench.FeedsRun / bench.FeedCount, 2),
+        Chosen = new(chosen.Candidate.Settings, [.. chosen.Candidate.Rules.Select(r => new ChosenRule(r.Nodes, r.Settings))]),
+        Ended = trials.Count >= goal.Options.SearchTrials ? "SearchTrials" : trials.IsLate ? "SearchTimeLimit" : "nothing left to try",
+        CrossValidation = selection.Figures,
+    };
+
+    private static TrialFigures Figure(Trial trial, bool chosen) => new(
+        trial.Candidate.Name, trial.Result.Bytes, trial.Verdict.Validation?.Compressed, trial.Verdict.Passed, trial.Result.LatencyRatio, chosen, trial.Result.Problem);
+
+    private static string Describe(Trial chosen)
+    {
+        var candidate = chosen.Candidate;
+        var parts = new List<string>();
+        if (candidate.Settings.Count > 0) parts.Add(Attributes(candidate.Settings));
+        parts.AddRange(candidate.Rules.Select((r, i) => FormattableString.Invariant($"<CompressModelRule Include=\"auto{i + 1}\" Nodes=\"{string.Join(';', r.Nodes)}\" {Attributes(r.Settings)} />")));
+        string settings = parts.Count == 0 ? "the item's own settings are the best" : string.Join(" ", parts);
+        return $"The search chose: {settings}. With Strategy=Fixed these give the same result without a search.";
+    }
+
+    private static string Attributes(SortedDictionary<string, string> settings) => string.Join(" ", settings.Select(s => $"{s.Key}=\"{s.Value}\""));
+
+    private Diagnostic NothingPasses(FoldSelection selection)
+    {
+        var usable = trials.Trials.Where(t => t.Result.Problem is null && t.Result.OutputNoise is not null).ToList();
+        if (usable.Count == 0)
+        {
+            string problem = trials.Trials.Count > 0 ? trials.Trials[0].Result.Problem ?? "outputs are not finite" : "there was no time for a trial";
+            return Diagnostic.Error("MCB5020", $"The search found nothing that can be used in {trials.Count} trials: {problem}");
+        }
+
+        usable.Sort((a, b) => GateJudge.IsBetter(a, b) ? -1 : GateJudge.IsBetter(b, a) ? 1 : 0);
+        string closest = string.Join("; ", usable.Take(MostNamed).Select(t => $"{t.Candidate.Name}, {SummaryLine.Size(t.Result.Bytes)}: {Failures(t, selection)}"));
+        return Diagnostic.Error("MCB5020", $"None of {trials.Count} trials passes all gates. Closest: {closest}. Loosen the gate that stops them, give more data for recovery, or raise SearchTrials.");
+    }
+
+    private static string Failures(Trial trial, FoldSelection selection)
+    {
+        var failed = trial.Verdict.Gates.Where(g => !g.Passed).Select(g => string.Create(CultureInfo.InvariantCulture, $"{g.Name} is {g.Limit:0.######}, reached {g.Actual:0.######}")).ToList();
+        return failed.Count > 0 ? string.Join(" and ", failed) : selection.Reason;
+    }
+}

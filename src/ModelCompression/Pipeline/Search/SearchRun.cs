@@ -1,0 +1,75 @@
+using System.Globalization;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Reports;
+using ModelCompression.Runtime;
+using ModelCompression.Runtime.Evaluation;
+
+namespace ModelCompression.Pipeline.Search;
+
+/// <summary><c>Strategy=Auto</c>: opens the data, runs the original once, searches, and says what was chosen.</summary>
+/// <param name="request">The request.</param>
+/// <param name="settings">Its settings.</param>
+/// <param name="sourceDigest">Digest of the source.</param>
+/// <param name="report">Takes messages.</param>
+internal sealed class SearchRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, Action<Diagnostic> report)
+{
+    /// <summary>Samples that a search without validation data is judged on.</summary>
+    private const int MaxUnlabelledFeeds = 64;
+
+    /// <summary>Samples of a sensitivity measurement at most.</summary>
+    private const int MaxProbeFeeds = 128;
+
+    /// <summary>Searches.</summary>
+    /// <returns>What was found; null after an error.</returns>
+    /// <exception cref="DiagnosticException">The model or its data cannot be used.</exception>
+    public SearchOutcome? Execute(CancellationToken cancellation)
+    {
+        using var model = OnnxReader.Read(request.SourcePath);
+        using var data = RunData.Open(settings.Model, model);
+        if (data.FidelitySamples.Count == 0)
+        {
+            report(Diagnostic.Error("MCB5023", $"The search has nothing to judge results on: {data.FidelitySamples.Refusal ?? "there are no samples"}. Give ValidationData or CalibrationData, or use Strategy=Fixed."));
+            return null;
+        }
+
+        var goal = SearchGoal.Of(settings.Model, data, request);
+        if (goal.Note is { } note) report(note);
+        int maxFeeds = settings.Model.ValidationData.Count > 0 ? int.MaxValue : MaxUnlabelledFeeds;
+        using var evaluation = RepeatedEvaluation.Start(request.SourcePath, data.FidelitySamples, data.Validation, goal.Options.Metric, maxFeeds, request.Threads, cancellation);
+        string sha256 = sourceDigest.GetAwaiter().GetResult();
+        var folds = new SampleFolds(Math.Min(settings.Model.CrossValidationFolds ?? 1, evaluation.FeedCount));
+        var bench = new SearchWorkbench(goal.Request, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)));
+        int[] all = [.. Enumerable.Range(0, evaluation.FeedCount)];
+        long originalBytes = new[] { request.SourcePath }.Concat(model.ExternalDataFiles).Sum(f => new FileInfo(f).Length);
+        var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), originalBytes);
+        var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, settings.Model.SearchTimeLimit, Tell);
+        Search(bench, trials, cancellation);
+        return new SearchConclusion(goal, trials, bench, report).Conclude();
+    }
+
+    private void Search(SearchWorkbench bench, TrialLog trials, CancellationToken cancellation)
+    {
+        trials.Try(new SearchCandidate("the item's own settings", new(StringComparer.Ordinal), []), cancellation);
+        IReadOnlyList<SearchLayer> layers;
+        using (var cleaned = bench.Cleaned(cancellation)) layers = SearchLayer.Of(cleaned, IsFree);
+        if (layers.Count == 0) return;
+        var table = LayerTable.Measure(bench, layers, LayerMethods.For(layers, request.Item.Values), cancellation);
+        if (table.Methods.Count == 0) return;
+        int probeFeeds = Math.Clamp((int)Math.Min(int.MaxValue, (long)settings.Model.SearchTrials * bench.FeedCount / 2 / (4 * layers.Count)), Math.Min(8, bench.FeedCount), Math.Min(MaxProbeFeeds, bench.FeedCount));
+        int[] feeds = [.. Enumerable.Range(0, probeFeeds).Select(i => (int)((long)i * bench.FeedCount / probeFeeds))];
+        var sensitivity = SensitivityProbe.Measure(bench, layers, feeds, cancellation);
+        new SizeSearch(bench, trials, table, sensitivity, feeds, settings.Model.Seed).Run(cancellation);
+    }
+
+    /// <summary>What the user decided for a node is not searched.</summary>
+    private bool IsFree(Node node) => settings.ReasonToSkip(node) is null && !settings.Rules.Any(r => r.Matches(node));
+
+    private void Tell(Trial trial, int number)
+    {
+        if (Environment.GetEnvironmentVariable("MC_TRACE") is not null)
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"trial {number}: {trial.Candidate.Name} {trial.Result.Bytes} D={-10*Math.Log10(trial.Result.OutputNoise ?? 1):0.00} dB drop={trial.Verdict.Validation?.Drop} {(trial.Verdict.Passed ? "PASS" : "")} {trial.Result.Problem}"));
+    }
+}

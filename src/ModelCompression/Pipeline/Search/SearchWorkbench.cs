@@ -1,0 +1,157 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Runtime;
+using ModelCompression.Runtime.Evaluation;
+
+namespace ModelCompression.Pipeline.Search;
+
+/// <summary>Makes and measures candidates. Every result goes to the store; the original has run once, before the first.</summary>
+/// <param name="request">The request that is searched for.</param>
+/// <param name="sourceSha256">Digest of the source, for provenance, which takes bytes.</param>
+/// <param name="data">Its data.</param>
+/// <param name="evaluation">The original's outputs.</param>
+/// <param name="folds">Folds of the samples.</param>
+/// <param name="store">Results known.</param>
+internal sealed class SearchWorkbench(CompressionRequest request, string sourceSha256, RunData data, RepeatedEvaluation evaluation, SampleFolds folds, TrialStore store)
+{
+    /// <summary>Models up to this size are opened from memory.</summary>
+    private const long MaxInMemory = 512L << 20;
+
+    /// <summary>Samples run so far, those of stored results included: what a search costs.</summary>
+    public long FeedsRun { get; private set; }
+
+    /// <summary>Samples of a whole trial.</summary>
+    public int FeedCount => evaluation.FeedCount;
+
+    /// <summary>Threads to use.</summary>
+    public int Threads => request.Threads;
+
+    /// <summary>Measures a candidate on all samples.</summary>
+    public TrialResult Measure(SearchCandidate candidate, CancellationToken cancellation)
+    {
+        FeedsRun += evaluation.FeedCount;
+        return store.GetOrAdd("trial", candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, [.. Enumerable.Range(0, evaluation.FeedCount)], cancellation));
+    }
+
+    /// <summary>Measures a candidate on a part of the samples, for the distance of its outputs.</summary>
+    /// <param name="candidate">It.</param>
+    /// <param name="feeds">The samples.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    public TrialResult Probe(SearchCandidate candidate, IReadOnlyList<int> feeds, CancellationToken cancellation)
+    {
+        FeedsRun += feeds.Count;
+        return store.GetOrAdd(FormattableString.Invariant($"probe{feeds.Count}"), candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, feeds, cancellation));
+    }
+
+    /// <summary>Runs the passes only.</summary>
+    public EncodingResult Encode(SearchCandidate candidate, CancellationToken cancellation) =>
+        store.GetOrAdd("encoding", candidate.Key, SearchJson.Default.EncodingResult, () =>
+        {
+            try
+            {
+                using var made = Make(candidate, out var log, cancellation);
+                return new EncodingResult { Bytes = ByteLengthOf(made), Weights = [.. log.Layers.Select(l => new EncodedWeightFigures(l.Weight, l.OriginalBytes, l.CompressedBytes, Noise(l.SqnrDb)))] };
+            }
+            catch (DiagnosticException e)
+            {
+                return new EncodingResult { Problem = $"{e.Diagnostic.Code}: {e.Diagnostic.Message}" };
+            }
+        });
+
+    /// <summary>The cleaned-up model that layers are taken from.</summary>
+    public Model Cleaned(CancellationToken cancellation)
+    {
+        var candidate = new SearchCandidate("clean", new(StringComparer.Ordinal) { ["Preset"] = "Lossless" }, []);
+        var values = request.Item.Values.Where(v => OptionSchema.Find(v.Key)?.Kind == OptionKind.Data || v.Key.Equals("Seed", StringComparison.OrdinalIgnoreCase));
+        var plain = request with { Item = request.Item with { Values = values.ToDictionary(v => v.Key, v => v.Value) }, Rules = [] };
+        return Make(candidate.ApplyTo(plain), out _, cancellation);
+    }
+
+    private TrialResult Run(SearchCandidate candidate, IReadOnlyList<int> feeds, CancellationToken cancellation)
+    {
+        try
+        {
+            using var model = Make(candidate, out _, cancellation);
+            string scratch = store.ScratchPath(candidate.Key + ".onnx");
+            try
+            {
+                var (session, bytes) = Open(model, candidate, scratch, cancellation);
+                using (session) return Judge(evaluation.Evaluate(session, feeds, cancellation), feeds, bytes);
+            }
+            finally
+            {
+                File.Delete(scratch);
+                File.Delete(scratch + ".data");
+            }
+        }
+        catch (DiagnosticException e)
+        {
+            return new TrialResult { Problem = $"{e.Diagnostic.Code}: {e.Diagnostic.Message}" };
+        }
+    }
+
+    private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, CancellationToken cancellation)
+    {
+        if (new FileInfo(model.SourcePath!).Length + model.ExternalDataFiles.Sum(f => new FileInfo(f).Length) <= MaxInMemory)
+        {
+            byte[] bytes = OnnxWriter.ToBytes(model);
+            return (ModelSession.Open(bytes, candidate.Name, SessionSettings.Default, ModelRole.Compressed), bytes.Length);
+        }
+
+        var written = OnnxWriter.Write(model, scratch, cancellation);
+        return (ModelSession.Open(scratch, SessionSettings.Default, ModelRole.Compressed), written.ByteLength);
+    }
+
+    private TrialResult Judge(FeedFigures[] figures, IReadOnlyList<int> feeds, long bytes)
+    {
+        double error = 0, power = 0;
+        bool broken = false;
+        foreach (var figure in figures)
+        {
+            error += figure.Distance.ErrorPower;
+            power += figure.Distance.ReferencePower;
+            broken |= figure.Distance.NonFiniteCount > 0;
+        }
+
+        return new TrialResult
+        {
+            Bytes = bytes,
+            OutputNoise = broken || power == 0 ? null : error / power,
+            Metric = folds.Values(evaluation.Metric, feeds, [.. figures.Select(f => f.Sums)]),
+        };
+    }
+
+    private Model Make(SearchCandidate candidate, out PassLog log, CancellationToken cancellation) => Make(candidate.ApplyTo(request), out log, cancellation);
+
+    private Model Make(CompressionRequest applied, out PassLog log, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var problems = new List<Diagnostic>();
+        var settings = OptionParser.Parse(applied.Item, applied.Rules, problems) ?? throw new DiagnosticException(problems[0]);
+        var model = OnnxReader.Read(applied.SourcePath);
+        try
+        {
+            log = new PassLog();
+            PassPlan.Run(model, settings, data.Statistics(applied.Threads), log, new ModelCounter(), cancellation);
+            Provenance.Stamp(model, SettingsText.Of(applied, settings.Model), sourceSha256);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static long ByteLengthOf(Model model)
+    {
+        using var sink = new CountingStream();
+        OnnxWriter.Write(model, sink);
+        return sink.Position;
+    }
+
+    private static double Noise(double? sqnrDb) => sqnrDb is { } db ? Math.Pow(10, -db / 10) : 0;
+}
