@@ -4,7 +4,6 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Reports;
-using ModelCompression.Runtime;
 using ModelCompression.Runtime.Evaluation;
 
 namespace ModelCompression.Pipeline.Search;
@@ -69,7 +68,8 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
 
     private void Tell(Trial trial, int number)
     {
-        if (Environment.GetEnvironmentVariable("MC_TRACE") is not null)
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"trial {number}: {trial.Candidate.Name} {trial.Result.Bytes} D={-10*Math.Log10(trial.Result.OutputNoise ?? 1):0.00} dB drop={trial.Verdict.Validation?.Drop} {(trial.Verdict.Passed ? "PASS" : "")} {trial.Result.Problem}"));
+        string figures = trial.Result.Problem ?? string.Create(CultureInfo.InvariantCulture,
+            $"{SummaryLine.Size(trial.Result.Bytes)}, {trial.Verdict.Validation?.Metric} {trial.Verdict.Validation?.Compressed:0.####}, {(trial.Verdict.Passed ? "passes" : "fails")}");
+        request.Progress?.Invoke(new($"trial {trial.Candidate.Name}: {figures}", number, settings.Model.SearchTrials));
     }
 }
