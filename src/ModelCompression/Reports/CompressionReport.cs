@@ -63,10 +63,6 @@ public sealed record CompressionReport
     /// <summary>The search; null with <c>Strategy=Fixed</c>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SearchFigures? Search { get; init; }
-
-    /// <summary>Trials of the search in order; null with <c>Strategy=Fixed</c>.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public IReadOnlyList<TrialFigures>? Trials { get; init; }
 }
 
 /// <summary>Size figures of one model.</summary>
@@ -197,6 +193,9 @@ public sealed record TrialFigures
 {
     /// <summary>Number, from 1.</summary>
     public int Number { get; init; }
+
+    /// <summary>A few words on what was tried.</summary>
+    public required string Name { get; init; }
 
     /// <summary>What was tried, as metadata that can be pasted into a project.</summary>
     public required string Settings { get; init; }

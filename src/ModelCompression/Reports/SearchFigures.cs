@@ -35,13 +35,3 @@ public sealed record ChosenRule(IReadOnlyList<string> Nodes, IReadOnlyDictionary
 /// <param name="Spread">Standard deviation over the folds; null when infinite.</param>
 /// <param name="Margin">By how much the gate was tightened so that the mean stays within it.</param>
 public sealed record CrossValidationFigures(int Folds, double? MeanDrop, double? Spread, double Margin);
-
-/// <summary>One trial of a search.</summary>
-/// <param name="Name">What was tried.</param>
-/// <param name="Bytes">Bytes of the result; 0 when there was none.</param>
-/// <param name="Metric">Metric of the result; null when it is infinite or there was no result.</param>
-/// <param name="Passed">True if all gates were passed.</param>
-/// <param name="Latency">Compressed/original latency; null when not measured.</param>
-/// <param name="Chosen">True for the trial whose settings were taken.</param>
-/// <param name="Problem">Why there was no result; null when there was.</param>
-public sealed record TrialFigures(string Name, long Bytes, double? Metric, bool Passed, double? Latency, bool Chosen, string? Problem);

@@ -17,6 +17,10 @@ internal sealed record SearchCandidate(string Name, SortedDictionary<string, str
     /// <summary>Digest of settings and rules: equal candidates give equal results.</summary>
     public string Key { get; } = KeyOf(Settings, Rules);
 
+    /// <summary>The metadata as XML to paste: attributes of the item, then rules; empty when there is nothing but what the user set.</summary>
+    public string Text => string.Join(" ", new[] { Attributes(Settings) }.Where(s => s.Length > 0).Concat(Rules.Select((r, i) =>
+        FormattableString.Invariant($"<CompressModelRule Include=\"auto{i + 1}\" Nodes=\"{Escape(string.Join(';', r.Nodes))}\" {Attributes(r.Settings)} />"))));
+
     /// <summary>A request that makes this candidate without a search. The user's rules come last, so that they win.</summary>
     public CompressionRequest ApplyTo(CompressionRequest request)
     {
@@ -26,6 +30,10 @@ internal sealed record SearchCandidate(string Name, SortedDictionary<string, str
         foreach (var (name, text) in Settings) values[name] = text;
         return request with { Item = request.Item with { Values = values }, Rules = [.. Rules.Select((r, i) => r.ToSource(i)), .. request.Rules] };
     }
+
+    private static string Attributes(SortedDictionary<string, string> settings) => string.Join(" ", settings.Select(s => $"{s.Key}=\"{Escape(s.Value)}\""));
+
+    private static string Escape(string text) => System.Security.SecurityElement.Escape(text);
 
     private static string KeyOf(SortedDictionary<string, string> settings, IReadOnlyList<CandidateRule> rules)
     {

@@ -26,7 +26,7 @@ internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchW
         }
         else report(Diagnostic.Note("MCB5021", Describe(chosen)));
 
-        return new SearchOutcome(chosen.Candidate.ApplyTo(goal.Request), Figures(chosen, selection), [.. trials.Trials.Select(t => Figure(t, t == chosen))]);
+        return new SearchOutcome(chosen.Candidate.ApplyTo(goal.Request), Figures(chosen, selection), [.. trials.Trials.Select((t, i) => Figure(t, i + 1, chosen, selection))]);
     }
 
     private SearchFigures Figures(Trial chosen, FoldSelection selection) => new()
@@ -38,20 +38,21 @@ internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchW
         CrossValidation = selection.Figures,
     };
 
-    private static TrialFigures Figure(Trial trial, bool chosen) => new(
-        trial.Candidate.Name, trial.Result.Bytes, trial.Verdict.Validation?.Compressed, trial.Verdict.Passed, trial.Result.LatencyRatio, chosen, trial.Result.Problem);
-
-    private static string Describe(Trial chosen)
+    private static TrialFigures Figure(Trial trial, int number, Trial chosen, FoldSelection selection) => new()
     {
-        var candidate = chosen.Candidate;
-        var parts = new List<string>();
-        if (candidate.Settings.Count > 0) parts.Add(Attributes(candidate.Settings));
-        parts.AddRange(candidate.Rules.Select((r, i) => FormattableString.Invariant($"<CompressModelRule Include=\"auto{i + 1}\" Nodes=\"{string.Join(';', r.Nodes)}\" {Attributes(r.Settings)} />")));
-        string settings = parts.Count == 0 ? "the item's own settings are the best" : string.Join(" ", parts);
-        return $"The search chose: {settings}. With Strategy=Fixed these give the same result without a search.";
-    }
+        Number = number,
+        Name = trial.Candidate.Name,
+        Settings = trial.Candidate.Text,
+        Bytes = trial.Result.Bytes,
+        Metric = trial.Verdict.Validation?.Compressed,
+        LatencyRatio = trial.Result.LatencyRatio,
+        Passed = trial.Verdict.Passed,
+        Chosen = trial == chosen,
+        Problem = trial.Verdict.Passed ? "" : Failures(trial, selection),
+    };
 
-    private static string Attributes(SortedDictionary<string, string> settings) => string.Join(" ", settings.Select(s => $"{s.Key}=\"{s.Value}\""));
+    private static string Describe(Trial chosen) =>
+        $"The search chose {(chosen.Candidate.Text.Length == 0 ? "the item's own settings" : chosen.Candidate.Text)}. With Strategy=Fixed {(chosen.Candidate.Text.Length == 0 ? "they" : "these")} give the same result without a search.";
 
     private Diagnostic NothingPasses(FoldSelection selection)
     {
@@ -69,6 +70,8 @@ internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchW
 
     private static string Failures(Trial trial, FoldSelection selection)
     {
+        if (trial.Result.Problem is { } problem) return problem;
+        if (trial.Result.OutputNoise is null) return "outputs are not finite";
         var failed = trial.Verdict.Gates.Where(g => !g.Passed).Select(g => string.Create(CultureInfo.InvariantCulture, $"{g.Name} is {g.Limit:0.######}, reached {g.Actual:0.######}")).ToList();
         return failed.Count > 0 ? string.Join(" and ", failed) : selection.Reason;
     }
