@@ -21,9 +21,41 @@ internal static class ConvolutionRules
         if (!ConvView.TryFrom(n.Node, out var view)) throw n.Refuse("its attributes do not fit its weight");
         long[] x = n.Dims(n.X(0)), y = n.Dims(n.Y());
         var window = Window(view.Window, x[2..]);
-        n.GiveIfNeeded(0, () => TransposedConvolution(n.Emit, n.DY, n.X(1), window, x[2..], y[2..], view.Group));
+        n.GiveIfNeeded(0, () => InputGradient(n, view, window, x, y));
         n.GiveIfNeeded(1, () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
+    }
+
+    private static Value InputGradient(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
+    {
+        // That pays when the filters are constants, which are then repacked once.
+        bool isPlain = window.Strides.All(s => s == 1) && n.Emit.Opset >= 10 && n.X(1).TryGetConstant(out _);
+        if (!isPlain) return TransposedConvolution(n.Emit, n.DY, n.X(1), window, x[2..], y[2..], view.Group);
+        // Without strides the transpose is a convolution with flipped filters, input and output channels exchanged, which runtimes compute faster.
+        int rank = window.SpatialRank;
+        long group = view.Group, m = view.OutputChannels / group, c = view.InputChannelsPerGroup;
+        var filters = n.Emit.Reshape(n.X(1), [group, m, c, .. window.Kernel]);
+        filters = n.Emit.Reshape(n.Emit.Transpose(filters, [0, 2, 1, .. Enumerable.Range(3, rank)]), [group * c, m, .. window.Kernel]);
+        long[] axes = [.. Enumerable.Range(2, rank).Select(a => (long)a)];
+        if (window.Kernel.Any(k => k > 1)) filters = n.Emit.Slice(filters, [.. axes.Select(_ => -1L)], [.. axes.Select(_ => long.MinValue)], axes, [.. axes.Select(_ => -1L)]);
+        var begins = new long[rank];
+        var ends = new long[rank];
+        for (int i = 0; i < rank; i++)
+        {
+            begins[i] = window.Extent(i) - 1 - window.Pads[i];
+            ends[i] = x[i + 2] - 1 + window.Pads[i] - (y[i + 2] - 1);
+        }
+
+        // Padding beyond the filter makes it negative here, which Pad allows and Conv does not.
+        long[] pads = [.. begins, .. ends];
+        var g = n.DY;
+        if (pads.Any(p => p < 0))
+        {
+            g = n.Emit.Pad(g, [0, 0, .. begins], [0, 0, .. ends]);
+            pads = new long[2 * rank];
+        }
+
+        return n.Emit.Op("Conv", [g, filters], [.. Attributes(window, pads), NodeAttribute.Of("group", group)]);
     }
 
     private static void Transposed(NodeGradient n)
@@ -92,23 +124,37 @@ internal static class ConvolutionRules
         long n = xDims[0], c = xDims[1] / group, m = gDims[1] / group;
         long positions = gDims[2..].Aggregate(1L, (a, b) => a * b), kernel = window.Kernel.Aggregate(1L, (a, b) => a * b);
         var parts = WindowElements.All(emit, x, xDims, gDims[2..], window).Select(part => emit.Reshape(part, n, group, c, positions)).ToList();
-        var columns = emit.Concat(parts, 2);
         Value product;
         if (group == 1 && positions * (m + (kernel * c)) < m * kernel * c)
         {
             // Few positions: one long product over samples and positions.
+            var columns = emit.Concat(parts, 2);
             var rows = emit.Reshape(emit.Transpose(emit.Reshape(columns, n, kernel * c, positions), 0, 2, 1), n * positions, kernel * c);
             var left = emit.Reshape(emit.Transpose(emit.Reshape(g, n, m, positions), 1, 0, 2), m, n * positions);
-            product = emit.MatMul(left, rows);
+            product = emit.Reshape(emit.MatMul(left, rows), 1, m, kernel * c);
         }
         else
         {
-            var perSample = emit.MatMul(emit.Reshape(g, n, group, m, positions), emit.TransposeLast(columns, 4));
-            product = emit.ReduceSum(perSample, [0]);
+            product = PerSample(emit, parts, emit.Reshape(g, n, group, m, positions), kernel * c > m, c >= 16 && m >= 16);
         }
 
         var ordered = kernel == 1 || c == 1 ? product : emit.Transpose(emit.Reshape(product, group, m, kernel, c), 0, 1, 3, 2);
         return emit.Reshape(ordered, [m * group, c, .. window.Kernel]);
+    }
+
+    /// <summary>Σ over samples of g · columnsᵀ, [1, G, M, K·C]. The larger operand comes first: the other one is repacked by matrix kernels and should be small.</summary>
+    private static Value PerSample(GradientEmitter emit, List<Value> parts, Value g, bool columnsFirst, bool isWide)
+    {
+        if (parts.Count > 1 && isWide)
+        {
+            // Wide enough for a product per window element, which saves joining them.
+            var products = parts.Select(part => emit.ReduceSum(emit.MatMul(g, emit.TransposeLast(part, 4)), [0])).ToList();
+            return emit.Concat(products, 3);
+        }
+
+        var columns = emit.Concat(parts, 2);
+        if (!columnsFirst) return emit.ReduceSum(emit.MatMul(g, emit.TransposeLast(columns, 4)), [0]);
+        return emit.TransposeLast(emit.ReduceSum(emit.MatMul(columns, emit.TransposeLast(g, 4)), [0]), 4);
     }
 
     private static Value BiasGradient(NodeGradient n, long[] y) =>

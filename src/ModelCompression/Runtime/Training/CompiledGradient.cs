@@ -71,11 +71,17 @@ internal sealed class PartResult(IDisposableReadOnlyCollection<OrtValue> outputs
     /// <summary>Share of the mini-batch's mean loss.</summary>
     public double Loss { get; } = outputs[0].GetTensorDataAsSpan<float>()[0];
 
-    /// <summary>Adds the gradients to sums.</summary>
-    public void AddTo(float[][] sums)
+    /// <summary>Adds the gradients to sums; the first part replaces what is there.</summary>
+    public void AddTo(float[][] sums, bool isFirst)
     {
-        for (int i = 0, at = 1; i < sums.Length; i++)
-            if (graph.GradientNames[i] is not null) Add(outputs[at++].GetTensorDataAsSpan<float>(), sums[i]);
+        var positions = new int[sums.Length];
+        for (int i = 0, at = 1; i < sums.Length; i++) positions[i] = graph.GradientNames[i] is null ? 0 : at++;
+        Parallel.For(0, sums.Length, i =>
+        {
+            if (positions[i] > 0 && isFirst) outputs[positions[i]].GetTensorDataAsSpan<float>().CopyTo(sums[i]);
+            else if (positions[i] > 0) Add(outputs[positions[i]].GetTensorDataAsSpan<float>(), sums[i]);
+            else if (isFirst) sums[i].AsSpan().Clear();
+        });
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,6 @@ internal sealed class GradientSession(
     /// <inheritdoc/>
     public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default)
     {
-        foreach (var gradient in gradients ?? []) gradient.AsSpan().Clear();
         var parts = Parts(feeds);
         int rows = parts.Sum(p => p.Rows);
         double total = 0;
@@ -58,10 +57,10 @@ internal sealed class GradientSession(
             try
             {
                 RunSideBySide(wave.Length, i => results[i] = Compile(wave[i]).Run(wave[i], targets, rows, gradients is not null));
-                foreach (var result in results)
+                for (int i = 0; i < results.Length; i++)
                 {
-                    total += result!.Loss;
-                    if (gradients is not null) result.AddTo(gradients);
+                    total += results[i]!.Loss;
+                    if (gradients is not null) results[i]!.AddTo(gradients, isFirst: first + i == 0);
                 }
             }
             finally
