@@ -123,6 +123,15 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
     /// <summary>Joins along an axis.</summary>
     public Value Concat(IReadOnlyList<Value> parts, int axis) => parts.Count == 1 ? parts[0] : Op("Concat", [.. parts], NodeAttribute.Of("axis", (long)axis));
 
+    /// <summary>Cuts into parts of given sizes along an axis.</summary>
+    public IReadOnlyList<Value> Split(Value a, int axis, long[] lengths)
+    {
+        var names = lengths.Select((_, i) => $"grad_Split_{i}");
+        var along = NodeAttribute.Of("axis", (long)axis);
+        var node = opset >= 13 ? graph.AddNode("Split", [a, Ints(lengths)], names, [along]) : graph.AddNode("Split", [a], names, [along, NodeAttribute.Of("split", lengths)]);
+        return [.. node.Outputs.Select(o => o!)];
+    }
+
     /// <summary>Sums a gradient over the axes along which an operand of shape <paramref name="to"/> was repeated to shape <paramref name="from"/>.</summary>
     public Value SumTo(Value gradient, long[] from, long[] to)
     {

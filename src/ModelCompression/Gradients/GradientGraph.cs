@@ -54,10 +54,11 @@ public sealed class GradientGraph : IDisposable
     {
         var copy = ModelCopy.Of(source, request.WeightsAreInputs ? request.Weights : []);
         var graph = copy.Model.Graph;
-        var forward = graph.Nodes.ToArray();
         var weights = request.Weights.Select(w => copy[w]).ToArray();
         var shapes = new StaticSizes(source, copy, request);
         var emit = new GradientEmitter(graph, source.OpsetImports.Onnx);
+        new RecurrentUnrolling(graph, emit, shapes).Run();
+        var forward = graph.Nodes.ToArray();
         var pass = new BackwardPass(emit, shapes.Of, weights, forward);
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);

@@ -45,6 +45,8 @@ internal static class GradientRules
         ReductionRules.AddTo(rules);
         LayoutRules.AddTo(rules);
         SelectionRules.AddTo(rules);
+        ResizeRules.AddTo(rules);
+        foreach (string recurrent in new[] { "LSTM", "GRU", "RNN" }) rules[recurrent] = n => throw n.Refuse(RecurrentUnrolling.WhyNot(n.Node) ?? "it could not be written out");
         return rules;
     }
 }

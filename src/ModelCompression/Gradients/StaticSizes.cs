@@ -9,6 +9,7 @@ namespace ModelCompression.Gradients;
 internal sealed class StaticSizes
 {
     private readonly Dictionary<Value, Value> sources = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Value, long[]> added = new(ReferenceEqualityComparer.Instance);
     private readonly Model source;
     private readonly GradientRequest request;
     private readonly ShapeInferenceResult inferred;
@@ -22,10 +23,14 @@ internal sealed class StaticSizes
         foreach (var value in source.Graph.Inputs.Concat(source.Graph.Initializers).Concat(source.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>())) sources[copy[value]] = value;
     }
 
+    /// <summary>States the sizes of a value that was added to the copy.</summary>
+    public void Set(Value value, long[] dims) => added[value] = dims;
+
     /// <summary>Sizes of a value of the copy.</summary>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB4061: not known.</exception>
     public long[] Of(Value value)
     {
+        if (added.TryGetValue(value, out long[]? dims)) return [.. dims];
         if (value.Initializer is { } constant) return constant.Dims.ToArray();
         var original = sources[value];
         if (Sizes(inferred.ShapeOf(original)) is { } sizes) return sizes;

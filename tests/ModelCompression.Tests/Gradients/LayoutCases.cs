@@ -42,7 +42,50 @@ internal static class LayoutCases
             cases[$"Gather inner, opset {opset}"] = (opset, c => c.Op("Gather", [c.Weight(2, 4, 3), c.Constant(Tensor.Int64([], 1))], NodeAttribute.Of("axis", 1)));
         }
 
+        AddResizing(cases);
+        AddRecurrent(cases);
         cases["Where"] = (13, c => c.Op("Where", [c.Constant(Tensor.Create(DataType.Bool, [2, 3], new byte[] { 1, 0, 0, 1, 1, 0 })), c.Weight(2, 3), c.Weight(3)]));
+    }
+
+    private static void AddResizing(Dictionary<string, (long, Func<OperatorCase, Value>)> cases)
+    {
+        foreach (string coordinates in new[] { "half_pixel", "align_corners", "asymmetric" })
+        {
+            cases["Resize linear " + coordinates] = (13, c => c.Op("Resize", [c.Weight(1, 2, 3, 4), null, null, c.Ints(1, 2, 5, 6)], NodeAttribute.Of("mode", "linear"), NodeAttribute.Of("coordinate_transformation_mode", coordinates)));
+            cases["Resize nearest " + coordinates] = (11, c => c.Op("Resize", [c.Weight(2, 1, 3, 4), c.Constant(Tensor.Float([0])), c.Constant(Tensor.Float([4], 1, 1, 2, 1.5f))], NodeAttribute.Of("coordinate_transformation_mode", coordinates)));
+        }
+
+        cases["Resize smaller"] = (18, c => c.Op("Resize", [c.Weight(1, 2, 6, 7), null, c.Constant(Tensor.Float([2], 0.5f, 0.6f))], NodeAttribute.Of("mode", "linear"), NodeAttribute.Of("axes", 2, 3)));
+        cases["Resize cubic"] = (13, c => c.Op("Resize", [c.Weight(1, 1, 4, 5), null, c.Constant(Tensor.Float([4], 1, 1, 2, 2))], NodeAttribute.Of("mode", "cubic")));
+        cases["Resize opset 10"] = (10, c => c.Op("Resize", [c.Weight(1, 2, 3, 4), c.Constant(Tensor.Float([4], 1, 1, 2, 3))]));
+        cases["Upsample"] = (9, c => c.Op("Upsample", [c.Weight(1, 2, 3, 4), c.Constant(Tensor.Float([4], 1, 1, 2, 3))], NodeAttribute.Of("mode", "linear")));
+        cases["Upsample attribute"] = (7, c => c.Op("Upsample", [c.Weight(1, 2, 3, 4)], NodeAttribute.Of("scales", 1f, 1f, 2f, 2f)));
+    }
+
+    private static void AddRecurrent(Dictionary<string, (long, Func<OperatorCase, Value>)> cases)
+    {
+        foreach (string direction in new[] { "forward", "reverse", "bidirectional" })
+        {
+            cases["LSTM " + direction] = (13, c => Recurrent(c, "LSTM", 4, direction, output: 0));
+            cases["GRU " + direction] = (11, c => Recurrent(c, "GRU", 3, direction, output: 0));
+            cases["RNN " + direction] = (13, c => Recurrent(c, "RNN", 1, direction, output: 0));
+        }
+
+        cases["LSTM last state"] = (13, c => Recurrent(c, "LSTM", 4, "bidirectional", output: 1));
+        cases["LSTM cell"] = (13, c => Recurrent(c, "LSTM", 4, "forward", output: 2));
+        cases["GRU reset after"] = (13, c => Recurrent(c, "GRU", 3, "bidirectional", output: 1, NodeAttribute.Of("linear_before_reset", 1)));
+    }
+
+    private static Value Recurrent(OperatorCase c, string op, long gates, string direction, int output, params NodeAttribute[] attributes)
+    {
+        const long steps = 3, batch = 2, input = 3, hidden = 2;
+        long directions = direction == "bidirectional" ? 2 : 1;
+        Value?[] inputs =
+        [
+            c.Weight(steps, batch, input), c.Weight(directions, gates * hidden, input), c.Weight(directions, gates * hidden, hidden), c.Weight(directions, 2 * gates * hidden), null,
+            c.Weight(directions, batch, hidden), .. op == "LSTM" ? [c.Weight(directions, batch, hidden)] : Array.Empty<Value>(),
+        ];
+        return c.Ops(op, inputs, op == "LSTM" ? 3 : 2, [NodeAttribute.Of("hidden_size", hidden), NodeAttribute.Of("direction", direction), .. attributes])[output];
     }
 
     private static Value Sum(OperatorCase c, IReadOnlyList<Value> parts, bool second)
