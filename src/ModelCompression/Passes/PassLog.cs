@@ -27,6 +27,12 @@ public sealed class PassLog
     /// <summary>Records per weight in graph order.</summary>
     public IReadOnlyList<LayerRecord> Layers => layerOrder;
 
+    /// <summary>Takes the progress of passes that work for long: a stage, and steps done of a total.</summary>
+    public Action<string, int, int>? OnProgress { get; init; }
+
+    /// <summary>Tells how far a stage is.</summary>
+    public void Progress(string stage, int done, int total) => OnProgress?.Invoke(stage, done, total);
+
     /// <summary>Records an edit.</summary>
     public void Applied(string pass, string target, string reason) => edits.Add(new(pass, target, true, reason));
 

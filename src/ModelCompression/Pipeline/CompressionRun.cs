@@ -19,7 +19,7 @@ internal sealed class CompressionRun : IDisposable
     private readonly Task<string> sourceDigest;
     private readonly CalibrationRecord calibration;
     private readonly Action<Diagnostic> report;
-    private readonly PassLog log = new();
+    private readonly PassLog log;
     private readonly StagingFolder staging;
 
     public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, CalibrationRecord calibration, Action<Diagnostic> report)
@@ -29,6 +29,7 @@ internal sealed class CompressionRun : IDisposable
         this.sourceDigest = sourceDigest;
         this.calibration = calibration;
         this.report = report;
+        log = new PassLog { OnProgress = (stage, done, total) => request.Progress?.Invoke(new(stage, done, total)) };
         staging = new StagingFolder(request.OutputPath);
     }
 

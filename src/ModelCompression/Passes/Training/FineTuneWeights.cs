@@ -39,7 +39,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         using (var session = source.Open(model, weights.Select(w => w.Value).ToList(), loss, current))
         {
             float[]?[] masks = [.. weights.Select((w, i) => w.KeepsZeros ? MaskOf(current[i]) : null)];
-            result = new TrainingRun(session, source, options, current, masks).Run(cancellation);
+            result = new TrainingRun(session, source, options, current, masks, log.Progress).Run(cancellation);
         }
 
         Record(log, loss, result);

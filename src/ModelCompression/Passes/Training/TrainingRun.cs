@@ -22,7 +22,8 @@ internal sealed record TrainingRunResult(IReadOnlyList<EpochLoss> Epochs, int Be
 /// <param name="options">Epochs, learning rate, seed.</param>
 /// <param name="current">Weights in training.</param>
 /// <param name="masks">Elements that stay, as for <see cref="AdamOptimizer"/>.</param>
-internal sealed class TrainingRun(IGradientSession session, IGradientSource source, CompressionOptions options, float[][] current, float[]?[] masks)
+/// <param name="progress">Takes the epoch with the loss so far, and steps done and to do.</param>
+internal sealed class TrainingRun(IGradientSession session, IGradientSource source, CompressionOptions options, float[][] current, float[]?[] masks, Action<string, int, int> progress)
 {
     /// <summary>Samples per step.</summary>
     private const int BatchLength = 64;
@@ -50,10 +51,12 @@ internal sealed class TrainingRun(IGradientSession session, IGradientSource sour
         for (int epoch = 1; epoch <= options.FineTuneEpochs; epoch++)
         {
             double sum = 0;
+            string stage = FormattableString.Invariant($"fine-tuning, epoch {epoch} of {options.FineTuneEpochs}, loss {epochs[^1].HeldOut:0.0000}");
             foreach (int[] batch in MiniBatches.Epoch(training, length, unchecked((options.Seed * 31) + epoch), source.IsRandomAccess))
             {
                 double loss = session.Run(batch, gradients, cancellation);
                 if (Diverged(loss, start) is { } reason) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = reason, StoppedIn = epoch };
+                progress(stage, (step % stepsPerEpoch) + 1, stepsPerEpoch);
                 sum += loss * batch.Length;
                 optimizer.Step(gradients, rate * Schedule(step++, stepsPerEpoch * options.FineTuneEpochs));
             }

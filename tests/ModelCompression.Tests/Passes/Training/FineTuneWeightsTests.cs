@@ -102,6 +102,20 @@ public sealed class FineTuneWeightsTests
     }
 
     [TestMethod]
+    public void Progress_TellsEpochsStepsAndLosses()
+    {
+        using var blobs = new Blobs();
+        using var runner = blobs.Runner();
+        var told = new List<(string Stage, int Done, int Total)>();
+        var log = new PassLog { OnProgress = (stage, done, total) => told.Add((stage, done, total)) };
+        new FineTuneWeights(runner).Run(blobs.Model, new CompressionSettings(Options with { FineTuneEpochs = 2 }), log);
+        // 270 samples in steps of 64.
+        CollectionAssert.AreEqual(new[] { 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 }, told.Select(t => t.Done).ToArray());
+        Assert.IsTrue(told.All(t => t.Total == 5));
+        StringAssert.StartsWith(told[5].Stage, "fine-tuning, epoch 2 of 2, loss ");
+    }
+
+    [TestMethod]
     public void MissingLabels_AreReported()
     {
         using var blobs = new Blobs(labels: false);

@@ -8,7 +8,8 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// <summary>Computes the gradients of weights for T mini-batches of the training data.</summary>
 /// <param name="source">Gradients of the model.</param>
 /// <param name="options">Number of mini-batches and seed.</param>
-internal sealed class GradientSampler(IGradientSource source, CompressionOptions options)
+/// <param name="log">Takes the progress, or null.</param>
+internal sealed class GradientSampler(IGradientSource source, CompressionOptions options, PassLog? log = null)
 {
     /// <summary>Shows the gradients of each mini-batch, in order.</summary>
     /// <param name="model">The model.</param>
@@ -24,6 +25,7 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
         float[][] gradients = [.. weights.Select(w => new float[Length(w)])];
         for (int t = 0; t < batches.Count; t++)
         {
+            log?.Progress("gradients", t, batches.Count);
             double loss = session.Run(batches[t], gradients, cancellation);
             for (int i = 0; i < weights.Count; i++)
                 if (!double.IsFinite(loss) || !AreFinite(gradients[i])) throw NotFinite(t, double.IsFinite(loss) ? $"the gradient of '{weights[i].Name}'" : "the loss");

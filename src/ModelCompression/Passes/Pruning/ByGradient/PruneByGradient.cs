@@ -38,7 +38,7 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
     private void Prune(Model model, PruningCriterion criterion, CompressionOptions options, List<PruningTarget> targets, PassLog log)
     {
         var moments = targets.ConvertAll(t => new GradientMoments((int)t.Site.Tensor.ElementCount));
-        var reached = new GradientSampler(source, options).Visit(
+        var reached = new GradientSampler(source, options, log).Visit(
             model, targets.ConvertAll(t => t.Site.Value), gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), cancellation);
         var scored = new List<(PruningTarget Target, PruningTarget Scores)>();
         for (int i = 0; i < targets.Count; i++)
