@@ -51,6 +51,7 @@ internal static class ToolCommandLine
             CompressCommand.Create(),
             InspectCommand.Create(),
             CompareCommand.Create(),
+            SensitivityCommand.Create(),
             ProjectCommand.Create(),
             VerifyCommand.Create(),
             CompletionCommand.Create(),

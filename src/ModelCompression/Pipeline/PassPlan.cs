@@ -67,7 +67,7 @@ internal static class PassPlan
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    private static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics)
     {
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
         {

@@ -51,6 +51,20 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [TestMethod]
+    public void Sensitivity_ListsLayersTheMostSensitiveFirst()
+    {
+        var json = JsonNode.Parse(Run(0, "sensitivity", Model, "--data", Data, "--samples", "4", "--weight-bits", "4", "--json"))!;
+        double?[] found = [.. json["layers"]!.AsArray().Select(l => (double?)l!["sqnrDb"])];
+        Assert.HasCount(4, found);
+        CollectionAssert.AreEqual(found.OrderBy(f => f is null).ThenBy(f => f).ToArray(), found);
+        Assert.AreEqual(4, (int)json["samples"]!);
+        string text = Run(0, "sensitivity", Model, "--data", Data, "--quantization", "Static", "--calibration-samples", "8");
+        Assert.Contains("output SQNR, dB", text);
+        Assert.Contains("static int8 per channel", text);
+        Assert.Contains("MCB1004", Run(1, "sensitivity", Model, "--data", Data, "--quantization", "None"));
+    }
+
+    [TestMethod]
     public void ExitCodes_TellFailureFromWrongUsage()
     {
         string output = _folder.Combine("o.onnx");
