@@ -126,6 +126,25 @@ public sealed class SyntheticInputsTests
         StringAssert.Contains(SyntheticInputs.For(huge).Refusal, "too large");
     }
 
+    [TestMethod]
+    [DataRow("Div", 127.5f, 255f)]
+    [DataRow("Mul", 1 / 255f, 255f)]
+    [DataRow("Sub", 123.7f, 255f)]
+    [DataRow("Div", 0.229f, 1f)]
+    [DataRow("Sub", 0.485f, 1f)]
+    [DataRow("Mul", 2f, 1f)]
+    public void Read_Picture_HasTheRangeThatTheModelScales(string opType, float constant, float maximum)
+    {
+        using var model = SmallModel.Empty();
+        var x = model.Input("x", DataType.Float, 1, 3, 16, 16);
+        model.Output(model.Node(opType, "y", x, model.Weight("c", Tensor.Float([], constant))), DataType.Float, 1, 3, 16, 16);
+
+        float[] pixels = Floats(SyntheticInputs.For(model).Read(0, 0), 0);
+
+        Assert.IsGreaterThan(maximum / 2, pixels.Max());
+        Assert.IsLessThanOrEqualTo(maximum, pixels.Max());
+    }
+
     /// <summary>Every published model of the zoo runs on made-up inputs, whatever its open sizes and integer inputs.</summary>
     [TestMethod]
     public void EveryPublishedModel_Runs()

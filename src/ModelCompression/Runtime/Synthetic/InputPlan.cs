@@ -11,6 +11,9 @@ namespace ModelCompression.Runtime.Synthetic;
 /// <param name="IsSequence">True when the input is a sequence of such tensors.</param>
 internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimension>? Dimensions, long? IndexBound, bool IsSequence)
 {
+    /// <summary>Largest value of a picture's pixels.</summary>
+    public float PixelMaximum { get; init; } = 1f;
+
     /// <summary>Plans an input.</summary>
     /// <exception cref="NotSupportedException">Nothing can be made up for its type; the message says which.</exception>
     public static InputPlan For(Value input)
@@ -22,7 +25,7 @@ internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimen
             throw new NotSupportedException($"no values can be made up for input '{input.Name}' of type {Data.ModelPort.Describe(input.Type)}");
         if (tensor.ElementType is DataType.Undefined or > DataType.BFloat16 or DataType.Complex64 or DataType.Complex128)
             throw new NotSupportedException($"no values can be made up for input '{input.Name}' of type {tensor.ElementType}");
-        return new(input.Name, tensor.ElementType, DimensionsOf(input, tensor.Shape), tensor.ElementType is DataType.Int64 or DataType.Int32 ? IndexBounds.Of(input) : null, isSequence);
+        return new(input.Name, tensor.ElementType, DimensionsOf(input, tensor.Shape), tensor.ElementType is DataType.Int64 or DataType.Int32 ? IndexBounds.Of(input) : null, isSequence) { PixelMaximum = PixelRange.MaximumOf(input) };
     }
 
     /// <summary>The shape under <paramref name="attempt"/>.</summary>

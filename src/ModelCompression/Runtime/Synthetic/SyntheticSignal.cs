@@ -1,7 +1,7 @@
 namespace ModelCompression.Runtime.Synthetic;
 
 /// <summary>
-/// Float inputs. Pictures are smooth fields in [0, 1] with fine grain; signals are smooth curves within ±0.5 with a little noise; states of recurrent networks are
+/// Float inputs. Pictures are smooth fields in [0, 1] with fine grain, or in [0, 255] where the model scales bytes itself; signals are smooth curves within ±0.5 with a little noise; states of recurrent networks are
 /// small; everything else is near normal with unit variance. Only exact or correctly rounded arithmetic is used, so every machine makes the same values.
 /// </summary>
 internal static class SyntheticSignal
@@ -9,14 +9,14 @@ internal static class SyntheticSignal
     private const int SignalMinLength = 256;
 
     /// <summary>Makes the elements of a float input in row-major order.</summary>
-    public static float[] Make(string name, long[] shape, SeededRandom random)
+    public static float[] Make(InputPlan plan, long[] shape, SeededRandom random)
     {
         var values = new float[shape.Aggregate(1L, (a, b) => checked(a * b))];
-        var words = NameWords.Of(name);
+        var words = NameWords.Of(plan.Name);
         if (words.Any("mask", "temperature") || (values.Length <= 4 && words.Any("scale", "scale_factor", "scales"))) Array.Fill(values, 1f);
         else if (values.Length <= 1) Array.Fill(values, 0.5f);
-        else if (IsState(name)) FillNormal(values, 0.1f, random);
-        else if (PictureLayout(shape) is { } picture) FillPicture(values, picture, random);
+        else if (IsState(plan.Name)) FillNormal(values, 0.1f, random);
+        else if (PictureLayout(shape) is { } picture) FillPicture(values, picture, plan.PixelMaximum, random);
         else if (IsSignal(shape)) FillCurve(values, random);
         else FillNormal(values, 1f, random);
         return values;
@@ -57,7 +57,7 @@ internal static class SyntheticSignal
     }
 
     /// <summary>Bilinear interpolation of an 8×8 grid of uniforms per plane and channel, plus grain of ±1/16, kept within [0, 1].</summary>
-    private static void FillPicture(float[] values, (long Planes, long Height, long Width, long Inner) layout, SeededRandom random)
+    private static void FillPicture(float[] values, (long Planes, long Height, long Width, long Inner) layout, float maximum, SeededRandom random)
     {
         const int cells = 8;
         var grid = new float[(cells + 1) * (cells + 1)];
@@ -72,7 +72,7 @@ internal static class SyntheticSignal
                     {
                         float value = Interpolate(grid, cells + 1, y * (float)cells / layout.Height, x * (float)cells / layout.Width);
                         long at = ((((plane * layout.Height) + y) * layout.Width) + x) * layout.Inner;
-                        values[at + channel] = Math.Clamp(value + ((random.NextUnit() - 0.5f) * 0.125f), 0f, 1f);
+                        values[at + channel] = Math.Clamp(value + ((random.NextUnit() - 0.5f) * 0.125f), 0f, 1f) * maximum;
                     }
                 }
             }
