@@ -60,6 +60,31 @@ internal sealed class CholeskyFactor
         return inverse;
     }
 
+    /// <summary>L⁻¹, lower triangular, row-major.</summary>
+    public double[] InverseOfLower()
+    {
+        var inverse = new double[size * size];
+        const int Strip = 64;
+        Parallel.For(0, (size + Strip - 1) / Strip, s =>
+        {
+            int first = s * Strip;
+            for (int i = first; i < size; i++)
+            {
+                int length = Math.Min(Strip, i - first + 1);
+                var row = inverse.AsSpan((i * size) + first, length);
+                if (i < first + Strip) row[i - first] = 1;
+                for (int k = first; k < i; k++)
+                {
+                    int known = Math.Min(Strip, k - first + 1);
+                    Subtract(row[..known], inverse.AsSpan((k * size) + first, known), factor[(i * size) + k]);
+                }
+
+                TensorPrimitives.Multiply(row, 1 / factor[(i * size) + i], row);
+            }
+        });
+        return inverse;
+    }
+
     private void Solve(double[] right, int columns, int first, int count)
     {
         for (int i = 0; i < size; i++)
