@@ -58,13 +58,25 @@ internal sealed record Moments(double[] XX, double[] XY, double[] YY, double[] M
 /// <summary>Least squares with a ridge that pulls towards given weights.</summary>
 internal static class RidgeRegression
 {
+    private const int MaxIterations = 60;
+
+    private const int MinIterations = 8;
+
+    /// <summary>Multiply-accumulate operations that the iterations of one fit may take.</summary>
+    private const double WorkBudget = 1.5e10;
+
     /// <summary>argmin ‖Y − X·W‖² + λ·‖W − prior‖², λ a multiple of the mean of the diagonal of XᵀX; null when that is not solvable.</summary>
-    public static double[]? Fit(Moments moments, double[] prior, double ridge)
+    /// <param name="moments">Moments of X and Y.</param>
+    /// <param name="prior">K rows of M elements.</param>
+    /// <param name="ridge">λ, relative.</param>
+    /// <param name="removed">Marks elements that stay as they are in <paramref name="prior"/>, or null to fit all.</param>
+    public static double[]? Fit(Moments moments, double[] prior, double ridge, bool[]? removed = null)
     {
         int k = moments.K;
         double mean = 0;
         for (int i = 0; i < k; i++) mean += moments.XX[(i * k) + i] / k;
         if (!(mean > 0)) return null;
+        if (removed is not null) return FitPartly(moments, prior, ridge * mean, removed);
         var regular = moments.XX.AsSpan().ToArray();
         for (int i = 0; i < k; i++) regular[(i * k) + i] += ridge * mean;
         if (CholeskyFactor.TryCreate(regular, k) is not { } factor) return null;
@@ -72,6 +84,78 @@ internal static class RidgeRegression
         factor.Solve(change, moments.M);
         TensorPrimitives.Add<double>(change, prior, change);
         return change;
+    }
+
+    /// <summary>
+    /// Every column has other free elements, so that no factorization serves all: conjugate gradients on all columns at once, with the diagonal as preconditioner. Stopping
+    /// early only leaves weights closer to the prior.
+    /// </summary>
+    private static double[] FitPartly(Moments moments, double[] prior, double lambda, bool[] removed)
+    {
+        int k = moments.K, m = moments.M;
+        var residual = Residual(moments, prior);
+        for (int i = 0; i < residual.Length; i++)
+            if (removed[i]) residual[i] = 0;
+        var weights = prior.AsSpan().ToArray();
+        var diagonal = new double[k];
+        for (int i = 0; i < k; i++) diagonal[i] = 1 / (moments.XX[(i * k) + i] + lambda);
+        var direction = Preconditioned(residual, diagonal, m);
+        var power = ColumnProducts(residual, direction, m);
+        double first = power.Sum();
+        int iterations = (int)Math.Clamp(WorkBudget / ((double)k * k * m), MinIterations, MaxIterations);
+        for (int iteration = 0; iteration < iterations && power.Sum() > 1e-8 * first; iteration++)
+        {
+            var product = Product(moments.XX, direction, k, m, lambda, removed);
+            var curvature = ColumnProducts(direction, product, m);
+            var step = new double[m];
+            for (int j = 0; j < m; j++) step[j] = curvature[j] > 0 ? power[j] / curvature[j] : 0;
+            AddScaled(weights, direction, step, 1);
+            AddScaled(residual, product, step, -1);
+            var next = Preconditioned(residual, diagonal, m);
+            var nextPower = ColumnProducts(residual, next, m);
+            for (int j = 0; j < m; j++) step[j] = power[j] > 0 ? nextPower[j] / power[j] : 0;
+            AddScaled(next, direction, step, 1);
+            (direction, power) = (next, nextPower);
+        }
+
+        return weights;
+    }
+
+    /// <summary>(XᵀX + λ)·P in the free elements.</summary>
+    private static double[] Product(double[] gram, double[] direction, int k, int m, double lambda, bool[] removed)
+    {
+        var product = new double[k * m];
+        Parallel.For(0, k, i =>
+        {
+            var row = product.AsSpan(i * m, m);
+            TensorPrimitives.Multiply<double>(direction.AsSpan(i * m, m), lambda, row);
+            for (int j = 0; j < k; j++) TensorPrimitives.MultiplyAdd(direction.AsSpan(j * m, m), gram[(i * k) + j], row, row);
+            for (int j = 0; j < m; j++)
+                if (removed[(i * m) + j]) row[j] = 0;
+        });
+        return product;
+    }
+
+    private static double[] Preconditioned(double[] residual, double[] diagonal, int m)
+    {
+        var result = new double[residual.Length];
+        for (int i = 0; i < diagonal.Length; i++) TensorPrimitives.Multiply<double>(residual.AsSpan(i * m, m), diagonal[i], result.AsSpan(i * m, m));
+        return result;
+    }
+
+    private static double[] ColumnProducts(double[] a, double[] b, int m)
+    {
+        var sums = new double[m];
+        for (int i = 0; i < a.Length; i += m) TensorPrimitives.MultiplyAdd<double>(a.AsSpan(i, m), b.AsSpan(i, m), sums, sums);
+        return sums;
+    }
+
+    private static void AddScaled(double[] target, double[] other, double[] scales, double sign)
+    {
+        int m = scales.Length;
+        var signed = new double[m];
+        TensorPrimitives.Multiply<double>(scales, sign, signed);
+        for (int i = 0; i < target.Length; i += m) TensorPrimitives.MultiplyAdd<double>(other.AsSpan(i, m), signed, target.AsSpan(i, m), target.AsSpan(i, m));
     }
 
     /// <summary>XᵀY − XᵀX·W.</summary>

@@ -30,6 +30,8 @@ internal static class OptionCombinations
         const string needsInteger = "it needs Quantization=WeightOnly, Dynamic or Static";
         foreach (string name in new[] { "PruningPattern", "Sparsity", "PruningScope", "Compensation" }) yield return (name, prunes, needsPruning);
         yield return ("ChannelMultiple", prunes && o.PruningPattern.Kind == PruningPatternKind.Channel, "it needs PruningPattern=Channel");
+        bool byRow = o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt && o.PruningPattern.Kind != PruningPatternKind.Channel;
+        yield return ("PruningScope", !byRow, $"Pruning={o.Pruning} removes the same share of every layer");
         foreach (string name in new[] { "GradientMeanThreshold", "GradientStdThreshold" })
             yield return (name, o.Pruning == PruningCriterion.GradientStability, "it needs Pruning=GradientStability");
         yield return ("GradientIterations", o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor, "it needs Pruning=GradientStability or Taylor");
@@ -66,6 +68,9 @@ internal static class OptionCombinations
         if (o.BiasCorrection == true && o.CalibrationData.Count == 0) yield return "BiasCorrection=true needs CalibrationData";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
         if (o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor && o.TrainingData.Count == 0) yield return $"Pruning={o.Pruning} needs TrainingData, with labels or expected outputs";
+        if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt && o.CalibrationData.Count == 0) yield return $"Pruning={o.Pruning} needs CalibrationData; Magnitude needs no data";
+        if (o.Pruning == PruningCriterion.SparseGpt && pattern.Kind == PruningPatternKind.Channel) yield return "Pruning=SparseGpt chooses single weights; with PruningPattern=Channel use Wanda, Magnitude, Taylor or GradientStability";
+        if (o.Compensation == Options.Compensation.LeastSquares && o.CalibrationData.Count == 0) yield return "Compensation=LeastSquares needs CalibrationData";
         if (o.Sparsity is not null && (o.GradientMeanThreshold ?? o.GradientStdThreshold) is not null) yield return "Sparsity and gradient thresholds exclude each other; give one of them";
     }
 
@@ -78,7 +83,6 @@ internal static class OptionCombinations
     private static IEnumerable<string> Unavailable(CompressionOptions o)
     {
         if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
-        if (o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt) yield return $"Pruning={o.Pruning}";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
     }

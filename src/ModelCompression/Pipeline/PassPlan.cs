@@ -5,8 +5,6 @@ using ModelCompression.Passes;
 using ModelCompression.Passes.Conversion;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
-using ModelCompression.Passes.Pruning.ByGradient;
-using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.BiasCorrection;
 using ModelCompression.Passes.Quantization.Dynamic;
@@ -37,7 +35,7 @@ internal static class PassPlan
         foreach (var pass in Weights(settings, statistics, gradients, log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
-            if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16))
+            if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16 or PackSparseWeights))
             {
                 counter.Remember(model);
                 remembered = true;
@@ -53,9 +51,7 @@ internal static class PassPlan
 
     private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
     {
-        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(gradients, log), statistics, cancellation);
-        if (AnyOptions(settings, o => o.Pruning == PruningCriterion.Magnitude && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByMagnitude();
-        if (AnyOptions(settings, o => IsByGradient(o) && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PruneByGradient(gradients!, cancellation);
+        foreach (var pass in PruningPasses.Of(asks => AnyOptions(settings, asks), statistics, gradients, log, cancellation)) yield return pass;
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
@@ -78,12 +74,6 @@ internal static class PassPlan
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
         if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights();
     }
-
-    private static IReadOnlyList<IChannelScorer> ChannelScorers(IGradientSource? gradients, PassLog log) => gradients is null
-        ? [new MagnitudeChannelScorer()]
-        : [new MagnitudeChannelScorer(), new GradientChannelScorer(PruningCriterion.GradientStability, gradients, log.Report), new GradientChannelScorer(PruningCriterion.Taylor, gradients, log.Report)];
-
-    private static bool IsByGradient(CompressionOptions options) => options.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor;
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>
     private static bool AnyOptions(CompressionSettings settings, Func<CompressionOptions, bool> asks) =>

@@ -1,5 +1,7 @@
 using ModelCompression.Analysis;
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Passes.Pruning.Refitting;
 
 namespace ModelCompression.Passes.Pruning.ByActivation;
 
@@ -17,10 +19,15 @@ internal static class UpdateRecord
         log.Applied(pass, site.Node.DisplayName, action);
     }
 
+    /// <summary>What a refit has achieved, to be put behind an action.</summary>
+    public static string Describe(RefitRecord refit) =>
+        FormattableString.Invariant($", refitted by least squares: error of its outputs {100 * refit.ErrorBefore:0.0} % -> {100 * refit.ErrorAfter:0.0} %");
+
     /// <summary>Fills in sparsity and SQNR.</summary>
     public static void Measure(LayerRecord record, Tensor before, Tensor now)
     {
-        var (old, weights) = (Numerics.FloatElements.AsFloat(before).AsSpan<float>(), Numerics.FloatElements.AsFloat(now).AsSpan<float>());
+        var old = FloatElements.AsFloat(before).AsSpan<float>();
+        var weights = FloatElements.AsFloat(now).AsSpan<float>();
         double signal = 0, noise = 0;
         long zeros = 0;
         for (int i = 0; i < weights.Length; i++)

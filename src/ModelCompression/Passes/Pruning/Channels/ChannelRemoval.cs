@@ -21,6 +21,9 @@ internal sealed class ChannelRemoval
         foreach (var (key, flags) in removed) kept.Add(key, [.. Enumerable.Range(0, flags.Length).Where(i => !flags[i])]);
     }
 
+    /// <summary>No channel is removed.</summary>
+    public static ChannelRemoval None(ShapeInferenceResult shapes) => new(shapes, []);
+
     /// <summary>Axes that lose positions, in graph order.</summary>
     public IReadOnlyList<(Value Value, int Axis)> Axes => order;
 

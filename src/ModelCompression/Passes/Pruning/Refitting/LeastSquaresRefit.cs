@@ -3,16 +3,16 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning.Channels;
-using ModelCompression.Passes.Simplification;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Pruning.Refitting;
 
-/// <summary>Refits the weights behind removed channels so that each layer returns what it returned before, as well as the channels that stayed allow.</summary>
+/// <summary>Refits weights after pruning so that each layer returns what it returned before, as well as what stayed of it allows.</summary>
 /// <remarks>
-/// <para>In graph order, each Conv, Gemm and MatMul whose input has changed gets W = argmin ‖Y − (X·W + b)‖² + λ‖W − W₀‖²: Y are the outputs of the original (in the channels that stayed), X
+/// <para>In graph order, each Conv, Gemm and MatMul whose input or weights have changed gets W = argmin ‖Y − (X·W + b)‖² + λ‖W − W₀‖²: Y are the outputs of the original (in the channels that stayed), X
 /// the inputs it has in the pruned and so far refitted model, W₀ its weights as they were cut; convolutions through their im2col rows. Where Y is added to another branch, the sum is what is
-/// fitted. λ is the one whose fit to one half of the samples has the least error on the other half; if none beats W₀, only the bias is estimated anew.</para>
+/// fitted. λ is the one whose fit to one half of the samples has the least error on the other half; if none beats W₀, only the bias is estimated anew.
+/// Elements that were pruned stay zero.</para>
 /// <para>He, Zhang, Sun, "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV 2017 (reconstruction on the pruned prefix, sums of branches); Luo, Wu, Lin, "ThiNet", ICCV 2017.</para>
 /// </remarks>
 /// <param name="source">Runs the calibration data.</param>
@@ -26,9 +26,6 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
 
     /// <summary>Rows per column of the fit: more tell little new.</summary>
     private const int RowsPerColumn = 24;
-
-    /// <summary>Longer rows take too long to factor; such a layer only gets a new bias by its neighbours' fits.</summary>
-    private const int MaxWidth = 4096;
 
     private (Model Model, IReadOnlyDictionary<Value, Value> Values) original;
 
@@ -47,70 +44,11 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
         }
     }
 
-    /// <summary>Refits after surgery.</summary>
-    public IReadOnlyList<RefitRecord> Run(Model model, CompressionSettings settings, ChannelRemoval removal)
-    {
-        var sites = Sites(model, settings, removal);
-        var records = new List<RefitRecord>();
-        if (sites.Count == 0) return records;
-        int rounds = sites.Count;
-        double work = 0.5 * 2 * Math.Max(1, CostModel.Measure(original.Model, new Dictionary<string, Shape>()).Macs);
-        int samples = (int)Math.Clamp(WorkBudget / (work * rounds), Math.Min(MinSamples, source.SampleCount), source.SampleCount);
-        rounds = Math.Clamp((int)(WorkBudget / (work * samples)), 1, rounds);
-        int perRound = (sites.Count + rounds - 1) / rounds;
-        foreach (var chunk in sites.Chunk(perRound)) records.AddRange(Fit(chunk, model, removal, samples));
-        return records;
-    }
-
-    private List<RefitRecord> Fit(LinearSite[] sites, Model model, ChannelRemoval removal, int samples)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        var round = new FitRound(original.Model, original.Values, model, removal);
-        var plan = new StatisticsPlan { SampleLimit = samples };
-        var statistics = sites.Select(s => round.Request(s, plan, Math.Max(16, RowsPerColumn * Columns(s) / samples))).ToArray();
-        source.Collect(round.Twin, plan, cancellation);
-        var records = new List<RefitRecord>();
-        for (int i = 0; i < sites.Length; i++)
-            if (statistics[i] is { IsConsistent: true, SampleCount: > 0, XWidth: > 0 } && Apply(sites[i], statistics[i]) is { } record) records.Add(record);
-        return records;
-    }
-
-    private static int Columns(LinearSite site) => site.Weight.TryGetConstant(out var w) ? (int)(w.ElementCount / w.Dims[site.RowsPerOutput ? 0 : w.Rank - 1]) : 1;
-
-    /// <summary>Writes fitted weights into the model.</summary>
-    private static RefitRecord? Apply(LinearSite site, RegressionStatistic statistic)
-    {
-        if (!site.Weight.TryGetConstant(out var old)) return null;
-        int k = statistic.XWidth, m = statistic.YWidth;
-        var before = old.AsSpan<float>();
-        var weights = new float[before.Length];
-        var bias = new float[m * statistic.Groups];
-        double errorBefore = 0, errorAfter = 0, energy = 0;
-        for (int g = 0; g < statistic.Groups; g++)
-        {
-            var prior = new double[k * m];
-            for (int i = 0; i < k; i++)
-                for (int j = 0; j < m; j++) prior[(i * m) + j] = before[At(i, j, g)];
-            var fit = LinearFit.Fit(statistic, g, prior, site.Bias is not null);
-            for (int i = 0; i < k; i++)
-                for (int j = 0; j < m; j++) weights[At(i, j, g)] = (float)fit.Weights[(i * m) + j];
-            for (int j = 0; j < m && fit.Bias is not null; j++) bias[(g * m) + j] = (float)fit.Bias[j];
-            (errorBefore, errorAfter, energy) = (errorBefore + fit.ErrorBefore, errorAfter + fit.ErrorAfter, energy + fit.Energy);
-        }
-
-        if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) return null;
-        ConstantStorage.Replace(site.Weight, Tensor.Float(old.Dims, weights));
-        if (site.Bias is { } b && b.TryGetConstant(out var shape)) ConstantStorage.Replace(b, Tensor.Float(shape.Dims, bias));
-        return new(site.Weight, Math.Sqrt(errorBefore / energy), Math.Sqrt(errorAfter / energy));
-
-        int At(int input, int output, int group) => site.RowsPerOutput ? (((group * m) + output) * k) + input : (input * m) + output;
-    }
-
-    /// <summary>The operators to refit, in graph order: those behind a removal.</summary>
-    private List<LinearSite> Sites(Model model, CompressionSettings settings, ChannelRemoval removal)
+    /// <summary>The operators behind a removal, in graph order: those to refit.</summary>
+    public IReadOnlyList<RefitTarget> Behind(Model model, CompressionSettings settings, ChannelRemoval removal)
     {
         var changed = removal.Axes.Select(a => a.Value).ToHashSet();
-        var sites = new List<LinearSite>();
+        var targets = new List<RefitTarget>();
         foreach (var node in model.Graph.Nodes)
         {
             bool isBehind = node.Inputs.Any(i => i is not null && i.Producer is not null && !i.TryGetConstant(out _) && changed.Contains(i)) || node.Subgraphs.Any();
@@ -118,15 +56,65 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
                 foreach (var output in node.Outputs)
                     if (output is not null) changed.Add(output);
             if (!isBehind || settings.For(node).Compensation == Compensation.None || settings.ReasonToSkip(node) is not null) continue;
-            if (LinearSite.TryCreate(node) is { } site && Columns(site) <= MaxWidth && original.Values.ContainsKey(site.Y)) sites.Add(site);
+            if (LinearSite.TryCreate(node) is { } site && new RefitTarget(site) is { IsAffordable: true } target) targets.Add(target);
         }
 
-        return sites;
+        return targets;
+    }
+
+    /// <summary>Refits operators in the given order, which is that of the graph.</summary>
+    /// <param name="model">The pruned model.</param>
+    /// <param name="targets">The operators.</param>
+    /// <param name="removal">Channels that were removed, or an empty removal.</param>
+    /// <returns>A record per operator that was treated.</returns>
+    public IReadOnlyList<RefitRecord> Run(Model model, IReadOnlyList<RefitTarget> targets, ChannelRemoval removal)
+    {
+        var open = targets.Where(t => original.Values.ContainsKey(t.Linear.Y)).ToArray();
+        var records = new List<RefitRecord>();
+        if (open.Length == 0) return records;
+        // Two models run, on average half of each.
+        double work = Math.Max(1, CostModel.Measure(original.Model, new Dictionary<string, Shape>()).Macs);
+        int samples = (int)Math.Clamp(WorkBudget / (work * open.Length), Math.Min(MinSamples, source.SampleCount), source.SampleCount);
+        int rounds = Math.Clamp((int)(WorkBudget / (work * samples)), 1, open.Length);
+        foreach (var chunk in open.Chunk((open.Length + rounds - 1) / rounds)) records.AddRange(Round(chunk, model, removal, samples));
+        return records;
+    }
+
+    private List<RefitRecord> Round(RefitTarget[] targets, Model model, ChannelRemoval removal, int samples)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var round = new FitRound(original.Model, original.Values, model, removal);
+        var plan = new StatisticsPlan { SampleLimit = samples };
+        var statistics = targets.Select(t => round.Request(t.Linear, plan, Math.Max(16, RowsPerColumn * t.Matrix.Inputs / samples))).ToArray();
+        source.Collect(round.Twin, plan, cancellation);
+        var records = new List<RefitRecord>();
+        for (int i = 0; i < targets.Length; i++)
+            if (statistics[i] is { IsConsistent: true, SampleCount: > 0, XWidth: > 0 } && Apply(targets[i], statistics[i]) is { } record) records.Add(record);
+        return records;
+    }
+
+    /// <summary>Writes fitted weights into the model.</summary>
+    private static RefitRecord? Apply(RefitTarget target, RegressionStatistic statistic)
+    {
+        var (site, matrix) = (target.Linear, target.Matrix);
+        if (!site.Weight.TryGetConstant(out var old)) return null;
+        var weights = new float[old.ElementCount];
+        var bias = new float[matrix.Outputs * matrix.Groups];
+        double errorBefore = 0, errorAfter = 0, energy = 0;
+        for (int g = 0; g < matrix.Groups; g++)
+        {
+            var columns = matrix.Columns(old.AsSpan<float>(), g);
+            bool[]? removed = null;
+            if (target.Choose is { } choose) (columns, removed) = choose(matrix, statistic, g, columns);
+            var fit = LinearFit.Fit(statistic, g, columns, site.Bias is not null, removed, target.Fits);
+            matrix.Write(fit.Weights, g, weights);
+            for (int j = 0; j < matrix.Outputs && fit.Bias is not null; j++) bias[(g * matrix.Outputs) + j] = (float)fit.Bias[j];
+            (errorBefore, errorAfter, energy) = (errorBefore + fit.ErrorBefore, errorAfter + fit.ErrorAfter, energy + fit.Energy);
+        }
+
+        if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) return null;
+        WeightReplacement.Replace(site.Weight, Tensor.Float(old.Dims, weights));
+        if (target.EstimatesBias && site.Bias is { } b && b.TryGetConstant(out var shape)) WeightReplacement.Replace(b, Tensor.Float(shape.Dims, bias));
+        return new(site.Weight, Math.Sqrt(errorBefore / energy), Math.Sqrt(errorAfter / energy));
     }
 }
-
-/// <summary>How well a weight was refitted.</summary>
-/// <param name="Weight">The weight.</param>
-/// <param name="ErrorBefore">Norm of the layer's error relative to its output, with the best bias.</param>
-/// <param name="ErrorAfter">The same after the refit.</param>
-internal sealed record RefitRecord(Value Weight, double ErrorBefore, double ErrorAfter);

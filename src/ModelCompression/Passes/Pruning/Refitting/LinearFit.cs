@@ -17,10 +17,11 @@ internal static class LinearFit
     /// <summary>Fits one group.</summary>
     /// <param name="statistic">Moments of inputs and wanted outputs.</param>
     /// <param name="group">Group.</param>
-    /// <param name="prior">The weights as they are, K rows of M elements.</param>
+    /// <param name="prior">The weights to start from, K rows of M elements.</param>
     /// <param name="hasIntercept">True if the operator has a bias to adapt.</param>
-    /// <returns>Weights, the bias or null, and the squared errors before and after.</returns>
-    public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept)
+    /// <param name="removed">Marks elements that are to be zero, or null.</param>
+    /// <param name="fits">False to only set those to zero.</param>
+    public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept, bool[]? removed, bool fits)
     {
         int k = statistic.XWidth, m = statistic.YWidth;
         var even = statistic.Moments(0, group);
@@ -28,21 +29,23 @@ internal static class LinearFit
         var all = new double[even.Length];
         for (int i = 0; i < all.Length; i++) all[i] = even[i] + odd[i];
         var total = Moments.Of(all, k, m, hasIntercept);
+        for (int i = 0; i < prior.Length; i++)
+            if (removed is not null && removed[i]) prior[i] = 0;
         var weights = prior;
-        if (ChooseRidge(Moments.Of(even, k, m, hasIntercept), Moments.Of(odd, k, m, hasIntercept), prior) is { } ridge && RidgeRegression.Fit(total, prior, ridge) is { } fitted)
+        if (fits && ChooseRidge(Moments.Of(even, k, m, hasIntercept), Moments.Of(odd, k, m, hasIntercept), prior, removed) is { } ridge && RidgeRegression.Fit(total, prior, ridge, removed) is { } fitted)
             weights = fitted;
         return new(weights, hasIntercept ? Bias(total, weights) : null, total.SquaredError(prior), total.SquaredError(weights), Energy(total));
     }
 
     /// <summary>The ridge whose fit to one half of the samples has the least error on the other, both ways round; null when none is better than no change.</summary>
-    private static double? ChooseRidge(Moments even, Moments odd, double[] prior)
+    private static double? ChooseRidge(Moments even, Moments odd, double[] prior, bool[]? removed)
     {
+        bool isLong = even.K > LongRow || removed is not null;
         double best = even.SquaredError(prior) + odd.SquaredError(prior);
         double? chosen = null;
-        bool isLong = even.K > LongRow;
         foreach (double ridge in isLong ? FewRidges : Ridges)
         {
-            double error = (isLong ? even.SquaredError(prior) : HeldOut(odd, even, prior, ridge)) + HeldOut(even, odd, prior, ridge);
+            double error = (isLong ? even.SquaredError(prior) : HeldOut(odd, even, prior, ridge, removed)) + HeldOut(even, odd, prior, ridge, removed);
             if (!(error < best)) continue;
             best = error;
             chosen = ridge;
@@ -51,8 +54,8 @@ internal static class LinearFit
         return chosen;
     }
 
-    private static double HeldOut(Moments fitted, Moments judged, double[] prior, double ridge) =>
-        RidgeRegression.Fit(fitted, prior, ridge) is { } weights ? judged.SquaredError(weights) : double.PositiveInfinity;
+    private static double HeldOut(Moments fitted, Moments judged, double[] prior, double ridge, bool[]? removed) =>
+        RidgeRegression.Fit(fitted, prior, ridge, removed) is { } weights ? judged.SquaredError(weights) : double.PositiveInfinity;
 
     /// <summary>The intercept: mean of Y less what the weights make of the mean of X.</summary>
     private static double[] Bias(Moments moments, double[] weights)
