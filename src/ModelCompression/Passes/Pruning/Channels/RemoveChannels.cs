@@ -47,7 +47,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
         }
 
         new ChannelSurgery(model, removal).Run();
-        if (refit is not null) changes.Refitted(refit.Run(model, refit.Behind(model, settings, removal), removal));
+        if (refit is not null) changes.Refitted(refit.Run(model, LeastSquaresRefit.Behind(model, settings, removal), removal));
     }
 
     private static bool IsWanted(CompressionOptions options) => options.Pruning != PruningCriterion.None && options.PruningPattern.Kind == PruningPatternKind.Channel;

@@ -45,7 +45,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
     }
 
     /// <summary>The operators behind a removal, in graph order: those to refit.</summary>
-    public IReadOnlyList<RefitTarget> Behind(Model model, CompressionSettings settings, ChannelRemoval removal)
+    public static IReadOnlyList<RefitTarget> Behind(Model model, CompressionSettings settings, ChannelRemoval removal)
     {
         var changed = removal.Axes.Select(a => a.Value).ToHashSet();
         var targets = new List<RefitTarget>();

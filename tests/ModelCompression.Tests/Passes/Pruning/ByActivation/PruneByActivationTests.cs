@@ -4,7 +4,6 @@ using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Pruning.ByActivation;
-using ModelCompression.Runtime.Calibration;
 using ModelCompression.Tests.Passes.Pruning.Channels;
 using ModelCompression.Tests.Passes.Pruning.Refitting;
 
@@ -52,16 +51,22 @@ public sealed class PruneByActivationTests
         double refitted = Error(Wanda with { Pruning = criterion, Sparsity = 0.7, Compensation = null }, out int zerosOfRefitted);
         Assert.AreEqual(zeros, zerosOfRefitted);
         Assert.AreEqual(0.7 * 1152, zeros, 16, "at most one element per row is rounded");
-        // SparseGPT has updated the weights already; there the refit adds the error of the layers before.
-        Assert.IsLessThan((criterion == PruningCriterion.Wanda ? 0.75 : 1.0) * plain, refitted);
+        // SparseGPT has updated the weights already; inputs here are hardly correlated, so that little is left to gain.
+        Assert.IsLessThanOrEqualTo((criterion == PruningCriterion.Wanda ? 0.75 : 1.0) * plain, refitted);
     }
 
     [TestMethod]
-    public void SparseGpt_LosesLessThanWandaWithoutUpdate()
+    public void SparseGpt_WithCorrelatedInputs_LosesLessThanWandaWithoutUpdate()
     {
-        double wanda = Error(Wanda with { Sparsity = 0.7 }, out _);
-        double sparseGpt = Error(Wanda with { Pruning = PruningCriterion.SparseGpt, Sparsity = 0.7 }, out _);
-        Assert.IsLessThan(0.85 * wanda, sparseGpt);
+        var errors = new[] { PruningCriterion.Wanda, PruningCriterion.SparseGpt }.Select(criterion =>
+        {
+            using var original = CorrelatedInput();
+            using var pruned = CorrelatedInput();
+            Run(pruned, Wanda with { Pruning = criterion, ExcludeNodes = ["Gemm0"] });
+            return Error(original, pruned);
+        }).ToList();
+        // 48 inputs that are mixtures of 12: the half that stays can say what the others said, but for the damping.
+        Assert.IsLessThan(0.2 * errors[0], errors[1]);
     }
 
     [TestMethod]
@@ -123,6 +128,13 @@ public sealed class PruneByActivationTests
         var scale = net.Model.Graph.AddInitializer("scale", Tensor.Float([12], [.. factors.Select(f => (float)f)]));
         var matrix = net.Model.Graph.AddInitializer("matrix", SmallNet.Weights(new Random(8), 1, 16, 12));
         return net.Return(net.Op("Gemm", [net.Op("Mul", [net.Input, scale]), matrix], NodeAttribute.Of("transB", 1)));
+    }
+
+    /// <summary>A matrix product with 48 inputs that are mixtures of twelve.</summary>
+    private static Model CorrelatedInput()
+    {
+        var net = new NetBuilder(17, 3, 12);
+        return net.Return(net.Gemm(net.Gemm(net.Input, 12, 48), 48, 16));
     }
 
     private static float[] Weight(Model model, string name)
