@@ -153,6 +153,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
             if (state is not null) additional.AddRange(state.AdditionalOutputs);
             if (model.Problem is null && state is not null && state.Key == KeyOf(model, _workerHash)) results.Add(ToItem(model, state));
         }
+        AddProjectFiles(files);
         var index = new OutputIndex(OutputDirectory);
         RemovedFiles = ToItems(index.Orphans(files));
         index.Update(files);

@@ -74,6 +74,7 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
             Report(model, reason);
             stale.Add(new TaskItem(EscapedIdentity(model)));
         }
+        AddProjectFiles(files);
         UpdateIndex(files, additional);
         StaleModels = [.. stale];
         CompressedModels = stale.Count == 0 ? [.. results] : [];

@@ -123,6 +123,12 @@ public abstract class ModelTask : Task
         foreach (var output in state.AdditionalOutputs) files.Add(output);
     }
 
+    /// <summary>Adds what belongs to the project rather than to a model: the page that lists its models.</summary>
+    private protected void AddProjectFiles(ICollection<string> files)
+    {
+        if (ModelItems.Count > 1 && ReportNames.Contains("Html") && ReportNames.Contains("Json")) files.Add("compression-report.html");
+    }
+
     private protected static ITaskItem[] ToItems(List<string> files) => [.. files.ConvertAll(file => new TaskItem(PathText.Escape(file)))];
 
     private bool CheckLock()

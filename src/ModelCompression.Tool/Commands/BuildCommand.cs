@@ -44,7 +44,9 @@ internal sealed class BuildCommand
         if (Read(requestFile, output) is not { } request) return WrongUsage;
         ParentWatch.Start(request.ParentProcessId, cancellation.Cancel, () => Sweep(request));
         using var engine = new BuildEngine(request);
-        return Run(request, engine.Compress, output, cancellation.Token);
+        int exitCode = Run(request, engine.Compress, output, cancellation.Token);
+        IndexPage.Update(request);
+        return exitCode;
 
         void Stop(PosixSignalContext context)
         {

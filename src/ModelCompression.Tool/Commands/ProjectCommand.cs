@@ -32,6 +32,7 @@ internal static class ProjectCommand
             foreach (var problem in models.Problems) DiagnosticPrinter.Print(problem);
             var request = parsed.GetValue(threads) is { } count ? models.Request with { Threads = Math.Max(1, count) } : models.Request;
             var answers = Run(request, cancellation);
+            IndexPage.Update(request);
             Show(answers, results, parsed.GetValue(json));
             return models.Problems.Count == 0 && answers.All(a => a.Status != "failed") ? ExitCodes.Success : ExitCodes.Failed;
         });

@@ -1,3 +1,6 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+
 namespace ModelCompression.Passes;
 
 /// <summary>What happened to one weight, for the report's <c>layers</c>. Passes fill in their part.</summary>
@@ -10,6 +13,9 @@ public sealed class LayerRecord
         OpType = opType;
         Weight = weight;
     }
+
+    /// <summary>The weight and its first use as they were when the record was made; null unless <see cref="PassLog.KeepsWeights"/>.</summary>
+    internal (Tensor Weight, Use Use)? Began { get; set; }
 
     /// <summary>Display name of the first consumer.</summary>
     public string Node { get; }

@@ -10,6 +10,13 @@ namespace ModelCompression.Passes;
 /// <param name="Reason">Why.</param>
 public sealed record PassEdit(string Pass, string Target, bool Applied, string Reason);
 
+/// <summary>Gradient of a channel or weight over training batches.</summary>
+/// <param name="Name">The layer.</param>
+/// <param name="Mean">Mean.</param>
+/// <param name="Std">Population standard deviation.</param>
+/// <param name="Removed">Whether it was removed; null when that was decided later by rank.</param>
+public sealed record UnitGradient(string Name, double Mean, double Std, bool? Removed);
+
 /// <summary>Collects what passes did, for the report.</summary>
 public sealed class PassLog
 {
@@ -17,6 +24,7 @@ public sealed class PassLog
     private readonly List<Diagnostic> diagnostics = [];
     private readonly Dictionary<Value, LayerRecord> layers = new(ReferenceEqualityComparer.Instance);
     private readonly List<LayerRecord> layerOrder = [];
+    private readonly List<UnitGradient> gradients = [];
 
     /// <summary>Edits and refusals in order.</summary>
     public IReadOnlyList<PassEdit> Edits => edits;
@@ -32,6 +40,15 @@ public sealed class PassLog
 
     /// <summary>Tells how far a stage is.</summary>
     public void Progress(string stage, int done, int total) => OnProgress?.Invoke(stage, done, total);
+
+    /// <summary>True if records are to keep the weights they began with, for histograms.</summary>
+    public bool KeepsWeights { get; init; }
+
+    /// <summary>Gradients of units, for pruning by gradients.</summary>
+    public IReadOnlyList<UnitGradient> Gradients => gradients;
+
+    /// <summary>Records the gradient of a channel or weight over training batches.</summary>
+    public void Gradient(UnitGradient gradient) => gradients.Add(gradient);
 
     /// <summary>Records an edit.</summary>
     public void Applied(string pass, string target, string reason) => edits.Add(new(pass, target, true, reason));
@@ -51,6 +68,7 @@ public sealed class PassLog
         if (!layers.TryGetValue(value, out var record))
         {
             layers.Add(value, record = make());
+            if (KeepsWeights && value.Uses.Count > 0 && value.TryGetConstant(out var weight)) record.Began = (weight, value.Uses[0]);
             layerOrder.Add(record);
         }
 

@@ -21,6 +21,7 @@ internal sealed class CompressionRun : IDisposable
     private readonly Action<Diagnostic> report;
     private readonly PassLog log;
     private readonly StagingFolder staging;
+    private IReadOnlyList<WeightHistogram> histograms = [];
 
     public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, CalibrationRecord calibration, Action<Diagnostic> report)
     {
@@ -29,7 +30,12 @@ internal sealed class CompressionRun : IDisposable
         this.sourceDigest = sourceDigest;
         this.calibration = calibration;
         this.report = report;
-        log = new PassLog { OnProgress = (stage, done, total) => request.Progress?.Invoke(new(stage, done, total)) };
+        log = new PassLog
+        {
+            OnProgress = (stage, done, total) => request.Progress?.Invoke(new(stage, done, total)),
+            // The page's pictures cost a look at the weights, so they are made for the page only.
+            KeepsWeights = request.Reports.Contains("Html", StringComparer.OrdinalIgnoreCase),
+        };
         staging = new StagingFolder(request.OutputPath);
     }
 
@@ -53,6 +59,7 @@ internal sealed class CompressionRun : IDisposable
             var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
             Tell("compressing");
             PassPlan.Run(model, settings, data.Statistics(request.Threads, calibration), data.Gradients(request.SourcePath, request.Threads), log, counter, cancellation);
+            histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
@@ -105,7 +112,7 @@ internal sealed class CompressionRun : IDisposable
         if (Options.MaxLatencyRatio is not null || request.MeasureLatency) Tell("measuring latency");
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
-        return ApplyGates(result with { Validation = validation });
+        return ApplyGates(result with { Validation = validation, Details = log.KeepsWeights ? Details(data) : null });
     }
 
     private CompressionReport? ApplyGates(CompressionReport result)
@@ -166,6 +173,14 @@ internal sealed class CompressionRun : IDisposable
         Edits = [.. log.Edits.Select(e => new EditFigures(e.Pass, e.Target, e.Applied, e.Reason))],
         Search = Search?.Figures,
         Trials = Search?.Trials,
+    };
+
+    private ReportDetails Details(RunData data) => new()
+    {
+        Histograms = histograms,
+        Ranges = ReportFigures.Ranges(calibration.Ranges),
+        Gradients = ReportFigures.Gradients(Options, log),
+        Confusion = data.Confusion,
     };
 
     private void Tell(string stage) => request.Progress?.Invoke(new(stage, 0, 0));

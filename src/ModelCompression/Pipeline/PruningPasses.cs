@@ -33,8 +33,8 @@ internal static class PruningPasses
         var scorers = new List<IChannelScorer> { new MagnitudeChannelScorer() };
         if (statistics is not null) scorers.Add(new ActivationChannelScorer(statistics));
         if (gradients is null) return scorers;
-        scorers.Add(new GradientChannelScorer(PruningCriterion.GradientStability, gradients, log.Report));
-        scorers.Add(new GradientChannelScorer(PruningCriterion.Taylor, gradients, log.Report));
+        scorers.Add(new GradientChannelScorer(PruningCriterion.GradientStability, gradients, log));
+        scorers.Add(new GradientChannelScorer(PruningCriterion.Taylor, gradients, log));
         return scorers;
     }
 

@@ -74,7 +74,30 @@ internal sealed class RunData : IDisposable
     {
         if (validation is null) return null;
         var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress is null ? null : new FeedProgress(progress, validation.Count), cancellation);
+        Confusion = ConfusionOf(result);
         return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = Finite(result.Original), Compressed = Finite(result.Compressed), Drop = Finite(result.Drop), Passed = true };
+    }
+
+    /// <summary>Classes of the last evaluation with labels; null before, and without labels.</summary>
+    public ConfusionFigures? Confusion { get; private set; }
+
+    private static ConfusionFigures? ConfusionOf(Runtime.Evaluation.EvaluationResult result)
+    {
+        if (result.Predictions.Count == 0) return null;
+        var cells = new SortedDictionary<(int Label, int Predicted), (int Original, int Compressed)>();
+        foreach (var (label, original, compressed) in result.Predictions)
+        {
+            Count((int)label, original, 1, 0);
+            Count((int)label, compressed, 0, 1);
+        }
+
+        return new(result.ClassCount, [.. cells.Select(c => new ConfusionCell(c.Key.Label, c.Key.Predicted, c.Value.Original, c.Value.Compressed))]);
+
+        void Count(int label, int predicted, int original, int compressed)
+        {
+            var before = cells.GetValueOrDefault((label, predicted));
+            cells[(label, predicted)] = (before.Original + original, before.Compressed + compressed);
+        }
     }
 
     /// <summary>Tells of feeds that are done, on the thread that did them.</summary>

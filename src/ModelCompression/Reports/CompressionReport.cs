@@ -51,6 +51,10 @@ public sealed record CompressionReport
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<TrialFigures>? Trials { get; init; }
 
+    /// <summary>What only the HTML report shows; null unless that is asked for.</summary>
+    [JsonIgnore]
+    public ReportDetails? Details { get; init; }
+
     /// <summary>One entry per weight.</summary>
     public required IReadOnlyList<LayerFigures> Layers { get; init; }
 

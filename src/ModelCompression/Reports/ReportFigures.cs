@@ -11,6 +11,9 @@ internal static class ReportFigures
     /// <summary>Decimals kept: enough to compare, few enough to be the same on CPUs whose last bits differ.</summary>
     private const int Digits = 6;
 
+    /// <summary>Points of a scatter plot: more only make the page heavy.</summary>
+    private const int MostPoints = 3000;
+
     public static LayerFigures Layer(LayerRecord layer) => new()
     {
         Node = layer.Node,
@@ -51,6 +54,26 @@ internal static class ReportFigures
         QuantizationMode.Float16 => 16,
         _ => options.WeightBits,
     };
+
+    /// <summary>Ranges from a record of <c>minimum maximum</c> by tensor, the widest first.</summary>
+    public static IReadOnlyList<RangeFigures> Ranges(IReadOnlyDictionary<string, string> record)
+    {
+        var culture = System.Globalization.CultureInfo.InvariantCulture;
+        return [.. record.Select(r => (r.Key, Ends: r.Value.Split(' '))).Select(r => new RangeFigures(r.Key, double.Parse(r.Ends[0], culture), double.Parse(r.Ends[1], culture)))
+            .OrderByDescending(r => r.Maximum - r.Minimum).ThenBy(r => r.Tensor, StringComparer.Ordinal).Take(MostPoints / 50)];
+    }
+
+    /// <summary>Gradients of units, evenly thinned out; null when there are none.</summary>
+    public static GradientFigures? Gradients(CompressionOptions options, PassLog log)
+    {
+        if (log.Gradients.Count == 0) return null;
+        int step = (log.Gradients.Count + MostPoints - 1) / MostPoints;
+        return new(options.GradientMeanThreshold, options.GradientStdThreshold,
+            [.. log.Gradients.Where((_, i) => i % step == 0).Select(g => new GradientPoint(g.Name, Significant(g.Mean), Significant(g.Std), g.Removed))]);
+    }
+
+    /// <summary>Seven digits: all that binary32 has.</summary>
+    private static double Significant(double value) => double.Parse(value.ToString("G7", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
 
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? Math.Round(number, Digits) : null;
 }

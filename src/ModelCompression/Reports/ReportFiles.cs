@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Reports.Html;
 
 namespace ModelCompression.Reports;
 

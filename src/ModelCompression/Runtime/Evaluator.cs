@@ -36,16 +36,19 @@ public static class Evaluator
         var reference = ReferenceFor(chosen, data);
         using var original = ModelSession.Open(originalPath, SessionSettings.Default, ModelRole.Original);
         using var compressed = ModelSession.Open(compressedPath, SessionSettings.Default, ModelRole.Compressed);
-        var sums = RunAll(data, threads, progress, sample => Measure(chosen, reference, sample, original.Run(sample.Inputs), compressed.Run(sample.Inputs)), cancellation);
+        var sums = RunAll(data, threads, progress, sample => (Measure(chosen, reference, sample, original.Run(sample.Inputs), compressed.Run(sample.Inputs)), sample.Labels), cancellation);
 
         MetricSums left = new(), right = new();
-        foreach (var (o, c) in sums)
+        var predictions = new List<(long, int, int)>();
+        foreach (var ((o, c), labels) in sums)
         {
             left.Add(o);
             right.Add(c);
+            if (o.Predicted.Length == c.Predicted.Length)
+                for (int i = 0; i < o.Predicted.Length; i++) predictions.Add((labels[i], o.Predicted[i], c.Predicted[i]));
         }
 
-        return new EvaluationResult(chosen, reference, data.RowCount, left.Value(chosen), right.Value(chosen));
+        return new EvaluationResult(chosen, reference, data.RowCount, left.Value(chosen), right.Value(chosen)) { Predictions = predictions, ClassCount = sums.Max(s => s.Item1.Original.ClassCount) };
     }
 
     /// <summary>Evaluates one model, for metrics that need no other: labels or expected outputs.</summary>

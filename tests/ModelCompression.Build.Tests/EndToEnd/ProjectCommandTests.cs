@@ -35,6 +35,12 @@ public sealed class ProjectCommandTests : IDisposable
             """);
 
         AssertSame("app/obj/Debug/net10.0/compressed-models", "Models/a.onnx", "Models/deep/b.onnx", "Renamed/c2.onnx");
+
+        string index = _solution.Read("app/obj/Debug/net10.0/compressed-models/compression-report.html");
+        Assert.AreEqual(index, _solution.Read("tool/compression-report.html"));
+        foreach (string report in new[] { "Models/a.onnx", "Models/deep/b.onnx", "Renamed/c2.onnx" }) Assert.Contains($"href=\"{report}.report.html\"", index);
+        _solution.Run("clean", "app").Succeeded();
+        Assert.IsFalse(_solution.Has("app/obj/Debug/net10.0/compressed-models/compression-report.html"));
     }
 
     [TestMethod]

@@ -82,7 +82,7 @@ public sealed class CurvedCodesTests
         Assert.IsLessThan(0.2857 * curved.Original.Bytes, curved.Compressed.Bytes);
     }
 
-    private static Reports.CompressionReport Compress(string source, string output, params (string Name, string Value)[] settings)
+    private static ModelCompression.Reports.CompressionReport Compress(string source, string output, params (string Name, string Value)[] settings)
     {
         var outcome = new CompressionPipeline(d => Assert.Fail(d.Message)).Run(new CompressionRequest
         {

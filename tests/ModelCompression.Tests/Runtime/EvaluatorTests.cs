@@ -66,7 +66,12 @@ public sealed class EvaluatorTests
         foreach (var metric in new[] { Metric.Cosine, Metric.Sqnr, Metric.Mse, Metric.Mae })
         {
             var one = Evaluate(metric, Identity, Confused, 1, arrays);
-            for (int threads = 2; threads <= 5; threads++) Assert.AreEqual(one, Evaluate(metric, Identity, Confused, threads, arrays));
+            for (int threads = 2; threads <= 5; threads++)
+            {
+                var several = Evaluate(metric, Identity, Confused, threads, arrays);
+                CollectionAssert.AreEqual(one.Predictions.ToArray(), several.Predictions.ToArray());
+                Assert.AreEqual(one with { Predictions = [] }, several with { Predictions = [] });
+            }
         }
     }
 

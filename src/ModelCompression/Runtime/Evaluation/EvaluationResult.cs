@@ -23,6 +23,12 @@ public enum MetricReference
 /// <param name="Compressed">Value of the compressed model.</param>
 public sealed record EvaluationResult(Metric Metric, MetricReference Reference, long Samples, double Original, double Compressed)
 {
+    /// <summary>Label and predicted classes of every sample with a label; empty when the metric needs none. A prediction is −1 where no score is a number.</summary>
+    public IReadOnlyList<(long Label, int Original, int Compressed)> Predictions { get; init; } = [];
+
+    /// <summary>Classes that the model tells apart; 0 when unknown.</summary>
+    public int ClassCount { get; init; }
+
     /// <summary>How much worse the compressed model is, in the metric's unit; negative when it is better.</summary>
     /// <remarks>Compressed less original for errors (Mse, Mae), original less compressed for the rest; 0 when both are equal, infinite ones included.</remarks>
     public double Drop => Original.Equals(Compressed) ? 0 : Metric is Metric.Mse or Metric.Mae ? Compressed - Original : Original - Compressed;

@@ -24,6 +24,24 @@ internal static class LabelScore
         throw new DiagnosticException("MCB3017", $"No output holds one score per class for each labelled sample; outputs are {shapes}. Expected [samples, classes]. Set Metric to Cosine, Sqnr, Mse or Mae, or leave the labels out.");
     }
 
+    /// <summary>The class with the highest score in each row of a feed, and the number of classes; empty when the outputs hold no scores.</summary>
+    public static (int[] Predicted, int Classes) Predict(int rows, IReadOnlyList<NamedValue> outputs)
+    {
+        if (FlatOutputs.Of(outputs).Find(o => o.Tensor is { } t && t.DataType.IsFloatingPoint() && ClassCount(t, rows) > 1) is not { Tensor: { } scores }) return ([], 0);
+        int classes = checked((int)ClassCount(scores, rows));
+        var row = new double[classes];
+        var predicted = new int[rows];
+        for (int i = 0; i < rows; i++)
+        {
+            FloatElements.Read(scores, checked(i * classes), row);
+            predicted[i] = -1;
+            for (int c = 0; c < classes; c++)
+                if (!double.IsNaN(row[c]) && (predicted[i] < 0 || row[c] > row[predicted[i]])) predicted[i] = c;
+        }
+
+        return (predicted, classes);
+    }
+
     /// <summary>Scores per row: everything behind the batch axis; a vector is one row.</summary>
     private static long ClassCount(Tensor scores, int rows)
     {

@@ -18,13 +18,25 @@ internal sealed class MetricSums
     /// <summary>Samples so far.</summary>
     public long RowCount => rows;
 
+    /// <summary>Predicted classes of this feed; empty without labels.</summary>
+    public int[] Predicted { get; private init; } = [];
+
+    /// <summary>Classes of the scores; 0 without labels.</summary>
+    public int ClassCount { get; private init; }
+
     /// <summary>Measures one feed against its labels.</summary>
-    public static MetricSums OfLabels(Metric metric, Sample sample, IReadOnlyList<NamedValue> outputs) => new()
+    public static MetricSums OfLabels(Metric metric, Sample sample, IReadOnlyList<NamedValue> outputs)
     {
-        rows = sample.Labels.Count,
-        feeds = 1,
-        hits = LabelScore.CountHits(sample.Labels, outputs, metric == Metric.Top5 ? 5 : 1),
-    };
+        var (predicted, classes) = LabelScore.Predict(sample.Labels.Count, outputs);
+        return new()
+        {
+            rows = sample.Labels.Count,
+            feeds = 1,
+            hits = LabelScore.CountHits(sample.Labels, outputs, metric == Metric.Top5 ? 5 : 1),
+            Predicted = predicted,
+            ClassCount = classes,
+        };
+    }
 
     /// <summary>Measures one feed against reference outputs. Outputs that are not floating point are left out.</summary>
     /// <exception cref="DiagnosticException">MCB3011: shapes differ.</exception>

@@ -59,7 +59,7 @@ public sealed class GradientChannelScorerTests
         double[] scores = Score(blobs, runner, PruningCriterion.GradientStability, Stability with { Sparsity = 0.5 }, []).Values;
         float[] before = blobs.Weights("w2");
         var options = Stability with { Sparsity = 0.5, ChannelMultiple = 1, PruningScope = PruningScope.Layer };
-        new RemoveChannels([new GradientChannelScorer(PruningCriterion.GradientStability, runner, _ => { })]).Run(blobs.Model, new CompressionSettings(options), new PassLog());
+        new RemoveChannels([new GradientChannelScorer(PruningCriterion.GradientStability, runner, new PassLog())]).Run(blobs.Model, new CompressionSettings(options), new PassLog());
         int[] kept = [.. Enumerable.Range(0, 24).OrderBy(u => scores[u]).Skip(12).Order()];
         CollectionAssert.AreEqual(kept.SelectMany(u => before[(u * 3)..((u + 1) * 3)]).ToArray(), blobs.Weights("w2"));
         Assert.HasCount(8 * 12, blobs.Weights("w1"));
@@ -68,7 +68,11 @@ public sealed class GradientChannelScorerTests
     private static ChannelScores Score(Blobs blobs, IGradientSource source, PruningCriterion criterion, CompressionOptions options, List<Diagnostic> warnings)
     {
         var group = ChannelGroups.Find(blobs.Model).Groups.Single(g => g.UnitCount == 24);
-        return new GradientChannelScorer(criterion, source, warnings.Add).Score(blobs.Model, [new(group, options)], default).Single();
+        var log = new PassLog();
+        var scores = new GradientChannelScorer(criterion, source, log).Score(blobs.Model, [new(group, options)], default).Single();
+        warnings.AddRange(log.Diagnostics);
+        Assert.HasCount(24, log.Gradients);
+        return scores;
     }
 
     /// <summary>Per mini-batch and hidden unit, the slope of the loss in a factor on the weights that read the unit.</summary>

@@ -17,8 +17,8 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// </remarks>
 /// <param name="criterion"><c>GradientStability</c> or <c>Taylor</c>.</param>
 /// <param name="source">Gradients over the training data.</param>
-/// <param name="report">Takes warnings.</param>
-public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientSource source, Action<Diagnostic> report) : IChannelScorer
+/// <param name="log">Takes warnings and gradients.</param>
+public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientSource source, PassLog log) : IChannelScorer
 {
     /// <inheritdoc/>
     public PruningCriterion Criterion => criterion;
@@ -73,8 +73,11 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
         var values = new double[group.Group.UnitCount];
         for (int u = 0; u < values.Length; u++)
             values[u] = criterion == PruningCriterion.Taylor ? Math.Sqrt(moments.MeanSquare(u)) : Math.Max(Math.Abs(moments.Mean[u]), moments.Deviation(u));
-        if (criterion != PruningCriterion.GradientStability || group.Options is not { Sparsity: null, GradientMeanThreshold: { } mean, GradientStdThreshold: { } deviation }) return new(values);
-        return new(values, [.. values.Select((_, u) => Math.Abs(moments.Mean[u]) <= mean && moments.Deviation(u) <= deviation)]);
+        bool[]? marked = null;
+        if (criterion == PruningCriterion.GradientStability && group.Options is { Sparsity: null, GradientMeanThreshold: { } mean, GradientStdThreshold: { } deviation })
+            marked = [.. values.Select((_, u) => Math.Abs(moments.Mean[u]) <= mean && moments.Deviation(u) <= deviation)];
+        for (int u = 0; u < values.Length; u++) log.Gradient(new(FormattableString.Invariant($"{ChannelReport.NameOf(group.Group)}[{u}]"), moments.Mean[u], moments.Deviation(u), marked?[u]));
+        return new(values, marked);
     }
 
     /// <summary>Channels without a stored binary32 weight stay.</summary>
@@ -87,6 +90,6 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
         if (marked.TrueForAll(m => m))
             throw new DiagnosticException("MCB4065", "GradientMeanThreshold and GradientStdThreshold would remove every channel. Lower them, or give Sparsity instead, which removes exactly the share you ask for.");
         if (!marked.Contains(true))
-            report(Diagnostic.Warning("MCB4064", "No channel has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was removed. Raise them, or give Sparsity instead."));
+            log.Report(Diagnostic.Warning("MCB4064", "No channel has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was removed. Raise them, or give Sparsity instead."));
     }
 }

@@ -49,14 +49,24 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
 
         var ranking = new WeightRanking([.. scored.Select(s => s.Scores)]);
         var outcome = new GradientOutcome(Name, criterion, log);
+        var momentsOf = targets.Zip(moments).ToDictionary(p => p.First.Site.Value, p => p.Second);
         foreach (var (target, scores) in scored)
         {
             var kept = ByThresholds(target.Options) ? scores.Elements.PruneBelow(MagnitudeThreshold.Below(0.5f)) : ranking.Prune(scores);
             float[] weights = WeightScores.Keep(target.Site.Tensor, kept.ToTensor().AsSpan<float>());
+            Record(log, target.Site.Node.DisplayName, momentsOf[target.Site.Value], weights);
             outcome.Apply(target, weights);
         }
 
         outcome.Report();
+    }
+
+    /// <summary>Evenly spaced elements, for a picture of all.</summary>
+    private static void Record(PassLog log, string layer, GradientMoments moments, float[] weights)
+    {
+        const int shown = 150;
+        int step = Math.Max(1, weights.Length / shown);
+        for (int i = step / 2; i < weights.Length; i += step) log.Gradient(new(layer, moments.Mean[i], moments.Deviation(i), weights[i] == 0));
     }
 
     private static bool ByThresholds(CompressionOptions options) => options is

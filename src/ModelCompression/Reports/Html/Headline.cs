@@ -1,0 +1,30 @@
+using System.Text;
+using static ModelCompression.Reports.Html.HtmlText;
+
+namespace ModelCompression.Reports.Html;
+
+/// <summary>The figures one looks at first.</summary>
+internal static class Headline
+{
+    /// <summary>Appends the tiles.</summary>
+    public static void Append(StringBuilder page, CompressionReport report)
+    {
+        var (o, c) = (report.Original, report.Compressed);
+        page.Append("<section class=\"tiles\">\n");
+        Tile("Size", $"{Bytes(o.Bytes)} → {Bytes(c.Bytes)}", o.Bytes == 0 ? "" : Signed(((double)c.Bytes / o.Bytes) - 1) + (c.GzipBytes is { } gzip ? $", {Bytes(gzip)} after gzip" : ""));
+        if (report.Validation is { } v)
+            Tile(v.Metric, $"{Number(v.Original, "0.0000")} → {Number(v.Compressed, "0.0000")}", $"on {Count(v.Samples)} samples");
+        if (report.Fidelity is { } f)
+            Tile("Fidelity", f.SqnrDb is { } db ? $"{Number(db, "0.0")} dB SQNR" : "outputs equal", $"cosine {Number(f.Cosine, "0.00000")}, {f.Samples} {f.Inputs} samples" + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
+        else if (report.FidelityReason is { } reason)
+            Tile("Fidelity", "not measured", reason);
+        if (report.Latency is { } l)
+            Tile("Latency", $"{Number(l.OriginalMs, "0.00")} → {Number(l.CompressedMs, "0.00")} ms", $"ratio {Number(l.Ratio, "0.00")}, {l.Runs} runs");
+        Tile("Parameters", $"{Count(o.Parameters)} → {Count(c.Parameters)}", $"not zero: {Count(o.NonZeroParameters)} → {Count(c.NonZeroParameters)}");
+        Tile("MACs per sample", $"{Count(o.Macs)} → {Count(c.Macs)}", "");
+        page.Append("</section>\n");
+
+        void Tile(string title, string value, string detail) =>
+            page.Append($"<div class=\"tile\"><h2>{Text(title)}</h2><p class=\"value\">{Text(value)}</p><p>{Text(detail)}</p></div>\n");
+    }
+}

@@ -1,0 +1,101 @@
+using System.Text;
+using static ModelCompression.Reports.Html.HtmlText;
+
+namespace ModelCompression.Reports.Html;
+
+/// <summary>
+/// The report as one self-contained page: no network, light and dark, from phone width up. Everything that matters is text and tables; the charts are drawn by scripts
+/// that the page carries.
+/// </summary>
+public static class HtmlReport
+{
+    private const int ChartedLayers = 40;
+
+    /// <summary>UTF-8 page with line feeds.</summary>
+    public static byte[] Serialize(CompressionReport report)
+    {
+        var page = Begin($"{report.Model} – compression report");
+        page.Append($"<h1>{Text(report.Model)}</h1>\n");
+        if (report.Status == "original") page.Append($"<p class=\"note\">The original is shipped as it is: {Text(report.StatusReason ?? "")}.</p>\n");
+        Headline.Append(page, report);
+        AppendGates(page, report);
+        AppendTrials(page, report);
+        AppendCharts(page, report);
+        LayerTable.Append(page, report.Layers);
+        AppendFolded(page, "refused", "Left alone, and why", ["pass", "target", "reason"], report.Edits.Where(e => !e.Applied).Select(e => new[] { Text(e.Pass), Text(e.Target), Text(e.Reason) }));
+        AppendFolded(page, "settings", "Settings", ["setting", "value"], report.Settings.Select(s => new[] { Text(s.Key), Text(s.Value) }));
+        AppendFolded(page, "edits", "Graph edits", ["pass", "target", "reason"], report.Edits.Where(e => e.Applied).Select(e => new[] { Text(e.Pass), Text(e.Target), Text(e.Reason) }));
+        AppendScripts(page, report);
+        return End(page, $"ModelCompression.Build {Text(report.ToolVersion)}<br>source SHA-256 <code>{report.Original.Sha256}</code><br>result SHA-256 <code>{report.Compressed.Sha256}</code>");
+    }
+
+    private static void AppendGates(StringBuilder page, CompressionReport report) =>
+        AppendFolded(page, "gates", "Gates", ["gate", "limit", "actual", "result"], report.Gates.Select(g => new[]
+        {
+            Text(g.Name), Number(g.Limit, "0.######"), Number(g.Actual, "0.######"), g.Passed ? "<span class=\"passed\">passed</span>" : "<span class=\"failed\">failed</span>",
+        }));
+
+    private static void AppendTrials(StringBuilder page, CompressionReport report)
+    {
+        if (report.Trials is not { Count: > 0 } trials) return;
+        page.Append("<section>\n<h2>Search</h2>\n");
+        AppendCanvas(page, "trials-chart", "Size and metric of every trial; the limits of gates as lines");
+        page.Append("</section>\n");
+        AppendFolded(page, "trials", "Trials", ["no.", "bytes", "metric", "result", "settings"], trials.Select(t => new[]
+        {
+            t.Number.ToString(System.Globalization.CultureInfo.InvariantCulture), t.Bytes == 0 ? "–" : Count(t.Bytes), t.Metric is { } m ? Number(m, "0.0000") : "–",
+            t.Chosen ? "<span class=\"passed\">chosen</span>" : t.Passed ? "passed" : $"<span class=\"failed\">{Text(t.Problem)}</span>", Text(t.Settings),
+        }));
+    }
+
+    private static void AppendCharts(StringBuilder page, CompressionReport report)
+    {
+        if (report.Layers.Count > 0)
+        {
+            page.Append($"<section>\n<h2>Layers{(report.Layers.Count > ChartedLayers ? $" (the {ChartedLayers} largest)" : "")}</h2>\n<div class=\"charts\">\n");
+            AppendCanvas(page, "bytes-chart", "Bytes before and after");
+            AppendCanvas(page, "bits-chart", "Bits per weight");
+            if (report.Layers.Any(l => l.Sparsity > 0)) AppendCanvas(page, "sparsity-chart", "Zeros, percent");
+            if (report.Layers.Any(l => l.SqnrDb is not null)) AppendCanvas(page, "sqnr-chart", "Signal to noise of the weights, dB");
+            page.Append("</div>\n</section>\n");
+        }
+
+        if (report.Details is not { } details) return;
+        if (details.Histograms.Count > 0)
+        {
+            page.Append("<section>\n<h2>Weights before and after, where most was lost</h2>\n<div class=\"charts\">\n");
+            for (int i = 0; i < details.Histograms.Count; i++)
+                AppendCanvas(page, FormattableString.Invariant($"histogram-{i}"), $"{details.Histograms[i].Node}: {details.Histograms[i].Weight}{(details.Histograms[i].SqnrDb is { } db ? $", {Number(db, "0.0")} dB" : "")}");
+            page.Append("</div>\n</section>\n");
+        }
+
+        if (details.Gradients is not null) Section("Gradients over training batches", "gradients-chart", "Mean and standard deviation of every unit's gradient; what is removed lies within the thresholds");
+        if (details.Ranges.Count > 0) Section("Calibration", "ranges-chart", "Ranges of activations");
+        if (details.Confusion is { } confusion) ConfusionTable.Append(page, confusion);
+
+        void Section(string title, string id, string label)
+        {
+            page.Append($"<section>\n<h2>{title}</h2>\n");
+            AppendCanvas(page, id, label);
+            page.Append("</section>\n");
+        }
+    }
+
+    private static void AppendCanvas(StringBuilder page, string id, string label) =>
+        page.Append($"<figure><figcaption>{Text(label)}</figcaption><div class=\"chart\"><canvas id=\"{id}\" role=\"img\" aria-label=\"{Text(label)}\"></canvas></div></figure>\n");
+
+    private static void AppendScripts(StringBuilder page, CompressionReport report)
+    {
+        var data = new ChartData
+        {
+            Layers = [.. report.Layers.OrderByDescending(l => l.OriginalBytes).Take(ChartedLayers)],
+            Trials = report.Trials,
+            Metric = report.Validation?.Metric ?? "",
+            OriginalMetric = report.Validation?.Original,
+            OriginalBytes = report.Original.Bytes,
+            Gates = report.Gates,
+            Details = report.Details,
+        };
+        page.Append($"<script type=\"application/json\" id=\"data\">{data.ToScript()}</script>\n<script>\n{PageResources.ChartLibrary}\n</script>\n<script>\n{PageResources.Script}</script>\n");
+    }
+}
