@@ -145,7 +145,7 @@ public sealed partial class HtmlReportTests
         Edits = [new("FoldBatchNormalization", "/bn1", true, "into /conv1"), new("QuantizeWeights", "/head/Gemm", false, "in ExcludeNodes")],
         Trials = [.. Enumerable.Range(1, 24).Select(i => new TrialFigures
         {
-            Number = i, Settings = $"WeightBits=\"{2 + (i % 7)}\" Sparsity=\"0.{i % 10}\"", Bytes = 200_000 + (i % 7 * 120_000) + (i * 9_000), Metric = 0.88 + (0.03 * (1 - Math.Exp(-(i % 7) / 2.0))) - (i % 5 * 0.001),
+            Number = i, Name = $"candidate {i}", Settings = $"WeightBits=\"{2 + (i % 7)}\" Sparsity=\"0.{i % 10}\"", Bytes = 200_000 + (i % 7 * 120_000) + (i * 9_000), Metric = 0.88 + (0.03 * (1 - Math.Exp(-(i % 7) / 2.0))) - (i % 5 * 0.001),
             Passed = i % 3 != 0, Chosen = i == 8, Problem = i % 3 == 0 ? "MaxMetricDrop" : "",
         })],
         Details = new()

@@ -41,9 +41,9 @@ public static class HtmlReport
         page.Append("<section>\n<h2>Search</h2>\n");
         AppendCanvas(page, "trials-chart", "Size and metric of every trial; the limits of gates as lines");
         page.Append("</section>\n");
-        AppendFolded(page, "trials", "Trials", ["no.", "bytes", "metric", "result", "settings"], trials.Select(t => new[]
+        AppendFolded(page, "trials", "Trials", ["no.", "candidate", "bytes", "metric", "result", "settings"], trials.Select(t => new[]
         {
-            t.Number.ToString(System.Globalization.CultureInfo.InvariantCulture), t.Bytes == 0 ? "–" : Count(t.Bytes), t.Metric is { } m ? Number(m, "0.0000") : "–",
+            t.Number.ToString(System.Globalization.CultureInfo.InvariantCulture), Text(t.Name), t.Bytes == 0 ? "–" : Count(t.Bytes), t.Metric is { } m ? Number(m, "0.0000") : "–",
             t.Chosen ? "<span class=\"passed\">chosen</span>" : t.Passed ? "passed" : $"<span class=\"failed\">{Text(t.Problem)}</span>", Text(t.Settings),
         }));
     }

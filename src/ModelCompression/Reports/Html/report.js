@@ -58,7 +58,7 @@
     }
     return {
       type: "scatter", data: { datasets: sets },
-      tooltip: { label: item => item.raw.trial ? `trial ${item.raw.trial.number}: ${bytes(item.raw.x)}, ${data.metric} ${digits(item.raw.y)}` : item.dataset.label, afterLabel: item => item.raw.trial?.settings ?? "" },
+      tooltip: { label: item => item.raw.trial ? `${item.raw.trial.number} ${item.raw.trial.name}: ${bytes(item.raw.x)}, ${data.metric} ${digits(item.raw.y)}` : item.dataset.label, afterLabel: item => item.raw.trial?.settings ?? "" },
       scales: { x: { type: "linear", label: "bytes", ticks: { callback: bytes } }, y: { label: data.metric } },
     };
   }
