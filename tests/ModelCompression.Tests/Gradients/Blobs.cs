@@ -12,8 +12,9 @@ namespace ModelCompression.Tests.Gradients;
 internal sealed class Blobs : IDisposable
 {
     private readonly TemporaryFolder folder = new();
+    private readonly DataSet? data;
 
-    public Blobs(int samples = 300, bool labels = true, long batch = 0, int classes = 3)
+    public Blobs(int samples = 300, bool labels = true, long batch = 0, int classes = 3, bool open = true)
     {
         Model = new Model(new OnnxGraph("blobs")) { IrVersion = 8 };
         Model.OpsetImports[""] = 13;
@@ -34,7 +35,7 @@ internal sealed class Blobs : IDisposable
         for (int i = 0; i < points.Length; i++) points[i] = (float)(random.NextDouble() - 0.5) + (i % 8 % 3 == truth[i / 8] ? 0.6f : 0);
         (string, byte[])[] arrays = [("x", ArrayFile.Floats($"{samples}, 8", points)), ("labels", ArrayFile.Longs($"{samples},", truth))];
         DataPath = ArrayFile.Npz(Path.Combine(folder.Path, "train.npz"), labels ? arrays : arrays[..1]);
-        Data = DataSet.Open([DataPath], ModelInterface.Of(Model));
+        if (open) data = DataSet.Open([DataPath], ModelInterface.Of(Model));
     }
 
     public Model Model { get; }
@@ -43,7 +44,7 @@ internal sealed class Blobs : IDisposable
 
     public string DataPath { get; }
 
-    public DataSet Data { get; }
+    public DataSet Data => data ?? throw new InvalidOperationException("The data was not opened.");
 
     public GradientRunner Runner(int threads = 2) => new(Data, ModelPath, threads);
 
@@ -51,7 +52,7 @@ internal sealed class Blobs : IDisposable
 
     public void Dispose()
     {
-        Data.Dispose();
+        data?.Dispose();
         Model.Dispose();
         folder.Dispose();
     }

@@ -1,0 +1,93 @@
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Pipeline;
+using ModelCompression.Tests.Gradients;
+
+namespace ModelCompression.Tests.Pipeline;
+
+[TestClass]
+public sealed class TrainingInThePipelineTests
+{
+    [TestMethod]
+    public void PruneFineTuneQuantize_GivesTheSameBytesForAnyNumberOfThreads()
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+        (string, string)[] settings =
+        [
+            ("Pruning", "GradientStability"), ("Sparsity", "0.5"), ("TrainingData", blobs.DataPath), ("GradientIterations", "6"), ("FineTuneEpochs", "12"), ("LearningRate", "0.01"),
+            ("ValidationData", blobs.DataPath), ("Quantization", "WeightOnly"),
+        ];
+
+        var report = fixture.Run(1, settings).Report!;
+        byte[] bytes = File.ReadAllBytes(fixture.Output);
+        fixture.Run(2, settings);
+
+        CollectionAssert.AreEqual(bytes, File.ReadAllBytes(fixture.Output));
+        Assert.AreEqual("GradientStability", report.Pruning.Criterion);
+        Assert.AreEqual(0.5, report.Pruning.Sparsity, 0.02);
+        // The labelled points are separable, the untrained network guesses.
+        Assert.IsLessThan(0.75, report.Validation!.Original!.Value);
+        Assert.IsGreaterThan(0.9, report.Validation.Compressed!.Value);
+        Assert.HasCount(14, report.Edits.Where(e => e.Pass == "FineTuneWeights").ToList());
+    }
+
+    [TestMethod]
+    public void TrainingAlone_IsAResultThoughItSavesNothing()
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        var outcome = fixture.Run(("TrainingData", blobs.DataPath), ("FineTuneEpochs", "12"), ("LearningRate", "0.01"), ("Quantization", "None"), ("ValidationData", blobs.DataPath));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status);
+        Assert.IsGreaterThan(0.9, outcome.Report!.Validation!.Compressed!.Value);
+        using var trained = OnnxReader.Read(fixture.Output);
+        Assert.HasCount(4, trained.Graph.Initializers);
+    }
+
+    [TestMethod]
+    public void Distillation_NeedsNoLabels()
+    {
+        using var blobs = new Blobs(labels: false);
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        double Sqnr(string rate) => fixture.Run(
+            ("Pruning", "Magnitude"), ("Sparsity", "0.4"), ("TrainingData", blobs.DataPath), ("FineTuneEpochs", "12"), ("LearningRate", rate), ("Quantization", "None")).Report!.Fidelity!.SqnrDb!.Value;
+        double tuned = Sqnr("0.01"), pruned = Sqnr("1e-9");
+
+        Assert.IsGreaterThan(pruned + 3, tuned);
+    }
+
+    [TestMethod]
+    [DataRow("MCB1004", "Pruning=GradientStability;Sparsity=0.5")]
+    [DataRow("MCB1004", "FineTuneEpochs=2")]
+    [DataRow("MCB1004", "Pruning=GradientStability;Sparsity=0.5;GradientMeanThreshold=0.1;GradientStdThreshold=0.1;TrainingData=$data")]
+    [DataRow("MCB1004", "Pruning=GradientStability;GradientMeanThreshold=0.1;TrainingData=$data")]
+    [DataRow("MCB3021", "Pruning=Taylor;Sparsity=0.5;GradientIterations=301;TrainingData=$data")]
+    [DataRow("MCB4065", "Pruning=GradientStability;GradientMeanThreshold=100;GradientStdThreshold=100;TrainingData=$data")]
+    public void WhatCannotWork_IsOneErrorAndLeavesTheEarlierResult(string code, string settings)
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+        Directory.CreateDirectory(Path.GetDirectoryName(fixture.Output)!);
+        File.WriteAllText(fixture.Output, "earlier");
+
+        var outcome = fixture.Run([.. settings.Replace("$data", blobs.DataPath, StringComparison.Ordinal).Split(';').Select(s => s.Split('=', 2)).Select(p => (p[0], p[1]))]);
+
+        Assert.AreEqual(CompressionStatus.Failed, outcome.Status);
+        Assert.AreEqual(code, fixture.Diagnostics.Single(d => d.Severity == DiagnosticSeverity.Error).Code);
+        Assert.AreEqual("earlier", File.ReadAllText(fixture.Output));
+    }
+
+    [TestMethod]
+    public void LabelsOutsideTheClasses_AreAnError()
+    {
+        using var blobs = new Blobs(classes: 4, open: false);
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        fixture.Run(("Pruning", "Taylor"), ("Sparsity", "0.5"), ("TrainingData", blobs.DataPath));
+
+        Assert.AreEqual("MCB3010", fixture.Diagnostics.Single(d => d.Severity == DiagnosticSeverity.Error).Code);
+    }
+}
