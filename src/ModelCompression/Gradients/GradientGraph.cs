@@ -17,6 +17,9 @@ public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossK
     /// <summary>Outputs that <see cref="GradientLossKind.SquaredError"/> compares; empty for all floating point outputs.</summary>
     public IReadOnlyList<string> Outputs { get; init; } = [];
 
+    /// <summary>Cross-entropy: true if an output may have class probabilities for each of several positions, as in recognition of text; labels need one row of scores per sample.</summary>
+    public bool AllowsPositions { get; init; }
+
     /// <summary>Finds types of values where inference rules end, by running the model; null when that is not possible.</summary>
     public Func<Model, IReadOnlyCollection<Value>, IReadOnlyDictionary<Value, ValueType>>? Observe { get; init; }
 }
@@ -60,7 +63,7 @@ public sealed class GradientGraph : IDisposable
         new RecurrentUnrolling(graph, emit, shapes).Run();
         var forward = graph.Nodes.ToArray();
         var pass = new BackwardPass(emit, shapes.Of, weights, forward);
-        var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
+        var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
         graph.TrimOutputs(0);

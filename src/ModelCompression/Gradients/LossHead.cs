@@ -16,12 +16,13 @@ internal static class CrossEntropyLoss
     /// <summary>Keeps the logarithm of a probability that was rounded to zero finite.</summary>
     private const float SmallestProbability = 1e-30f;
 
-    public static LossHead Attach(OnnxGraph graph, GradientEmitter emit, BackwardPass pass)
+    public static LossHead Attach(OnnxGraph graph, GradientEmitter emit, BackwardPass pass, bool allowsPositions)
     {
         var output = graph.Outputs.FirstOrDefault(o => Classes(pass, o) > 1 && o.TensorType?.ElementType is null or DataType.Float)
+            ?? graph.Outputs.FirstOrDefault(o => allowsPositions && SoftmaxOverLast(emit, pass, o))
             ?? throw GradientError.NoScores(string.Join(", ", graph.Outputs.Select(o => $"'{o.Name}' [{string.Join(',', pass.DimsOf(o))}]")));
         long[] dims = pass.DimsOf(output);
-        long classes = Classes(pass, output), rows = dims.Aggregate(1L, (a, b) => a * b) / classes;
+        long classes = Classes(pass, output) is > 1 and var scored ? scored : dims[^1], rows = dims.Aggregate(1L, (a, b) => a * b) / classes;
         var target = graph.AddInput(graph.NewName("gradient_target"), new TensorType(DataType.Float, Shape.Of(rows, classes)));
         var (scores, probabilities, logarithms, form) = Split(emit, pass, output, rows, classes);
         var loss = emit.Op("Neg", [emit.ReduceSum(emit.Mul(target, logarithms), [0, 1], keepDims: false)]);
@@ -38,6 +39,9 @@ internal static class CrossEntropyLoss
         _ => dims[1..].Count(d => d > 1) == 1 ? dims[1..].Aggregate(1L, (a, b) => a * b) : 0,
     };
 
+    private static bool SoftmaxOverLast(GradientEmitter emit, BackwardPass pass, Value output) =>
+        output.Producer is { } node && (node.Is("Softmax") || node.Is("LogSoftmax")) && Rules.SoftmaxRules.Axes(node, emit.Opset, pass.DimsOf(output).Length) is [var axis] && axis == pass.DimsOf(output).Length - 1;
+
     private static long Classes(BackwardPass pass, Value output) => Classes(pass.DimsOf(output));
 
     /// <summary>Where the gradient enters, and the probabilities and their logarithms as [rows, classes].</summary>
@@ -46,7 +50,7 @@ internal static class CrossEntropyLoss
         var source = output;
         while (source.Producer is { } view && (view.Is("Identity") || view.Is("Reshape") || view.Is("Flatten") || view.Is("Squeeze")) && Classes(pass, view.Inputs[0]!) == classes) source = view.Inputs[0]!;
         var flat = emit.Reshape(source, rows, classes);
-        if (source.Producer is { } node && (node.Is("Softmax") || node.Is("LogSoftmax")) && IsOverClasses(emit, pass, node))
+        if (source.Producer is { } node && (node.Is("Softmax") || node.Is("LogSoftmax")) && IsOverClasses(emit, pass, node, classes))
         {
             if (node.Is("LogSoftmax")) return (node.Inputs[0]!, emit.Op("Exp", [flat]), flat, ClassScores.LogProbabilities);
             return (node.Inputs[0]!, flat, emit.Op("Log", [emit.Op("Max", [flat, emit.Scalar(SmallestProbability)])]), ClassScores.Probabilities);
@@ -57,11 +61,11 @@ internal static class CrossEntropyLoss
         return (output, emit.Op("Softmax", [matrix], axis), emit.Op("LogSoftmax", [matrix], axis), ClassScores.Logits);
     }
 
-    private static bool IsOverClasses(GradientEmitter emit, BackwardPass pass, Node node)
+    private static bool IsOverClasses(GradientEmitter emit, BackwardPass pass, Node node, long classes)
     {
         long[] dims = pass.DimsOf(node.Outputs[0]!);
         var axes = Rules.SoftmaxRules.Axes(node, emit.Opset, dims.Length);
-        return axes.Aggregate(1L, (a, i) => a * dims[i]) == Classes(dims);
+        return axes.Aggregate(1L, (a, i) => a * dims[i]) == classes;
     }
 }
 

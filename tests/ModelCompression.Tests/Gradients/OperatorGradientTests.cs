@@ -53,6 +53,7 @@ internal static class ConvolutionCases
         cases["Conv same upper"] = (13, c => Conv(c, [1, 2, 5, 6], [2, 2, 4, 2], NodeAttribute.Of("auto_pad", "SAME_UPPER"), A("strides", 2, 3)));
         cases["Conv same lower"] = (13, c => Conv(c, [1, 2, 5, 6], [2, 2, 4, 2], NodeAttribute.Of("auto_pad", "SAME_LOWER"), A("strides", 2, 1)));
         cases["Conv valid, opset 9"] = (9, c => Conv(c, [2, 2, 5, 4], [3, 2, 3, 3], NodeAttribute.Of("auto_pad", "VALID")));
+        cases["Conv strided, opset 9"] = (9, c => Conv(c, [2, 4, 5, 8], [4, 2, 3, 2], NodeAttribute.Of("group", 2), A("strides", 2, 3), A("pads", 1, 0, 1, 0)));
         cases["Conv stride beyond kernel"] = (13, c => Conv(c, [1, 2, 8, 8], [2, 2, 2, 1], A("strides", 3, 4)));
         cases["Conv 1-D"] = (13, c => Conv(c, [2, 2, 9], [3, 2, 3], A("strides", 2), A("pads", 1, 1)));
         cases["Conv 3-D"] = (13, c => Conv(c, [1, 2, 3, 4, 3], [2, 2, 2, 2, 2], A("pads", 0, 1, 0, 1, 0, 1)));

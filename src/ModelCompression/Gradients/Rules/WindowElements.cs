@@ -24,8 +24,12 @@ internal static class WindowElements
             ends[i + 2] = ((positions[i] - 1) * window.Strides[i]) + window.Extent(i) - window.Pads[i] - dims[i + 2];
         }
 
+        bool isOld = emit.Opset < 10 && window.Strides.Any(s => s > 1);
+        // Old slices have no step: there, every strides-th element is cut out of whole periods, for which some zeros are added.
+        for (int i = 0; isOld && i < rank; i++) ends[i + 2] += window.Strides[i] - 1;
         var padded = emit.Pad(x, begins, ends);
-        foreach (long[] offset in Offsets(window.Kernel)) yield return Element(emit, padded, offset, positions, window);
+        foreach (long[] offset in Offsets(window.Kernel))
+            yield return isOld ? OldElement(emit, padded, [.. offset.Select((o, i) => o * window.Dilations[i])], [dims[0], dims[1], .. positions], window) : Element(emit, padded, offset, positions, window);
     }
 
     /// <summary>All index tuples below the given sizes, the last one running fastest.</summary>
@@ -39,6 +43,17 @@ internal static class WindowElements
             while (axis >= 0 && ++offset[axis] == sizes[axis]) offset[axis--] = 0;
             if (axis < 0) yield break;
         }
+    }
+
+    private static Value OldElement(GradientEmitter emit, Value padded, long[] starts, long[] result, WindowGeometry window)
+    {
+        int rank = starts.Length;
+        long[] axes = [.. starts.Select((_, i) => (long)i + 2)];
+        var periods = emit.Slice(padded, starts, [.. starts.Select((s, i) => s + (result[i + 2] * window.Strides[i]))], axes);
+        long[] split = [result[0], result[1], .. Enumerable.Range(0, rank).SelectMany(i => new[] { result[i + 2], window.Strides[i] })];
+        long[] phases = [.. Enumerable.Range(0, rank).Select(i => (long)(2 * i) + 3)];
+        var first = emit.Slice(emit.Reshape(periods, split), new long[rank], [.. phases.Select(_ => 1L)], phases);
+        return emit.Reshape(first, result);
     }
 
     private static Value Element(GradientEmitter emit, Value padded, long[] offset, long[] positions, WindowGeometry window)

@@ -32,7 +32,7 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
         if (loss == TrainingLoss.Labels && !data.HasLabels) throw TrainingError.NoTargets("labels");
         if (loss == TrainingLoss.ExpectedOutputs && data.ExpectedOutputs.Count == 0) throw TrainingError.NoTargets("expected outputs");
         samples.Value.ReadAll();
-        bool areClasses = loss == TrainingLoss.Labels || (loss == TrainingLoss.Distillation && (data.HasLabels || model.Graph.Outputs.Any(o => o.Producer is { } p && (p.Is("Softmax") || p.Is("LogSoftmax")))));
+        bool areClasses = loss == TrainingLoss.Labels || (loss == TrainingLoss.Distillation && GivesClasses(model));
         var session = new GradientSession(
             model, weights, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
             samples.Value, new TargetValues(loss, loss == TrainingLoss.Distillation ? teacher.Value.Outputs : null), Math.Max(1, threads), IsBatchable(model) && samples.Value.IsBatchable);
@@ -47,6 +47,10 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
             throw;
         }
     }
+
+    /// <summary>True for a single output that is made by a softmax, or that the data has labels for.</summary>
+    private bool GivesClasses(Model model) =>
+        model.Graph.Outputs is [var output] && (data.HasLabels || (output.Producer is { } last && (last.Is("Softmax") || last.Is("LogSoftmax"))));
 
     /// <inheritdoc/>
     public void Dispose()

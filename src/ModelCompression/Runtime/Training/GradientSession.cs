@@ -29,7 +29,7 @@ internal sealed class GradientSession(
     {
         int length = PartLength;
         var feed = new JoinedFeed([.. Enumerable.Repeat(samples[0], Math.Min(length, samples.Count))]);
-        if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] != feed.Samples.Count)) joins = false;
+        if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] % feed.Samples.Count != 0)) joins = false;
         if (!joins) feed = new JoinedFeed([samples[0]]);
         Reached = [.. Compile(feed).Graph.GradientNames.Select(n => n is not null)];
     }
@@ -125,7 +125,7 @@ internal sealed class GradientSession(
         lock (gate)
         {
             if (compiled.TryGetValue(feed.ShapeKey, out var known)) return known;
-            var request = new GradientRequest(weights, loss, feed.Shapes) { WeightsAreInputs = current is not null, Outputs = outputs, Observe = (source, values) => Observe(source, values, feed) };
+            var request = new GradientRequest(weights, loss, feed.Shapes) { WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed) };
             return compiled[feed.ShapeKey] = new CompiledGradient(GradientGraph.Build(model, request), weights, current);
         }
     }

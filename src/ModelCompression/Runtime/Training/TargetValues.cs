@@ -10,6 +10,9 @@ namespace ModelCompression.Runtime.Training;
 /// <param name="teacher">Outputs of the original model for a feed; null unless distilling.</param>
 internal sealed class TargetValues(TrainingLoss loss, Func<Sample, IReadOnlyList<NamedValue>>? teacher)
 {
+    /// <summary>True if class probabilities may be given for several positions of a sample.</summary>
+    public bool AllowsPositions => loss == TrainingLoss.Distillation;
+
     /// <summary>The target of a joined feed.</summary>
     /// <param name="target">What the graph asks for.</param>
     /// <param name="feed">The feeds.</param>
