@@ -18,7 +18,7 @@ internal static class NBitCombinations
     /// <summary>What this version does not have (MCB1006).</summary>
     public static IEnumerable<string> Unavailable(CompressionOptions o)
     {
-        if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
+        if (o.QuantizationAlgorithm is not (QuantizationAlgorithm.RoundToNearest or QuantizationAlgorithm.Hqq)) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
         if (o.Quantization is not (QuantizationMode.Dynamic or QuantizationMode.Static)) yield break;
         if (o.WeightBits != 8) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
         if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme} with Quantization={o.Quantization}";

@@ -1,6 +1,7 @@
 using ModelCompression.Numerics;
 using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Quantization.NBits;
 
@@ -84,8 +85,14 @@ internal sealed class NBitEncoder
             {
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
                 var elements = tile.Slice(row * grid.Length, grid.Length);
+                double carry = 0;
                 for (int b = 0; b < grid.Blocks; b++)
-                    sum += GroupRounding.ToNearest(grid.BlockOf(elements, b), maps[scale + b], codes.Highest, rounded[((row * grid.Length) + (b * grid.BlockLength))..]);
+                {
+                    var block = grid.BlockOf(elements, b);
+                    var target = rounded.Slice((row * grid.Length) + (b * grid.BlockLength), block.Length);
+                    sum += GroupRounding.ToNearest(block, maps[scale + b], codes.Highest, target);
+                    if (plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq) sum += SumPreservingRounding.Apply(block, maps[scale + b], codes.Highest, target, ref carry);
+                }
             }
 
             noise[first / tileRows] = sum;
