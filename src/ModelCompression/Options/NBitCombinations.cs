@@ -13,13 +13,17 @@ internal static class NBitCombinations
             yield return "QuantizationFormat=MatMulNBits has scales per block; leave QuantizationGranularity=Tensor out";
         if (o is { QuantizationScheme: QuantizationScheme.Codebook, QuantizationFormat: QuantizationFormat.Qdq or QuantizationFormat.MatMulNBits })
             yield return $"QuantizationScheme=Codebook needs QuantizationFormat=Auto or Folded; {o.QuantizationFormat} has evenly spaced levels only";
+        if (o.QuantizationAlgorithm is QuantizationAlgorithm.Gptq or QuantizationAlgorithm.AdaRound && o.CalibrationData.Count == 0)
+            yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm} needs CalibrationData; Hqq needs none";
+        if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest && o.QuantizationScheme == QuantizationScheme.Codebook)
+            yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm} has no palettes; use RoundToNearest with QuantizationScheme=Codebook";
     }
 
     /// <summary>What this version does not have (MCB1006).</summary>
     public static IEnumerable<string> Unavailable(CompressionOptions o)
     {
-        if (o.QuantizationAlgorithm is not (QuantizationAlgorithm.RoundToNearest or QuantizationAlgorithm.Hqq)) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm}";
         if (o.Quantization is not (QuantizationMode.Dynamic or QuantizationMode.Static)) yield break;
+        if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm} with Quantization={o.Quantization}";
         if (o.WeightBits != 8) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
         if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme} with Quantization={o.Quantization}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";

@@ -4,10 +4,13 @@ namespace ModelCompression.Statistics;
 
 /// <summary>Gram matrix XᵀX of the rows a linear operator multiplies with its weights, per group: the Hessian of a layer's squared error but for a factor.</summary>
 /// <param name="rows">How the tensor is seen as rows.</param>
-/// <param name="maxRowsPerSample">Of more rows, evenly spaced ones are taken: neighbouring windows of an image tell little new.</param>
+/// <param name="maxRowsPerSample">Of more rows, evenly spaced ones are taken, others in every sample: neighbouring windows of an image tell little new.</param>
 public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.MaxValue) : TensorStatistic
 {
     private float[][] matrices = [];
+    private float[][] pending = [];
+    private int pendingRows;
+    private long measured;
 
     /// <summary>Row length K; 0 before the first sample.</summary>
     public int Width { get; private set; }
@@ -28,7 +31,11 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
     public static string Key(TensorRows rows, int maxRowsPerSample = int.MaxValue) => FormattableString.Invariant($"gram:{rows.Key}:{maxRowsPerSample}");
 
     /// <summary>The matrix of one group: K·K elements, row-major, symmetric; empty before the first sample.</summary>
-    public ReadOnlySpan<float> Matrix(int group) => group < matrices.Length ? matrices[group] : [];
+    public ReadOnlySpan<float> Matrix(int group)
+    {
+        Flush();
+        return group < matrices.Length ? matrices[group] : [];
+    }
 
     /// <inheritdoc/>
     public override object? Measure(TensorView x)
@@ -43,11 +50,15 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
         {
             Width = width;
             matrices = new float[rows.Groups][];
-            for (int g = 0; g < matrices.Length; g++) matrices[g] = new float[checked(width * width)];
+            pending = new float[rows.Groups][];
+            for (int g = 0; g < matrices.Length; g++) (matrices[g], pending[g]) = (new float[checked(width * width)], new float[GramKernel.BlockRows * width]);
         }
 
-        long step = Math.Max(1, (count + maxRowsPerSample - 1) / maxRowsPerSample), taken = (count + step - 1) / step;
-        for (int g = 0; g < matrices.Length; g++) Add(x, g, taken, step);
+        long step = Math.Max(1, (count + maxRowsPerSample - 1) / maxRowsPerSample);
+        // Steps of the golden ratio begin elsewhere in every sample, so that no position of an image counts more than others.
+        long offset = (long)Math.BigMul((ulong)measured++ * 0x9E3779B97F4A7C15, (ulong)step, out _);
+        long taken = ((count - offset) + step - 1) / step;
+        Add(x, offset, taken, step);
         RowCount += taken;
         return null;
     }
@@ -57,15 +68,23 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
     {
     }
 
-    private void Add(TensorView x, int group, long taken, long step)
+    /// <summary>Rows are gathered first: a pass over a large matrix for every sample of one row would take a multiple of the time.</summary>
+    private void Add(TensorView x, long offset, long taken, long step)
     {
-        int block = (int)Math.Min(taken, GramKernel.BlockRows);
-        float[] buffer = new float[block * Width];
-        for (long first = 0; first < taken; first += block)
+        for (long first = 0; first < taken;)
         {
-            var part = buffer.AsSpan(0, (int)Math.Min(block, taken - first) * Width);
-            rows.Copy(x, group, first * step, step, part);
-            GramKernel.Add(buffer, part.Length / Width, Width, matrices[group]);
+            int block = (int)Math.Min(GramKernel.BlockRows - pendingRows, taken - first);
+            for (int g = 0; g < pending.Length; g++) rows.Copy(x, g, offset + (first * step), step, pending[g].AsSpan(pendingRows * Width, block * Width));
+            first += block;
+            pendingRows += block;
+            if (pendingRows == GramKernel.BlockRows) Flush();
         }
+    }
+
+    private void Flush()
+    {
+        if (pendingRows == 0) return;
+        for (int g = 0; g < matrices.Length; g++) GramKernel.Add(pending[g], pendingRows, Width, matrices[g]);
+        pendingRows = 0;
     }
 }

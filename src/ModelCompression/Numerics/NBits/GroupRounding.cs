@@ -51,6 +51,19 @@ internal static class GroupRounding
         return total;
     }
 
+    /// <summary>Σ (x − x̂)² of codes that were chosen otherwise.</summary>
+    public static double Noise(ReadOnlySpan<float> x, GroupMap map, ReadOnlySpan<byte> codes)
+    {
+        double total = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            float error = x[i] - ((codes[i] - map.Zero) * map.Scale);
+            total += (double)error * error;
+        }
+
+        return total;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Round(Vector256<float> x, Vector256<float> scale, Vector256<float> zero, Vector256<float> high, ref Vector256<float> noise)
     {

@@ -5,6 +5,7 @@ using ModelCompression.Options;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Quantization.NBits;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -17,7 +18,8 @@ namespace ModelCompression.Passes.Quantization;
 /// few and every error in them reaches all elements of a channel. With <c>QuantizationFormat=Auto</c> accuracy is protected: see <see cref="PrecisionPlanner"/> and
 /// <see cref="BiasPlanner"/>.
 /// </remarks>
-public sealed class QuantizeWeights : ModelPass
+/// <param name="statistics">Calibration data for <c>QuantizationAlgorithm=Gptq</c> and <c>AdaRound</c>, or null when there is none.</param>
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -33,7 +35,7 @@ public sealed class QuantizeWeights : ModelPass
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
-        new NBitQuantizer(model, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
+        new NBitQuantizer(model, statistics, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {

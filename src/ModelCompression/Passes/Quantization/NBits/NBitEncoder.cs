@@ -26,7 +26,11 @@ internal sealed class NBitEncoder
     }
 
     /// <summary>Encodes a weight; null when it has NaN or infinite elements, which no code stands for.</summary>
-    public static NBitWeight? TryMake(NBitPlan plan) => new NBitEncoder(plan).Encode();
+    /// <param name="plan">The plan.</param>
+    /// <param name="rounder">Rounds rows otherwise than to nearest; null for that.</param>
+    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null) => new NBitEncoder(plan) { Rounder = rounder }.Encode();
+
+    private IRowRounder? Rounder { get; init; }
 
     private NBitWeight? Encode()
     {
@@ -80,25 +84,48 @@ internal sealed class NBitEncoder
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
             var rounded = space.Codes(tile.Length);
-            double sum = 0;
-            for (int row = 0; row < count; row++)
-            {
-                int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
-                var elements = tile.Slice(row * grid.Length, grid.Length);
-                double carry = 0;
-                for (int b = 0; b < grid.Blocks; b++)
-                {
-                    var block = grid.BlockOf(elements, b);
-                    var target = rounded.Slice((row * grid.Length) + (b * grid.BlockLength), block.Length);
-                    sum += GroupRounding.ToNearest(block, maps[scale + b], codes.Highest, target);
-                    if (plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq) sum += SumPreservingRounding.Apply(block, maps[scale + b], codes.Highest, target, ref carry);
-                }
-            }
-
-            noise[first / tileRows] = sum;
+            noise[first / tileRows] = RoundTile(tile, first, count, maps, rounded);
             if (plan.WantsRows) rounded.CopyTo(result.AsSpan(first * grid.Length));
             else RowTile.StoreCodes(rounded, grid, first, count, result);
         });
         return noise.Sum();
     }
+
+    private double RoundTile(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps, Span<byte> rounded)
+    {
+        Rounder?.Round(tile, first, count, maps, rounded);
+        double noise = 0;
+        for (int row = 0; row < count; row++)
+        {
+            int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
+            double carry = 0;
+            for (int b = 0; b < grid.Blocks; b++)
+            {
+                var block = grid.BlockOf(tile.Slice(row * grid.Length, grid.Length), b);
+                var target = rounded.Slice((row * grid.Length) + (b * grid.BlockLength), block.Length);
+                if (Rounder is not null)
+                {
+                    noise += GroupRounding.Noise(block, maps[scale + b], target);
+                    continue;
+                }
+
+                noise += GroupRounding.ToNearest(block, maps[scale + b], codes.Highest, target);
+                if (plan.Options.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) noise += SumPreservingRounding.Apply(block, maps[scale + b], codes.Highest, target, ref carry);
+            }
+        }
+
+        return noise;
+    }
+}
+
+/// <summary>Rounds rows of a weight with knowledge of the layer's inputs.</summary>
+internal interface IRowRounder
+{
+    /// <summary>Rounds.</summary>
+    /// <param name="rows">Elements, row after row.</param>
+    /// <param name="first">Number of the first row.</param>
+    /// <param name="count">Number of rows.</param>
+    /// <param name="maps">Maps of the whole weight.</param>
+    /// <param name="codes">Receives the codes.</param>
+    void Round(ReadOnlySpan<float> rows, int first, int count, GroupMap[] maps, Span<byte> codes);
 }

@@ -1,11 +1,14 @@
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
 using ModelCompression.Packing;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>Stores weights in 2 to 8 bits with scales per tensor, channel or block.</summary>
-internal sealed class NBitQuantizer(Model model, PassLog log, string passName)
+internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, PassLog log, string passName)
 {
     private const string Microsoft = "com.microsoft";
 
@@ -17,10 +20,17 @@ internal sealed class NBitQuantizer(Model model, PassLog log, string passName)
     public void Run(IReadOnlyList<NBitPlan> plans, IReadOnlyList<LayerRecord> records)
     {
         var outcomes = new Outcome[plans.Count];
-        Parallel.For(0, plans.Count, i => outcomes[i] = Encode(plans[i]));
+        var calibrated = new CalibratedRounding(model, statistics, CancellationToken.None);
+        calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder));
+        Parallel.For(0, plans.Count, i =>
+        {
+            if (!CalibratedRounding.IsNeeded(plans[i])) outcomes[i] = Encode(plans[i], null);
+        });
+        if (calibrated.ShortOfRows > 0) log.Report(ShortOfRows(calibrated.ShortOfRows, plans[0].Options.QuantizationAlgorithm));
         for (int i = 0; i < plans.Count; i++)
         {
-            if (outcomes[i].Form is { } form) Write(plans[i], outcomes[i], form, records[i], FormattableString.Invariant($"n{i}"));
+            var plan = calibrated.Reasons.TryGetValue(i, out string? reason) ? plans[i] with { Note = plans[i].Note.Length == 0 ? reason : $"{plans[i].Note}; {reason}" } : plans[i];
+            if (outcomes[i].Form is { } form) Write(plan, outcomes[i], form, records[i], FormattableString.Invariant($"n{i}"));
             else Refuse(plans[i], records[i], outcomes[i].Reason);
         }
 
@@ -28,9 +38,13 @@ internal sealed class NBitQuantizer(Model model, PassLog log, string passName)
         if (usesOwnOperators && !model.OpsetImports.Contains(Microsoft)) model.OpsetImports[Microsoft] = 1;
     }
 
-    private static Outcome Encode(NBitPlan plan)
+    private static Diagnostic ShortOfRows(int layers, QuantizationAlgorithm algorithm) => Diagnostic.Warning(
+        "MCB4070",
+        FormattableString.Invariant($"{layers} layers have fewer calibration rows than {algorithm} needs; they were rounded as by Hqq, which needs no data. Give more CalibrationData or raise CalibrationSamples."));
+
+    private static Outcome Encode(NBitPlan plan, IRowRounder? rounder)
     {
-        var weight = NBitEncoder.TryMake(plan);
+        var weight = NBitEncoder.TryMake(plan, rounder);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
         if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");

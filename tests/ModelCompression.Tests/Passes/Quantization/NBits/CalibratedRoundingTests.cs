@@ -1,0 +1,93 @@
+using ModelCompression.Data;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Runtime.Calibration;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization.NBits;
+
+/// <summary>Rounding with calibration data, judged by what the model computes on samples that were not used for it.</summary>
+[TestClass]
+public sealed class CalibratedRoundingTests
+{
+    private static readonly string[] Layers = ["gemm", "conv", "conv, groups", "conv transpose", "matmul, weight first"];
+
+    public static IEnumerable<object[]> Cases =>
+        from layer in Layers
+        from algorithm in new[] { QuantizationAlgorithm.Gptq, QuantizationAlgorithm.AdaRound }
+        select new object[] { layer, algorithm };
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void Outputs_ComeCloserThanByRoundingToNearest(string layer, QuantizationAlgorithm algorithm)
+    {
+        double nearest = Quantized(layer, QuantizationAlgorithm.RoundToNearest, 64, out _), rounded = Quantized(layer, algorithm, 64, out var log);
+        Assert.IsEmpty(log.Diagnostics);
+        Assert.IsTrue(log.Layers.All(l => l.Bits == 3 || l.OriginalBytes < 1000), string.Join("; ", log.Layers.Select(l => l.Reason)));
+        Assert.IsGreaterThan(nearest + 2, rounded, $"dB, {nearest:0.0} by rounding to nearest");
+    }
+
+    [TestMethod]
+    public void TooFewRows_AreAWarningAndRoundWithoutThem()
+    {
+        double nearest = Quantized("gemm", QuantizationAlgorithm.RoundToNearest, 2, out _), rounded = Quantized("gemm", QuantizationAlgorithm.Gptq, 2, out var log);
+        Assert.AreEqual("MCB4070", log.Diagnostics.Single().Code);
+        Assert.Contains("too few", log.Layers[0].Reason);
+        Assert.IsGreaterThan(nearest - 3, rounded);
+    }
+
+    [TestMethod]
+    public void Bytes_AreTheSameForAnyNumberOfThreads()
+    {
+        byte[][] results = [.. new[] { 1, 3 }.Select(threads =>
+        {
+            var model = Model("conv");
+            new QuantizeWeights(new Calibrator(new Samples(model.Model, 20), 300, threads)).Run(model.Model, new(Options(QuantizationAlgorithm.AdaRound)), new PassLog());
+            return OnnxWriter.ToBytes(model.Model);
+        })];
+        CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    /// <summary>SQNR of the outputs in dB on ten other samples.</summary>
+    private static double Quantized(string layer, QuantizationAlgorithm algorithm, int samples, out PassLog log)
+    {
+        var original = Model(layer);
+        var model = Model(layer);
+        log = new PassLog();
+        new QuantizeWeights(new Calibrator(new Samples(model.Model, samples), 300, 2)).Run(model.Model, new(Options(algorithm)), log);
+        using var one = Equivalence.Open(OnnxWriter.ToBytes(original.Model));
+        using var two = Equivalence.Open(OnnxWriter.ToBytes(model.Model));
+        double signal = 0, noise = 0;
+        for (int i = 1000; i < 1010; i++)
+        {
+            var input = new Samples(original.Model, 0).Make(i);
+            var a = ((TensorValue)one.Run(input)[0].Value).Tensor.AsSpan<float>();
+            var b = ((TensorValue)two.Run(input)[0].Value).Tensor.AsSpan<float>();
+            for (int j = 0; j < a.Length; j++)
+            {
+                signal += (double)a[j] * a[j];
+                noise += Math.Pow(a[j] - (double)b[j], 2);
+            }
+        }
+
+        return 10 * Math.Log10(signal / noise);
+    }
+
+    private static CompressionOptions Options(QuantizationAlgorithm algorithm) => new()
+    {
+        Quantization = QuantizationMode.WeightOnly,
+        QuantizationFormat = QuantizationFormat.Folded,
+        QuantizationAlgorithm = algorithm,
+        WeightBits = 3,
+        QuantizationGranularity = QuantizationGranularity.Block,
+    };
+
+    private static TestModel Model(string layer)
+    {
+        var model = new TestModel();
+        WeightCase.All.Single(c => c.Name == layer).Build(model);
+        return model;
+    }
+}
