@@ -46,15 +46,26 @@ internal sealed class ChannelEnergies
         {
             var sums = partial[block] = new double[layout.Channels];
             for (int row = block * RowsPerBlock; row < Math.Min(layout.Outer, (block + 1) * RowsPerBlock); row++)
-            {
-                var span = elements.AsSpan<float>().Slice(row * layout.Channels, layout.Channels);
-                for (int i = 0; i < span.Length; i++) sums[i] += (double)span[i] * span[i];
-            }
+                AddSquares(elements.AsSpan<float>().Slice(row * layout.Channels, layout.Channels), sums);
         });
         var total = new double[layout.Channels];
         foreach (var sums in partial)
             for (int i = 0; i < total.Length; i++) total[i] += sums[i];
         return total;
+    }
+
+    /// <summary>sums[i] += elements[i]².</summary>
+    private static void AddSquares(ReadOnlySpan<float> elements, Span<double> sums)
+    {
+        int i = 0;
+        for (; i <= elements.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            Vector.Widen(new Vector<float>(elements[i..]), out var low, out var high);
+            (new Vector<double>(sums[i..]) + (low * low)).CopyTo(sums[i..]);
+            (new Vector<double>(sums[(i + Vector<double>.Count)..]) + (high * high)).CopyTo(sums[(i + Vector<double>.Count)..]);
+        }
+
+        for (; i < elements.Length; i++) sums[i] += (double)elements[i] * elements[i];
     }
 
     private static double SumOfSquares(ReadOnlySpan<float> elements)
