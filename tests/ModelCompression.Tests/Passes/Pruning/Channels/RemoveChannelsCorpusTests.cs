@@ -8,7 +8,6 @@ using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Runtime;
-using ModelCompression.Tests.Analysis;
 using ModelCompression.Testing;
 
 namespace ModelCompression.Tests.Passes.Pruning.Channels;
