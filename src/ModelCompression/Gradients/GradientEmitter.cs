@@ -6,6 +6,8 @@ namespace ModelCompression.Gradients;
 /// <summary>Appends nodes to the gradient graph, in the form the model's opset has. Sizes are numbers throughout, so views and broadcasts are constants.</summary>
 internal sealed class GradientEmitter(OnnxGraph graph, long opset)
 {
+    private const long MaxStoredZeros = 256;
+
     private readonly Dictionary<float, Value> scalars = [];
     private readonly Dictionary<string, Value> shapes = new(StringComparer.Ordinal);
 
@@ -54,6 +56,13 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
 
     /// <summary>A constant.</summary>
     public Value Constant(Tensor tensor) => graph.AddInitializer("grad_constant", tensor);
+
+    /// <summary>Zeros; large ones are made when the graph is opened.</summary>
+    public Value Zeros(params long[] dims)
+    {
+        long count = Tensor.CountElements(dims);
+        return count <= MaxStoredZeros || opset < 9 ? Constant(Tensor.Float(dims, new float[count])) : Op("ConstantOfShape", [Ints(dims)]);
+    }
 
     /// <summary>A constant list of integers.</summary>
     public Value Ints(params long[] values)

@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Gradients;
 
@@ -81,7 +80,7 @@ internal sealed class RecurrentUnrolling(OnnxGraph graph, GradientEmitter emit, 
 
     private Value Initial(Node node, int index, int d, Sizes s) => node.Input(index) is { } given
         ? Part(given, d, s.Batch, s.Hidden)
-        : Sized(emit.Constant(Tensor.Float([s.Batch, s.Hidden], new float[s.Batch * s.Hidden])), s.Batch, s.Hidden);
+        : Sized(emit.Zeros(s.Batch, s.Hidden), s.Batch, s.Hidden);
 
     /// <summary>Entry <paramref name="d"/> of axis 0, without that axis.</summary>
     private Value Part(Value value, int d, params long[] dims)

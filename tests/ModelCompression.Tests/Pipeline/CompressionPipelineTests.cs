@@ -29,6 +29,17 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void PrunedWeights_CountAsZerosThoughTheyAreStoredPacked()
+    {
+        using var fixture = new PipelineFixture();
+
+        var report = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.9"), ("Quantization", "None")).Report!;
+
+        Assert.IsLessThan(0.11 * report.Original.NonZeroParameters, report.Compressed.NonZeroParameters);
+        Assert.IsLessThan(report.Original.Bytes / 4, report.Compressed.Bytes);
+    }
+
+    [TestMethod]
     public void Dynamic_ComputesWithIntegersAndKeepsTheAccuracy()
     {
         using var fixture = new PipelineFixture();

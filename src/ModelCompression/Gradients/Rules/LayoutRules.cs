@@ -68,11 +68,9 @@ internal static class LayoutRules
     private static void Split(NodeGradient n)
     {
         int axis = n.Axis("axis", 0, n.Dims(n.X()).Length);
-        var parts = n.Node.Outputs.Select((o, i) => n.DYOrNull(i) ?? Zeros(n, n.Dims(o ?? throw n.Refuse("an output is left out")))).ToList();
+        var parts = n.Node.Outputs.Select((o, i) => n.DYOrNull(i) ?? n.Emit.Zeros(n.Dims(o ?? throw n.Refuse("an output is left out")))).ToList();
         n.GiveIfNeeded(0, () => n.Emit.Concat(parts, axis));
     }
-
-    private static Value Zeros(NodeGradient n, long[] dims) => n.Emit.Constant(Tensor.Float(dims, new float[Tensor.CountElements(dims)]));
 
     /// <summary>∂x is the sum over all copies.</summary>
     private static void Tile(NodeGradient n)

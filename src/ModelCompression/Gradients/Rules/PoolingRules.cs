@@ -97,7 +97,7 @@ internal static class PoolingRules
         bool isDisjoint = Enumerable.Range(0, window.SpatialRank).All(i => window.Extent(i) <= window.Strides[i]);
         if ((isDisjoint && emit.Opset >= 11) || emit.Opset >= 16)
         {
-            var zeros = emit.Constant(Tensor.Float([count], new float[count]));
+            var zeros = emit.Zeros(count);
             var attributes = isDisjoint ? Array.Empty<NodeAttribute>() : [NodeAttribute.Of("reduction", "add")];
             var scattered = emit.Op("ScatterElements", [zeros, emit.Reshape(taken, outputs), emit.Reshape(n.DY, outputs)], attributes);
             n.Give(0, emit.Reshape(scattered, x));

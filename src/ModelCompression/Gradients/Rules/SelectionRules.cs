@@ -142,7 +142,7 @@ internal static class SelectionRules
         if (emit.Opset >= 16)
         {
             var wide = emit.Op("Cast", [list], NodeAttribute.Of("to", (long)DataType.Int64));
-            var zeros = emit.Constant(Tensor.Float([x[axis], before * after], new float[x[axis] * before * after]));
+            var zeros = emit.Zeros(x[axis], before * after);
             sums = emit.Op("ScatterND", [zeros, wide, rows], NodeAttribute.Of("reduction", "add"));
         }
         else

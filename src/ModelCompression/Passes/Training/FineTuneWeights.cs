@@ -24,6 +24,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         if (weights.Count == 0)
         {
             log.Refused(Name, "model", "there are no binary32 weights in scope to train");
+            log.Report(Diagnostic.Warning("MCB4067", "FineTuneEpochs had no effect: the model has no binary32 weights outside of branches, loops and functions that are in scope of IncludeOpTypes, ExcludeOpTypes and ExcludeNodes."));
             return;
         }
 

@@ -9,6 +9,8 @@ namespace ModelCompression.Runtime.Training;
 /// <summary>A gradient graph for one input shape, open in ONNX Runtime. Runs may be side by side.</summary>
 internal sealed class CompiledGradient : IDisposable
 {
+    private const long BigModelByteLength = 256L << 20;
+
     private readonly ModelSession session;
     private readonly Dictionary<string, OrtValue> weightValues = new(StringComparer.Ordinal);
     private readonly string[] names;
@@ -20,7 +22,7 @@ internal sealed class CompiledGradient : IDisposable
     public CompiledGradient(GradientGraph graph, IReadOnlyList<Value> weights, float[][]? current)
     {
         Graph = graph;
-        session = ModelSession.Open(OnnxWriter.ToBytes(graph.Model), "gradients", SessionSettings.Default, ModelRole.Original);
+        session = Open(graph.Model);
         names = [graph.LossName, .. graph.GradientNames.OfType<string>()];
         for (int i = 0; current is not null && i < weights.Count; i++)
         {
@@ -53,6 +55,28 @@ internal sealed class CompiledGradient : IDisposable
         finally
         {
             foreach (var value in inputs.Values) value.Dispose();
+        }
+    }
+
+    /// <summary>Large models go to ONNX Runtime by a temporary file, which it maps.</summary>
+    private static ModelSession Open(Model model)
+    {
+        if (model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0) < BigModelByteLength) return ModelSession.Open(OnnxWriter.ToBytes(model), "gradients", SessionSettings.Default, ModelRole.Original);
+        string folder = Directory.CreateTempSubdirectory("mcb-").FullName;
+        try
+        {
+            return ModelSession.Open(OnnxWriter.Write(model, Path.Combine(folder, "gradients.onnx")).Path, SessionSettings.Default, ModelRole.Original);
+        }
+        finally
+        {
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Mapped files cannot be deleted on Windows while the session lives; the system's clean-up gets what is left.
+            }
         }
     }
 

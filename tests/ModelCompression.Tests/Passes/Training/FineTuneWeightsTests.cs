@@ -102,6 +102,13 @@ public sealed class FineTuneWeightsTests
     }
 
     [TestMethod]
+    public void NothingInScope_IsSaid()
+    {
+        using var blobs = new Blobs();
+        Assert.AreEqual("MCB4067", Run(blobs, Options with { ExcludeOpTypes = ["Gemm"] }).Diagnostics.Single().Code);
+    }
+
+    [TestMethod]
     public void Progress_TellsEpochsStepsAndLosses()
     {
         using var blobs = new Blobs();
