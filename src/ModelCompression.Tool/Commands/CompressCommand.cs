@@ -33,6 +33,7 @@ internal static class CompressCommand
             {
                 SourcePath = Path.GetFullPath(parsed.GetValue(source)!),
                 Identity = Identity(parsed.GetValue(source)!),
+                WorkingDirectory = Environment.CurrentDirectory,
                 OutputPath = Path.GetFullPath(parsed.GetValue(output)!),
                 Item = new SettingsSource("The command line", Texts(settings, parsed)),
                 WrittenPaths = Written(settings, parsed),

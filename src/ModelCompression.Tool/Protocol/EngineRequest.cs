@@ -27,6 +27,7 @@ internal static class EngineRequest
             SourcePath = model.Source,
             Identity = model.Identity,
             OutputPath = model.Output,
+            WorkingDirectory = string.IsNullOrEmpty(request.ProjectDirectory) ? null : request.ProjectDirectory,
             Target = string.IsNullOrEmpty(model.Target) ? model.Identity : model.Target,
             Item = new SettingsSource($"CompressModel '{model.Identity}'", settings) { File = model.DefiningFile, Line = model.Line, Column = model.Column },
             WrittenPaths = written,

@@ -111,6 +111,12 @@ public sealed record CompressionOptions
     /// <summary>Metric, or null for <see cref="Options.Metric.Top1"/> with labels, else <see cref="Options.Metric.Cosine"/>.</summary>
     public Metric? Metric { get; init; }
 
+    /// <summary>The user's own program as the metric, or null.</summary>
+    public string? MetricCommand { get; init; }
+
+    /// <summary>Longest run of <see cref="MetricCommand"/> on one model.</summary>
+    public TimeSpan MetricTimeLimit { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Gate: largest loss of the metric.</summary>
     public double? MaxMetricDrop { get; init; }
 

@@ -45,7 +45,10 @@ internal static class OptionCombinations
         foreach (string name in new[] { "CalibrationMethod" }) yield return (name, o.Quantization == QuantizationMode.Static, "it needs Quantization=Static");
         yield return ("CalibrationPercentile", o.CalibrationMethod == CalibrationMethod.Percentile, "it needs CalibrationMethod=Percentile");
         yield return ("CalibrationSamples", o.CalibrationData.Count > 0, "it needs CalibrationData");
-        foreach (string name in new[] { "Metric", "MaxMetricDrop", "MinMetric" }) yield return (name, o.ValidationData.Count > 0, "it needs ValidationData");
+        yield return ("Metric", o.ValidationData.Count > 0, "it needs ValidationData");
+        yield return ("Metric", o.MetricCommand is null, "MetricCommand is the metric");
+        yield return ("MetricTimeLimit", o.MetricCommand is not null, "it needs MetricCommand");
+        foreach (string name in new[] { "MaxMetricDrop", "MinMetric" }) yield return (name, o.ValidationData.Count > 0 || o.MetricCommand is not null, "it needs ValidationData or MetricCommand");
         foreach (string name in new[] { "SearchTrials", "SearchTimeLimit", "CrossValidationFolds" }) yield return (name, o.Strategy == CompressionStrategy.Auto, "it needs Strategy=Auto");
     }
 
@@ -65,6 +68,7 @@ internal static class OptionCombinations
         if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
+        if (o.MetricCommand is not null && o.Strategy == CompressionStrategy.Auto) yield return "MetricCommand judges one result and cannot guide Strategy=Auto, which needs ValidationData; leave one of them out";
         if (o.BiasCorrection == true && o.CalibrationData.Count == 0) yield return "BiasCorrection=true needs CalibrationData";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
         if (o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor && o.TrainingData.Count == 0) yield return $"Pruning={o.Pruning} needs TrainingData, with labels or expected outputs";

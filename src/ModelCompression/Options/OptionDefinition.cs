@@ -21,6 +21,9 @@ public enum OptionKind
     /// <summary>Data files or folders separated by semicolons.</summary>
     Data,
 
+    /// <summary>Any text.</summary>
+    Text,
+
     /// <summary>A size with a unit, or a percentage.</summary>
     Size,
 

@@ -7,6 +7,27 @@ public static partial class OptionSchema
         var b = new OptionBuilder("Validation and gates");
         yield return b.List("ValidationData", "Samples on which the compressed model is judged against the original.", OptionKind.Data, DataAllowed, (o, v) => o with { ValidationData = v }, o => o.ValidationData);
         yield return b.Choice<Metric>("Metric", "How it is judged.", (o, v) => o with { Metric = v }, o => o.Metric, "Top1 with labels, else Cosine");
+        yield return new OptionDefinition
+        {
+            Name = "MetricCommand",
+            Kind = OptionKind.Text,
+            Category = "Validation and gates",
+            Meaning = "Your own program as the metric: run in the project's folder, gets the path of a model (in place of `{model}`, else appended) and prints one line of JSON such as `{\"metric\": 0.93}`; see [validation](validation.md).",
+            Allowed = "a command line for the system's shell",
+            Parse = (o, text) => o with { MetricCommand = text },
+            Format = o => o.MetricCommand,
+        };
+        yield return new OptionDefinition
+        {
+            Name = "MetricTimeLimit",
+            Kind = OptionKind.TimeSpan,
+            Category = "Validation and gates",
+            Meaning = "Longest run of `MetricCommand` on one model.",
+            Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
+            Default = "00:10:00",
+            Parse = (o, text) => OptionValueParsers.Time(text) is { } time ? o with { MetricTimeLimit = time } : null,
+            Format = o => o.MetricCommand is null ? null : o.MetricTimeLimit.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
+        };
         yield return b.Real("MaxMetricDrop", "Gate: largest loss of the metric.", "a real number", _ => true, (o, v) => o with { MaxMetricDrop = v }, o => o.MaxMetricDrop);
         yield return b.Real("MinMetric", "Gate: smallest metric of the compressed model.", "a real number", _ => true, (o, v) => o with { MinMetric = v }, o => o.MinMetric);
         yield return new OptionDefinition

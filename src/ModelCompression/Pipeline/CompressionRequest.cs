@@ -29,6 +29,12 @@ public sealed record CompressionRequest
     /// <summary>Most threads to use.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
+    /// <summary>Full path of the folder that <c>MetricCommand</c> runs in: the project's. Null = that of the source.</summary>
+    public string? WorkingDirectory { get; init; }
+
+    /// <summary>The folder that <c>MetricCommand</c> runs in.</summary>
+    internal string MetricFolder => WorkingDirectory ?? Path.GetDirectoryName(SourcePath)!;
+
     /// <summary>What a lock file says about this model; null without one.</summary>
     public Locking.ModelLock? Lock { get; init; }
 

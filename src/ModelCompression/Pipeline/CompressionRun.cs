@@ -108,7 +108,10 @@ internal sealed class CompressionRun : IDisposable
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
-        var validation = data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, request.Progress, cancellation);
+        if (Options.MetricCommand is not null) Tell("running MetricCommand");
+        var validation = Options.MetricCommand is { } command
+            ? new MetricProgram(command, request.MetricFolder, Options.MetricTimeLimit).Evaluate(request.SourcePath, staging.ModelPath, cancellation)
+            : data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, request.Progress, cancellation);
         if (Options.MaxLatencyRatio is not null || request.MeasureLatency) Tell("measuring latency");
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
@@ -120,6 +123,7 @@ internal sealed class CompressionRun : IDisposable
         var gates = Gates.Evaluate(Options, result.Original, result.Compressed, result.Validation, result.Latency);
         bool metricPassed = gates.All(g => g.Passed || g.Name is not ("MaxMetricDrop" or "MinMetric"));
         result = result with { Gates = gates, Validation = result.Validation is { } v ? v with { Passed = metricPassed } : null };
+        foreach (var diagnostic in Gates.NotJudged(Options, result.Latency)) Report(diagnostic);
         var failed = gates.Where(g => !g.Passed).ToList();
         foreach (var gate in failed)
         {
@@ -151,7 +155,7 @@ internal sealed class CompressionRun : IDisposable
             Report = result,
             ReportPaths = reports,
             AdditionalOutputs = others,
-            Dependencies = dependencies,
+            Dependencies = Options.MetricCommand is { } command ? [.. dependencies, .. MetricProgram.FilesOf(command, request.MetricFolder)] : dependencies,
             Calibration = calibration.Ranges,
         };
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 using ModelCompression.Reports;
 
@@ -7,8 +8,6 @@ namespace ModelCompression.Pipeline;
 /// <summary>Compares a result with the limits the user set.</summary>
 internal static class Gates
 {
-    private static readonly Metric[] SmallerIsBetter = [Metric.Mse, Metric.Mae];
-
     /// <summary>Every gate that is set, in the order of the options page.</summary>
     public static IReadOnlyList<GateFigures> Evaluate(CompressionOptions options, ModelFigures original, ModelFigures compressed, ValidationFigures? validation, LatencyFigures? latency)
     {
@@ -16,17 +15,30 @@ internal static class Gates
         if (options.MaxMetricDrop is { } drop && validation is not null)
             gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop is { } lost && lost <= drop));
         if (options.MinMetric is { } min && validation is not null)
-            gates.Add(new("MinMetric", min, validation.Compressed, validation.Compressed is not { } reached || (SmallerIsBetter.Any(m => m.ToString() == validation.Metric) ? reached <= min : reached >= min)));
+            gates.Add(new("MinMetric", min, validation.Compressed, validation.Compressed is not { } reached || (validation.LowerIsBetter ? reached <= min : reached >= min)));
         if (options.MaxSize is { } size)
         {
             double limit = size.Bytes ?? Math.Floor(original.Bytes * size.PercentOfOriginal!.Value / 100);
             gates.Add(new("MaxSize", limit, compressed.Bytes, compressed.Bytes <= limit));
         }
 
-        if (options.MaxLatencyRatio is { } ratio && latency is not null)
+        if (options.MaxLatencyRatio is { } ratio && latency is not null && IsClear(latency, ratio))
             gates.Add(new("MaxLatencyRatio", ratio, latency.Ratio, latency.Ratio <= ratio));
         return gates;
     }
+
+    /// <summary>A warning for a gate that cannot be judged: better no verdict than one by chance.</summary>
+    public static IEnumerable<Diagnostic> NotJudged(CompressionOptions options, LatencyFigures? latency)
+    {
+        if (options.MaxLatencyRatio is not { } limit) yield break;
+        if (latency is null)
+            yield return Diagnostic.Warning("MCB5005", "MaxLatencyRatio was not judged: the original could not be run on any input. Give ValidationData or CalibrationData.");
+        else if (!IsClear(latency, limit))
+            yield return Diagnostic.Warning("MCB5005", $"MaxLatencyRatio was not judged: the compressed model takes {Text(latency.Ratio)} times as long as the original, the limit is {Text(limit)}, and single runs scatter by {Text(latency.Spread * 100)} %. Build on a quieter machine.");
+    }
+
+    /// <summary>True if the measured ratio is farther from the limit than runs scatter.</summary>
+    private static bool IsClear(LatencyFigures latency, double limit) => Math.Abs(latency.Ratio - limit) > latency.Ratio * latency.Spread;
 
     /// <summary>Code and message of a failed gate, with both numbers and the layers that lost most.</summary>
     public static (string Code, string Message) Describe(GateFigures gate, CompressionReport report)
@@ -34,13 +46,13 @@ internal static class Gates
         string code = gate.Name switch { "MaxMetricDrop" => "MCB5001", "MinMetric" => "MCB5002", "MaxSize" => "MCB5003", _ => "MCB5004" };
         string subject = gate.Name switch
         {
-            "MaxMetricDrop" => $"{report.Validation!.Metric} fell from {Text(report.Validation.Original)} to {Text(report.Validation.Compressed)}, a drop of {Text(gate.Actual)}",
+            "MaxMetricDrop" => $"{report.Validation!.Metric} {(report.Validation.LowerIsBetter ? "rose" : "fell")} from {Text(report.Validation.Original)} to {Text(report.Validation.Compressed)}, {(report.Validation.LowerIsBetter ? "a rise" : "a drop")} of {Text(gate.Actual)}",
             "MinMetric" => $"{report.Validation!.Metric} is {Text(gate.Actual)}",
             "MaxSize" => $"the file takes {Text(gate.Actual)} bytes",
             _ => $"the compressed model takes {Text(gate.Actual)} times as long as the original",
         };
         var worst = report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).Take(3).Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Node} ({l.SqnrDb:0.0} dB)")).ToList();
-        string layers = worst.Count > 0 && gate.Name is "MaxMetricDrop" or "MinMetric" ? $" Layers that lost most: {string.Join(", ", worst)}." : "";
+        string layers = worst.Count > 0 && gate.Name is ("MaxMetricDrop" or "MinMetric") ? $" Layers that lost most: {string.Join(", ", worst)}." : "";
         return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers}");
     }
 

@@ -75,7 +75,7 @@ internal sealed class RunData : IDisposable
         if (validation is null) return null;
         var result = Evaluator.Evaluate(originalPath, compressedPath, validation, options.Metric, threads, progress is null ? null : new FeedProgress(progress, validation.Count), cancellation);
         Confusion = ConfusionOf(result);
-        return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = Finite(result.Original), Compressed = Finite(result.Compressed), Drop = Finite(result.Drop), Passed = true };
+        return new() { Metric = result.Metric.ToString(), Samples = checked((int)result.Samples), Original = Finite(result.Original), Compressed = Finite(result.Compressed), Drop = Finite(result.Drop), LowerIsBetter = result.Metric is Metric.Mse or Metric.Mae, Passed = true };
     }
 
     /// <summary>Classes of the last evaluation with labels; null before, and without labels.</summary>
@@ -113,7 +113,7 @@ internal sealed class RunData : IDisposable
     {
         if (check.Original.Interface is null || FidelitySamples.Count == 0) return null;
         var result = LatencyMeter.Measure(originalPath, compressedPath, FidelitySamples.Read(check.Original.Attempt, 0), null, cancellation);
-        return new(Math.Round(result.OriginalMs, 4), Math.Round(result.CompressedMs, 4), Math.Round(result.Ratio, 4), result.Runs);
+        return new(Math.Round(result.OriginalMs, 4), Math.Round(result.CompressedMs, 4), Math.Round(result.Ratio, 4), result.Runs) { Spread = Math.Round((result.OriginalSpread + result.CompressedSpread) / 2, 4) };
     }
 
     /// <inheritdoc/>

@@ -48,6 +48,7 @@ internal sealed record RunInputs
         var data = new SortedDictionary<string, IReadOnlyList<InputFile>>(StringComparer.Ordinal);
         foreach (var definition in OptionSchema.All.Where(d => d.Kind == OptionKind.Data))
             if (definition.Format(options) is { Length: > 0 } paths) data[definition.Name] = [.. DataFiles(request, definition.Name, OptionBuilder.Split(paths))];
+        if (options.MetricCommand is { } command) data["MetricCommand"] = [.. MetricProgram.FilesOf(command, request.MetricFolder).Select(f => new InputFile(Slashes(Path.GetRelativePath(request.MetricFolder, f)), Digest(f)))];
         return new RunInputs
         {
             Tool = ToolIdentity.Current,

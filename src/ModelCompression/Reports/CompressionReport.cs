@@ -140,6 +140,10 @@ public sealed record ValidationFigures
     /// <summary>Loss: positive is worse, whatever the metric's direction; null when infinite.</summary>
     public double? Drop { get; init; }
 
+    /// <summary>True for metrics of which less is better.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool LowerIsBetter { get; init; }
+
     /// <summary>True if every gate on the metric is passed.</summary>
     public bool Passed { get; init; }
 }
@@ -149,7 +153,11 @@ public sealed record ValidationFigures
 /// <param name="CompressedMs">Median of the result, milliseconds.</param>
 /// <param name="Ratio">Median ratio of interleaved pairs.</param>
 /// <param name="Runs">Pairs measured.</param>
-public sealed record LatencyFigures(double OriginalMs, double CompressedMs, double Ratio, int Runs);
+public sealed record LatencyFigures(double OriginalMs, double CompressedMs, double Ratio, int Runs)
+{
+    /// <summary>How far single runs scatter: mean of both models' interquartile ranges relative to their medians.</summary>
+    public double Spread { get; init; }
+}
 
 /// <summary>One weight.</summary>
 public sealed record LayerFigures

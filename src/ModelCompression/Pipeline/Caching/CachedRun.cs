@@ -43,7 +43,7 @@ internal sealed class CachedRun(CompressionRequest request, RunInputs inputs, Re
             FromCache = true,
             ReportPaths = reports,
             AdditionalOutputs = [.. others.Except(reports)],
-            Dependencies = inputs.ExternalPaths,
+            Dependencies = inputs.Settings.TryGetValue("MetricCommand", out string? command) ? [.. inputs.ExternalPaths, .. MetricProgram.FilesOf(command, request.MetricFolder)] : inputs.ExternalPaths,
             Calibration = result.Calibration,
         };
     }

@@ -50,7 +50,7 @@ internal sealed class GateJudge(CompressionOptions options, Metric metric, doubl
     {
         double? before = Mean(original, useFold), after = Mean(result.Metric, useFold);
         double? drop = before is null && after is null ? 0 : before is null || after is null ? null : metric is Metric.Mse or Metric.Mae ? after - before : before - after;
-        return new() { Metric = metric.ToString(), Samples = (int)weights.Where((_, f) => useFold(f)).Sum(), Original = before, Compressed = after, Drop = drop };
+        return new() { Metric = metric.ToString(), Samples = (int)weights.Where((_, f) => useFold(f)).Sum(), Original = before, Compressed = after, Drop = drop, LowerIsBetter = metric is Metric.Mse or Metric.Mae };
     }
 
     private double? Mean(double?[] folds, Func<int, bool> useFold)
