@@ -4,6 +4,7 @@ return args switch
 {
     ["read-write", .. var rest] => ReadWriteBenchmark.Run(rest),
     ["race", { }, { }, ..] => ToolRace.Run(args[1..]),
+    ["schemes", { }, ..] => SchemeTable.Run(args[1..]),
     _ => Usage(),
 };
 
@@ -14,6 +15,8 @@ static int Usage()
           read-write [MODEL]   reads and writes a model (by default one of the shape of BERT-base, 434 MB) beside a copy of its files
           race MODEL TOOL_FOLDER [--runs N] [--against 'COMMAND {in} {out}'] [-- OPTIONS]
                                whole runs of the published tool, of cp and of other commands, in turn
+          schemes MODEL [--calibration DATA] [--validation DATA] [--only 'NAME;NAME'] [--against NAME='COMMAND {in} {out}']
+                               bytes, fidelity, accuracy and latency of every scheme, and of other tools
         """);
     return 2;
 }

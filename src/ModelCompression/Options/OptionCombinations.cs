@@ -86,7 +86,6 @@ internal static class OptionCombinations
 
     private static IEnumerable<string> Unavailable(CompressionOptions o)
     {
-        if (o.Preset is Preset.Smallest or Preset.Fastest) yield return $"Preset={o.Preset}";
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
         if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
     }

@@ -29,7 +29,7 @@ public static class OptionParser
         var problems = new Problems(diagnostics);
         var preset = ReadPreset(item);
         var given = ReadAll(item, inRule: false, problems);
-        var options = given.Aggregate(Presets.Of(preset), (o, g) => g.Definition.Parse(o, g.Text) ?? o);
+        var options = given.Aggregate(Presets.Of(preset, given.Exists(g => g.Definition.Name == "CalibrationData")), (o, g) => g.Definition.Parse(o, g.Text) ?? o);
         var parsedRules = rules.Select(r => ParseRule(r, problems)).ToList();
         if (problems.Any) return null;
         OptionCombinations.Check(item, options, given.Select(g => g.Definition.Name).ToHashSet(), problems);

@@ -55,7 +55,7 @@ public static partial class OptionSchema
     private static IEnumerable<OptionDefinition> Quantization()
     {
         var b = new OptionBuilder("Quantization");
-        yield return b.Choice<QuantizationMode>("Quantization", "Scheme: weights only, dynamic or static activations as well, or binary16.", (o, v) => o with { Quantization = v }, o => o.Quantization, "from the preset: WeightOnly for Balanced, None for Lossless", rule: true);
+        yield return b.Choice<QuantizationMode>("Quantization", "Scheme: weights only, dynamic or static activations as well, or binary16.", (o, v) => o with { Quantization = v }, o => o.Quantization, "from the preset: WeightOnly for Balanced and Smallest, None for Lossless; for Fastest Static with CalibrationData, else Dynamic", rule: true);
         yield return b.Integer("WeightBits", "Bits per weight.", 2, 8, (o, v) => o with { WeightBits = v }, o => o.WeightBits, "8", rule: true);
         yield return b.Integer("ActivationBits", "Bits per activation, for `Static` and `Dynamic`.", 8, 16, (o, v) => o with { ActivationBits = v }, o => o.ActivationBits, "8", rule: true, allowed: "8, 16", check: v => v is 8 or 16);
         yield return b.Choice<QuantizationScheme>("QuantizationScheme", "Integer mapping; `PowerOfTwo` = fixed point; `Codebook` = k-means palette of 2^bits values.", (o, v) => o with { QuantizationScheme = v }, o => o.QuantizationScheme, "Symmetric", rule: true);

@@ -68,6 +68,36 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void SmallestPreset_HalvesTheDefaultsBytesAndKeepsTheAccuracy()
+    {
+        using var fixture = new PipelineFixture();
+        long balanced = fixture.Run().Report!.Compressed.Bytes;
+
+        var smallest = fixture.Run(("Preset", "Smallest"), ("ValidationData", PipelineFixture.SampleData)).Report!;
+
+        Assert.IsLessThan(0.6 * balanced, smallest.Compressed.Bytes, Text(fixture));
+        Assert.IsLessThan(0.004, smallest.Validation!.Drop!.Value);
+        Assert.Contains(l => l.Bits == 4, smallest.Layers);
+        Assert.IsGreaterThan(20, smallest.Fidelity!.SqnrDb!.Value, "The layers' expected errors add up to 25 dB.");
+    }
+
+    [TestMethod]
+    public void FastestPreset_IsStaticWithDataAndDynamicWithout()
+    {
+        using var fixture = new PipelineFixture();
+
+        var dynamic = fixture.Run(("Preset", "Fastest")).Report!;
+        var calibrated = fixture.Run(("Preset", "Fastest"), ("CalibrationData", PipelineFixture.SampleData), ("CalibrationSamples", "32"), ("ValidationData", PipelineFixture.SampleData)).Report!;
+        var overridden = fixture.Run(("Preset", "Fastest"), ("Quantization", "WeightOnly")).Report!;
+
+        Assert.AreEqual("Dynamic", dynamic.Quantization.Scheme);
+        Assert.Contains(l => l.Action.Contains("MatMulInteger", StringComparison.Ordinal), dynamic.Layers);
+        Assert.AreEqual("Static", calibrated.Quantization.Scheme);
+        Assert.IsLessThan(0.004, calibrated.Validation!.Drop!.Value);
+        Assert.AreEqual("WeightOnly", overridden.Quantization.Scheme);
+    }
+
+    [TestMethod]
     public void Result_SaysWhereItComesFromWithoutPathsOrTimes()
     {
         using var fixture = new PipelineFixture();

@@ -1,5 +1,6 @@
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -40,6 +41,11 @@ internal static class PrecisionCandidates
 
     private static readonly int[] WideBits = [9, 10, 12];
 
+    /// <summary>Widths of levels where bytes count most, and what a weight must have to earn their unpacking back.</summary>
+    private static readonly int[] SmallestBits = [8, 7, 6, 5, 4];
+    private const int MinSmallestElements = 1 << 10;
+    private const int MaxSmallestElements = 1 << 26;
+
     /// <summary>Candidates of a weight that is planned with symmetric codes per channel; null when it is not all finite.</summary>
     public static RangedCandidates? Of(WeightPlan plan)
     {
@@ -50,10 +56,13 @@ internal static class PrecisionCandidates
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
-        int[] levelBits = weight.ElementCount is >= MinNarrowElements and <= MaxNarrowElements ? [8, NarrowBits] : [8];
+        int[] levelBits = plan.Options.Preset == Preset.Smallest
+            ? weight.ElementCount is >= MinSmallestElements and <= MaxSmallestElements ? SmallestBits : [8]
+            : weight.ElementCount is >= MinNarrowElements and <= MaxNarrowElements ? [8, NarrowBits] : [8];
         foreach (int bits in levelBits)
         {
-            candidates.Add(Curved(new(bits, false, false), plan.Layout, ChannelScales(bits)));
+            // Where bytes count most, blocks always win over a wider code: looking for levels once per width is enough.
+            if (shape is null || levelBits.Length < SmallestBits.Length) candidates.Add(Curved(new(bits, false, false), plan.Layout, ChannelScales(bits)));
             if (shape is not null) candidates.Add(Curved(new(bits, true, false), shape.Layout, BlockScales.Of(ranges, shape, CurvedCodes.HighestOf(bits)).Effective));
         }
 

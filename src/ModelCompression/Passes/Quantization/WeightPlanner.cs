@@ -19,7 +19,8 @@ internal sealed class WeightPlanner
 
     public WeightPlanner(Model model, WeightCatalog catalog, CompressionSettings settings)
     {
-        prefersFusedMatMul = catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= FormRules.FusedMatMulByteLength;
+        // Fused kernels want a byte per weight, which is not the smallest.
+        prefersFusedMatMul = settings.Model.Preset != Preset.Smallest && catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= FormRules.FusedMatMulByteLength;
         this.settings = settings;
         targets = GraphTarget.AllOf(model);
         already = AlreadyQuantized.Of(model);
