@@ -61,7 +61,7 @@ internal sealed class NBitEncoder
     private GroupMap[] FindMaps()
     {
         // The order within one group for the whole weight does not matter.
-        if (plan.IsPerTensor) return [MapSearch.Find(weight.AsSpan<float>(), codes)];
+        if (plan.IsPerTensor) return [Find(weight.AsSpan<float>())];
         var maps = new GroupMap[grid.ScaleCount];
         int rows = Math.Max(1, tileRows / grid.RowsPerScale) * grid.RowsPerScale;
         RowTile.ForEach(grid, rows, (first, count, space) =>
@@ -71,10 +71,16 @@ internal sealed class NBitEncoder
             {
                 var elements = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
-                for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = MapSearch.Find(grid.Blocks == 1 ? elements : grid.BlockOf(elements, b), codes);
+                for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = Find(grid.Blocks == 1 ? elements : grid.BlockOf(elements, b));
             }
         });
         return maps;
+    }
+
+    private GroupMap Find(ReadOnlySpan<float> elements)
+    {
+        var map = MapSearch.Find(elements, codes);
+        return plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
     }
 
     private double Round(GroupMap[] maps, byte[] result)
