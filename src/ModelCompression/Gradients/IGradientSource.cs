@@ -21,6 +21,9 @@ public interface IGradientSource
     /// <summary>Number of feeds, each of one sample or one fixed batch of the model.</summary>
     int FeedCount { get; }
 
+    /// <summary>Runs of a session that may be under way at the same time to use the machine; at least 1.</summary>
+    int Parallelism { get; }
+
     /// <summary>Rows of a feed: 1, or the model's fixed batch size.</summary>
     int RowsPerFeed { get; }
 
@@ -39,7 +42,7 @@ public interface IGradientSource
     IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null);
 }
 
-/// <summary>An open gradient computation.</summary>
+/// <summary>An open gradient computation. Runs may be made from several threads at once.</summary>
 public interface IGradientSession : IDisposable
 {
     /// <summary>Per weight, whether the loss depends on it.</summary>

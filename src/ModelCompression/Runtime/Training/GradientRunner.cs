@@ -18,6 +18,9 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
     public int FeedCount => data.Count;
 
     /// <inheritdoc/>
+    public int Parallelism => Math.Max(1, threads);
+
+    /// <inheritdoc/>
     public int RowsPerFeed => Math.Max(1, JoinedFeed.RowsOf(samples.Value[0]));
 
     /// <inheritdoc/>

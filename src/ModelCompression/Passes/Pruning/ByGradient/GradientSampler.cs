@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -11,6 +12,9 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// <param name="log">Takes the progress, or null.</param>
 internal sealed class GradientSampler(IGradientSource source, CompressionOptions options, PassLog? log = null)
 {
+    /// <summary>Gradient elements in memory, 1 GiB.</summary>
+    private const long MaxElements = 1 << 28;
+
     /// <summary>Shows the gradients of each mini-batch, in order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="weights">Binary32 constants of the main graph.</param>
@@ -22,17 +26,43 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     {
         var batches = MiniBatches.ForStatistics(source.FeedCount, options.GradientIterations, options.Seed, source.IsRandomAccess) ?? throw TooFew(source.FeedCount, options.GradientIterations);
         using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels);
-        float[][] gradients = [.. weights.Select(w => new float[Length(w)])];
-        for (int t = 0; t < batches.Count; t++)
+        long length = weights.Sum(w => (long)Length(w));
+        // Side by side, each mini-batch has its gradients in memory; they are shown in order, so the result does not depend on it.
+        int width = (int)Math.Clamp(MaxElements / Math.Max(1, length), 1, source.Parallelism);
+        float[][][] gradients = [.. Enumerable.Range(0, width).Select(_ => weights.Select(w => new float[Length(w)]).ToArray())];
+        for (int first = 0; first < batches.Count; first += width)
         {
-            log?.Progress("gradients", t, batches.Count);
-            double loss = session.Run(batches[t], gradients, cancellation);
-            for (int i = 0; i < weights.Count; i++)
-                if (!double.IsFinite(loss) || !AreFinite(gradients[i])) throw NotFinite(t, double.IsFinite(loss) ? $"the gradient of '{weights[i].Name}'" : "the loss");
-            visit(gradients);
+            log?.Progress("gradients", first, batches.Count);
+            var losses = new double[Math.Min(width, batches.Count - first)];
+            RunSideBySide(losses.Length, i => losses[i] = session.Run(batches[first + i], gradients[i], cancellation));
+            for (int i = 0; i < losses.Length; i++)
+            {
+                RequireFinite(first + i, losses[i], weights, gradients[i]);
+                visit(gradients[i]);
+            }
         }
 
         return session.Reached;
+    }
+
+    private static void RunSideBySide(int count, Action<int> run)
+    {
+        try
+        {
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = count }, run);
+        }
+        catch (AggregateException e)
+        {
+            // The first cause as it was thrown: the caller knows diagnostics and cancellation.
+            ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
+        }
+    }
+
+    private static void RequireFinite(int batch, double loss, IReadOnlyList<Value> weights, float[][] gradients)
+    {
+        if (!double.IsFinite(loss)) throw NotFinite(batch, "the loss");
+        for (int i = 0; i < weights.Count; i++)
+            if (!AreFinite(gradients[i])) throw NotFinite(batch, $"the gradient of '{weights[i].Name}'");
     }
 
     private static int Length(Value weight) => weight.TryGetConstant(out var tensor) ? checked((int)tensor.ElementCount) : throw new ArgumentException($"'{weight.Name}' is no constant.");
