@@ -11,6 +11,9 @@ namespace ModelCompression.Passes.Pruning.Channels;
 /// <summary>Tells what became of every weight, and why channels stayed.</summary>
 internal sealed class ChannelReport(string pass, CompressionSettings settings, PassLog log, ChannelGroups groups, ChannelRemoval removal)
 {
+    /// <summary>Channels that ONNX Runtime's convolutions keep together on processors with AVX-512.</summary>
+    private const int BlockedChannels = 16;
+
     private readonly List<(WeightSite Site, string? Kept)> sites = [];
     private readonly Dictionary<Value, RefitRecord> refits = [];
 
@@ -41,6 +44,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
 
         foreach (var (site, kept) in sites) Record(site, kept);
         if (decisions.Count == 0) log.Report(NothingRemoved());
+        else if (UnevenConvolution() is { } node) log.Report(UnevenCounts(node));
     }
 
     private void Record(WeightSite site, string? kept)
@@ -77,6 +81,17 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     }
 
     private static int OutputAxis(WeightSite site) => site.Uses[0].Role == WeightRole.Embedding ? site.Uses[0].ReductionAxis : site.Uses[0].ChannelAxes[^1];
+
+    /// <summary>A convolution that had whole blocks of channels before and has not any more.</summary>
+    private string? UnevenConvolution()
+    {
+        foreach (var (site, _) in sites)
+            if (site.Role == WeightRole.Convolution && removal.Kept(site.Value, 0) is { } kept && kept.Length % BlockedChannels != 0 && site.Tensor.Dims[0] % BlockedChannels == 0) return site.Node.DisplayName;
+        return null;
+    }
+
+    private static Diagnostic UnevenCounts(string node) => Diagnostic.Note("MCB4023",
+        $"Some convolutions, {node} among them, now have channel counts that are not multiples of {BlockedChannels}; on processors with AVX-512 they may be slower than they could be. ChannelMultiple=\"{BlockedChannels}\" avoids that.");
 
     private Diagnostic NothingRemoved()
     {

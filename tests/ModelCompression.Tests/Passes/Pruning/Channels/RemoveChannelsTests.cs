@@ -158,6 +158,16 @@ public sealed class RemoveChannelsTests
     }
 
     [TestMethod]
+    [DataRow(0.5, false), DataRow(0.25, true)]
+    public void ConvolutionsOutOfBlocks_AreTold(double sparsity, bool told)
+    {
+        var net = new NetBuilder(17, 1, 3, 8, 8);
+        using var model = net.Return(net.Conv(net.Relu(net.Conv(net.Input, 3, 32)), 32, 4));
+        var log = Run(model, Half with { Sparsity = sparsity });
+        Assert.AreEqual(told, log.Diagnostics.Any(d => d.Code == "MCB4023"));
+    }
+
+    [TestMethod]
     public void Result_IsTheSameEveryTime()
     {
         byte[][] results = [.. Enumerable.Range(0, 2).Select(_ =>
