@@ -31,11 +31,13 @@ public sealed class ProjectCommandTests : IDisposable
             <CompressModel Include="Models/**/*.onnx" ValidationData="data\test.npz" />
             <CompressModel Update="Models/deep/b.onnx" Pruning="Magnitude" Sparsity="0.5" />
             <CompressModel Include="../shared/c.onnx" Link="Renamed/c2.onnx" Quantization="Float16" />
+            </ItemGroup><ItemDefinitionGroup><CompressModel><OnFailure>Warn</OnFailure></CompressModel></ItemDefinitionGroup><ItemGroup>
             <CompressModelRule Include="first" Model="a.onnx" OpTypes="Conv" Quantization="None" />
             """);
 
         AssertSame("app/obj/Debug/net10.0/compressed-models", "Models/a.onnx", "Models/deep/b.onnx", "Renamed/c2.onnx");
 
+        Assert.AreEqual("Warn", (string)JsonNode.Parse(_solution.Read("tool/Renamed/c2.onnx.report.json"))!["settings"]!["OnFailure"]!, "a default for all models");
         string index = _solution.Read("app/obj/Debug/net10.0/compressed-models/compression-report.html");
         Assert.AreEqual(index, _solution.Read("tool/compression-report.html"));
         foreach (string report in new[] { "Models/a.onnx", "Models/deep/b.onnx", "Renamed/c2.onnx" }) Assert.Contains($"href=\"{report}.report.html\"", index);
