@@ -96,7 +96,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     private Diagnostic NothingRemoved()
     {
         var reasons = sites.Where(s => s.Kept is not null).OrderByDescending(s => s.Site.Tensor.ByteLength).Take(3).Select(s => $"{s.Site.Node.DisplayName}: {s.Kept}").ToList();
-        string why = reasons.Count > 0 ? string.Join("; ", reasons) : "it has no weights with channels";
+        string why = reasons.Count > 0 ? string.Join("; ", reasons) : "it has no floating point weights of known operators; prune a model before it is quantized";
         return Diagnostic.Warning("MCB4022", $"No channel of this model could be removed ({why}). The report names the reason for every layer; a smaller ChannelMultiple or a larger Sparsity may help.");
     }
 }
