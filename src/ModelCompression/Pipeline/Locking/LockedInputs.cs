@@ -19,7 +19,8 @@ internal static class LockedInputs
             External = Sorted(inputs.External.ToDictionary(f => f.Name, f => f.Sha256)),
             Settings = Sorted(inputs.Settings) ?? new(StringComparer.Ordinal),
             Data = inputs.Data.Count == 0 ? null : new(inputs.Data.ToDictionary(d => d.Key, d => new SortedDictionary<string, string>(Named(d.Value), StringComparer.Ordinal)), StringComparer.Ordinal),
-            Output = new(target, outcome.Report!.Compressed.Sha256),
+            Chosen = outcome.Report!.Search?.Chosen,
+            Output = new(target, outcome.Report.Compressed.Sha256),
             Files = Sorted(outcome.AdditionalOutputs.ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), FileDigest.Sha256)),
             Calibration = Sorted(calibration),
         };

@@ -35,6 +35,10 @@ public sealed record LockedModel
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SortedDictionary<string, SortedDictionary<string, string>>? Data { get; init; }
 
+    /// <summary>What a search chose: a build with the same inputs takes it and does not search.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Reports.ChosenSettings? Chosen { get; init; }
+
     /// <summary>The result.</summary>
     public required LockedFile Output { get; init; }
 

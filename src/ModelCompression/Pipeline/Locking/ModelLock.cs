@@ -16,6 +16,9 @@ public sealed record ModelLock(string Path, LockedModel? Entry, bool Enforced)
     /// <summary>Ranges to take instead of measuring: only those that were measured from the same inputs.</summary>
     internal IReadOnlyDictionary<string, string>? Recorded(RunInputs inputs) => Entry?.Calibration is { Count: > 0 } ranges && Differences(inputs).Count == 0 ? ranges : null;
 
+    /// <summary>What a search with the same inputs chose, or null.</summary>
+    internal Reports.ChosenSettings? Chosen(RunInputs inputs) => Entry?.Chosen is { } chosen && Differences(inputs).Count == 0 ? chosen : null;
+
     /// <summary>Checks the inputs before any work is done.</summary>
     /// <exception cref="DiagnosticException">MCB5010: an input differs. MCB5013: there is no entry.</exception>
     internal void CheckInputs(RunInputs inputs)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using ModelCompression.Options;
+using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline.Search;
 
@@ -17,9 +18,20 @@ internal sealed record SearchCandidate(string Name, SortedDictionary<string, str
     /// <summary>Digest of settings and rules: equal candidates give equal results.</summary>
     public string Key { get; } = KeyOf(Settings, Rules);
 
+    /// <summary>What the report and the lock file keep.</summary>
+    public ChosenSettings Chosen => new(Settings, [.. Rules.Select(r => new ChosenRule(r.Nodes, r.Settings))]);
+
     /// <summary>The metadata as XML to paste: attributes of the item, then rules; empty when there is nothing but what the user set.</summary>
     public string Text => string.Join(" ", new[] { Attributes(Settings) }.Where(s => s.Length > 0).Concat(Rules.Select((r, i) =>
         FormattableString.Invariant($"<CompressModelRule Include=\"auto{i + 1}\" Nodes=\"{Escape(string.Join(';', r.Nodes))}\" {Attributes(r.Settings)} />"))));
+
+    /// <summary>The candidate that the report or the lock file speaks of.</summary>
+    public static SearchCandidate Of(ChosenSettings chosen) => new(
+        "chosen", new(chosen.Settings.ToDictionary(), StringComparer.Ordinal), [.. chosen.Rules.Select(r => new CandidateRule(r.Nodes, new(r.Settings.ToDictionary(), StringComparer.Ordinal)))]);
+
+    /// <summary>The candidate with more metadata of the item.</summary>
+    public SearchCandidate With(SortedDictionary<string, string> added) =>
+        added.Count == 0 ? this : new(Name, new(Settings.Concat(added).ToDictionary(), StringComparer.Ordinal), Rules);
 
     /// <summary>A request that makes this candidate without a search. The user's rules come last, so that they win.</summary>
     public CompressionRequest ApplyTo(CompressionRequest request)

@@ -6,7 +6,7 @@ using ModelCompression.Reports;
 namespace ModelCompression.Pipeline.Search;
 
 /// <summary>Draws the conclusion from the trials: what is chosen, or why nothing passes.</summary>
-internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchWorkbench bench, Action<Diagnostic> report)
+internal sealed class SearchConclusion(CompressionRequest request, SearchGoal goal, TrialLog trials, SearchWorkbench bench, Action<Diagnostic> report)
 {
     private const int MostNamed = 3;
 
@@ -24,16 +24,16 @@ internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchW
             if (stops || closest is null) return null;
             chosen = closest;
         }
-        else report(Diagnostic.Note("MCB5021", Describe(chosen)));
+        else report(Diagnostic.Note("MCB5021", Describe(chosen.Candidate.With(goal.Added))));
 
-        return new SearchOutcome(chosen.Candidate.ApplyTo(goal.Request), Figures(chosen, selection), [.. trials.Trials.Select((t, i) => Figure(t, i + 1, chosen, selection))]);
+        return new SearchOutcome(chosen.Candidate.With(goal.Added).ApplyTo(request), Figures(chosen, selection), [.. trials.Trials.Select((t, i) => Figure(t, i + 1, chosen, selection))]);
     }
 
     private SearchFigures Figures(Trial chosen, FoldSelection selection) => new()
     {
         Objective = goal.Options.Objective.ToString(),
         TrialEquivalents = Math.Round((double)bench.FeedsRun / bench.FeedCount, 2),
-        Chosen = new(chosen.Candidate.Settings, [.. chosen.Candidate.Rules.Select(r => new ChosenRule(r.Nodes, r.Settings))]),
+        Chosen = chosen.Candidate.With(goal.Added).Chosen,
         Ended = trials.Count >= goal.Options.SearchTrials ? "SearchTrials" : trials.IsLate ? "SearchTimeLimit" : "nothing left to try",
         CrossValidation = selection.Figures,
     };
@@ -51,8 +51,8 @@ internal sealed class SearchConclusion(SearchGoal goal, TrialLog trials, SearchW
         Problem = trial.Verdict.Passed ? "" : Failures(trial, selection),
     };
 
-    private static string Describe(Trial chosen) =>
-        $"The search chose {(chosen.Candidate.Text.Length == 0 ? "the item's own settings" : chosen.Candidate.Text)}. With Strategy=Fixed {(chosen.Candidate.Text.Length == 0 ? "they" : "these")} give the same result without a search.";
+    private static string Describe(SearchCandidate chosen) =>
+        $"The search chose {(chosen.Text.Length == 0 ? "the item's own settings" : chosen.Text)}. With Strategy=Fixed {(chosen.Text.Length == 0 ? "they" : "these")} give the same result without a search.";
 
     private Diagnostic NothingPasses(FoldSelection selection)
     {

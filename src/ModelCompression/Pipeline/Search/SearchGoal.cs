@@ -5,25 +5,25 @@ using ModelCompression.Runtime;
 namespace ModelCompression.Pipeline.Search;
 
 /// <summary>What a search has to keep to. Without a gate on the metric the smallest model would be a useless one, so there is a default.</summary>
-/// <param name="Request">The request; a default gate on validation data is added to its metadata, where the user finds it again.</param>
 /// <param name="Options">Options with all gates.</param>
+/// <param name="Added">A default gate on validation data, as metadata that becomes part of what is chosen.</param>
 /// <param name="Note">What was added, or null.</param>
-internal sealed record SearchGoal(CompressionRequest Request, CompressionOptions Options, Diagnostic? Note)
+internal sealed record SearchGoal(CompressionOptions Options, SortedDictionary<string, string> Added, Diagnostic? Note)
 {
     /// <summary>Noise of a hundredth of the output's power: hardly any classifier or detector changes its mind. Synthetic inputs exercise a model less, so more is asked for.</summary>
     private const double LeastSqnrDb = 20;
     private const double LeastSyntheticSqnrDb = 25;
 
     /// <summary>Adds defaults.</summary>
-    public static SearchGoal Of(CompressionOptions options, RunData data, CompressionRequest request)
+    public static SearchGoal Of(CompressionOptions options, RunData data)
     {
-        if (options.MaxMetricDrop is not null || options.MinMetric is not null) return new(request, options, null);
+        if (options.MaxMetricDrop is not null || options.MinMetric is not null) return new(options, new(StringComparer.Ordinal), null);
         if (data.Validation is not { } validation)
         {
             bool synthetic = data.FidelitySamples.Origin == SampleOrigin.Synthetic;
             double least = synthetic ? LeastSyntheticSqnrDb : LeastSqnrDb;
             string what = synthetic ? "made-up inputs, which say little about real ones" : "the calibration data";
-            return new(request, options with { MinMetric = least, Metric = Metric.Sqnr }, Diagnostic.Note("MCB5022",
+            return new(options with { MinMetric = least, Metric = Metric.Sqnr }, new(StringComparer.Ordinal), Diagnostic.Note("MCB5022",
                 FormattableString.Invariant($"The search keeps the outputs within {least} dB signal to noise of the original's on {what}. Give ValidationData and MaxMetricDrop to say what counts.")));
         }
 
@@ -36,8 +36,7 @@ internal sealed record SearchGoal(CompressionRequest Request, CompressionOptions
         if (double.IsNaN(limit))
             throw new DiagnosticException("MCB5023", $"The search needs a limit for {metric}: set MaxMetricDrop or MinMetric. What is tolerable depends on the unit of the outputs.");
         string text = limit.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
-        var values = new Dictionary<string, string>(request.Item.Values, StringComparer.OrdinalIgnoreCase) { [name] = text };
         var limited = name == "MinMetric" ? options with { MinMetric = limit } : options with { MaxMetricDrop = limit };
-        return new(request with { Item = request.Item with { Values = values } }, limited, Diagnostic.Note("MCB5022", $"No gate on {metric} is set; the search uses {name}={text}."));
+        return new(limited, new(StringComparer.Ordinal) { [name] = text }, Diagnostic.Note("MCB5022", $"No gate on {metric} is set; the search uses {name}={text}."));
     }
 }

@@ -34,19 +34,19 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
             return null;
         }
 
-        var goal = SearchGoal.Of(settings.Model, data, request);
+        var goal = SearchGoal.Of(settings.Model, data);
         if (goal.Note is { } note) report(note);
         int maxFeeds = settings.Model.ValidationData.Count > 0 ? int.MaxValue : MaxUnlabelledFeeds;
         using var evaluation = RepeatedEvaluation.Start(request.SourcePath, data.FidelitySamples, data.Validation, goal.Options.Metric, maxFeeds, request.Threads, cancellation);
         string sha256 = sourceDigest.GetAwaiter().GetResult();
         var folds = new SampleFolds(Math.Min(settings.Model.CrossValidationFolds ?? 1, evaluation.FeedCount));
-        var bench = new SearchWorkbench(goal.Request, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)));
+        var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)));
         int[] all = [.. Enumerable.Range(0, evaluation.FeedCount)];
         long originalBytes = new[] { request.SourcePath }.Concat(model.ExternalDataFiles).Sum(f => new FileInfo(f).Length);
         var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), originalBytes);
         var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, settings.Model.SearchTimeLimit, Tell);
         Search(bench, trials, cancellation);
-        return new SearchConclusion(goal, trials, bench, report).Conclude();
+        return new SearchConclusion(request, goal, trials, bench, report).Conclude();
     }
 
     private void Search(SearchWorkbench bench, TrialLog trials, CancellationToken cancellation)

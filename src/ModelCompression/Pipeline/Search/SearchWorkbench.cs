@@ -10,12 +10,13 @@ namespace ModelCompression.Pipeline.Search;
 
 /// <summary>Makes and measures candidates. Every result goes to the store; the original has run once, before the first.</summary>
 /// <param name="request">The request that is searched for.</param>
+/// <param name="added">Metadata that every candidate gets besides its own.</param>
 /// <param name="sourceSha256">Digest of the source, for provenance, which takes bytes.</param>
 /// <param name="data">Its data.</param>
 /// <param name="evaluation">The original's outputs.</param>
 /// <param name="folds">Folds of the samples.</param>
 /// <param name="store">Results known.</param>
-internal sealed class SearchWorkbench(CompressionRequest request, string sourceSha256, RunData data, RepeatedEvaluation evaluation, SampleFolds folds, TrialStore store)
+internal sealed class SearchWorkbench(CompressionRequest request, SortedDictionary<string, string> added, string sourceSha256, RunData data, RepeatedEvaluation evaluation, SampleFolds folds, TrialStore store)
 {
     /// <summary>Models up to this size are opened from memory.</summary>
     private const long MaxInMemory = 512L << 20;
@@ -124,7 +125,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, string sourceS
         };
     }
 
-    private Model Make(SearchCandidate candidate, out PassLog log, CancellationToken cancellation) => Make(candidate.ApplyTo(request), out log, cancellation);
+    private Model Make(SearchCandidate candidate, out PassLog log, CancellationToken cancellation) => Make(candidate.With(added).ApplyTo(request), out log, cancellation);
 
     private Model Make(CompressionRequest applied, out PassLog log, CancellationToken cancellation)
     {

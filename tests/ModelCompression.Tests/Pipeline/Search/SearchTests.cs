@@ -1,5 +1,7 @@
+using System.Text.Json;
 using ModelCompression.Options;
 using ModelCompression.Pipeline;
+using ModelCompression.Pipeline.Locking;
 using ModelCompression.Pipeline.Search;
 
 namespace ModelCompression.Tests.Pipeline.Search;
@@ -63,6 +65,26 @@ public sealed class SearchTests
         var pasted = new CompressionPipeline(fixture.Diagnostics.Add).Run(Request(fixture) with { Item = new SettingsSource("item", item), Rules = rules });
 
         Assert.AreEqual(found.Compressed.Sha256, pasted.Report!.Compressed.Sha256);
+    }
+
+    [TestMethod]
+    public void LockedChoice_IsTakenWithoutASearch_UntilAnInputChanges()
+    {
+        using var fixture = new PipelineFixture();
+        var first = new CompressionPipeline(fixture.Diagnostics.Add).Run(Request(fixture) with { Lock = new ModelLock("models.lock.json", null, false) });
+        Directory.Delete(TrialStore.FolderOf(fixture.Output), recursive: true);
+        var entry = JsonSerializer.Deserialize<LockedModel>(JsonSerializer.Serialize(first.Locked!))!;
+
+        var locked = new CompressionPipeline(fixture.Diagnostics.Add).Run(Request(fixture) with { Lock = new ModelLock("models.lock.json", entry, true) });
+
+        Assert.AreEqual(first.Report!.Compressed.Sha256, locked.Report!.Compressed.Sha256);
+        Assert.IsNull(locked.Report.Trials);
+        Assert.IsFalse(Directory.Exists(TrialStore.FolderOf(fixture.Output)));
+        CollectionAssert.AreEqual(entry.Chosen!.Rules.SelectMany(r => r.Nodes).ToArray(), locked.Locked!.Chosen!.Rules.SelectMany(r => r.Nodes).ToArray());
+
+        var changed = Request(fixture);
+        changed = changed with { Lock = new ModelLock("models.lock.json", entry, false), Item = changed.Item with { Values = new Dictionary<string, string>(changed.Item.Values) { ["MaxMetricDrop"] = "0.005" } } };
+        Assert.IsNotNull(new CompressionPipeline(fixture.Diagnostics.Add).Run(changed).Report!.Trials);
     }
 
     [TestMethod]
