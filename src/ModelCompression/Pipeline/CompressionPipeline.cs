@@ -74,7 +74,7 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
     /// <summary>Looks for the best settings, or takes those of the lock file; then does with them what a build with these settings would do.</summary>
     private static CompressionOutcome Search(CompressionRequest request, CompressionSettings settings, ChosenSettings? locked, Task<string> digest, CalibrationRecord calibration, Action<Diagnostic> said, CancellationToken cancellation)
     {
-        var found = locked is null ? new SearchRun(request, settings, digest, said).Execute(cancellation) : SearchOutcome.Locked(request, settings.Model, locked);
+        var found = locked is null ? new SearchRun(request, settings, digest, said, GuidedSearch.Run).Execute(cancellation) : SearchOutcome.Locked(request, settings.Model, locked);
         if (found is null) return new() { Status = CompressionStatus.Failed };
         var problems = new List<Diagnostic>();
         var chosen = OptionParser.Parse(found.Request.Item, found.Request.Rules, problems) ?? throw new DiagnosticException(problems[0]);

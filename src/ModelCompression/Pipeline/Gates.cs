@@ -8,12 +8,15 @@ namespace ModelCompression.Pipeline;
 /// <summary>Compares a result with the limits the user set.</summary>
 internal static class Gates
 {
+    /// <summary>A metric that is a share of samples may be exactly at its limit: 0.911 less 0.901 is a little more than 0.01 in binary.</summary>
+    private const double Rounding = 1e-12;
+
     /// <summary>Every gate that is set, in the order of the options page.</summary>
     public static IReadOnlyList<GateFigures> Evaluate(CompressionOptions options, ModelFigures original, ModelFigures compressed, ValidationFigures? validation, LatencyFigures? latency)
     {
         var gates = new List<GateFigures>();
         if (options.MaxMetricDrop is { } drop && validation is not null)
-            gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop is { } lost && lost <= drop));
+            gates.Add(new("MaxMetricDrop", drop, validation.Drop, validation.Drop is { } lost && lost <= drop + Rounding));
         if (options.MinMetric is { } min && validation is not null)
             gates.Add(new("MinMetric", min, validation.Compressed, validation.Compressed is not { } reached || (validation.LowerIsBetter ? reached <= min : reached >= min)));
         if (options.MaxSize is { } size)

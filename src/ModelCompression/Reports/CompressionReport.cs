@@ -218,6 +218,9 @@ public sealed record TrialFigures
     /// <summary>The metric of <see cref="CompressionReport.Validation"/>; null when infinite or not measured.</summary>
     public double? Metric { get; init; }
 
+    /// <summary>Signal to noise of the outputs against the original's, dB; null when infinite or there is no result.</summary>
+    public double? SqnrDb { get; init; }
+
     /// <summary>Compressed/original latency; null when not measured.</summary>
     public double? LatencyRatio { get; init; }
 

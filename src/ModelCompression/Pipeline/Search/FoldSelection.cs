@@ -25,7 +25,7 @@ internal sealed record FoldSelection(Trial? Chosen, CrossValidationFigures? Figu
             if (drops is null) continue;
             double mean = drops.Average();
             double spread = Math.Sqrt(drops.Sum(d => (d - mean) * (d - mean)) / (drops.Count - 1));
-            if (mean <= limit) return new(chosen, new(folds, Math.Round(mean, 6), Math.Round(spread, 6), Math.Round(margin, 6)), "");
+            if (mean <= limit + 1e-12) return new(chosen, new(folds, Math.Round(mean, 6), Math.Round(spread, 6), Math.Round(margin, 6)), "");
         }
 
         return new(null, null, "it passes on all samples together, but choices made on a part of the samples do not hold on the rest");
@@ -51,7 +51,7 @@ internal sealed record FoldSelection(Trial? Chosen, CrossValidationFigures? Figu
         foreach (var trial in log.Trials)
         {
             var verdict = log.Judge.Judge(trial.Result, useFold);
-            if (!verdict.Passed || verdict.Validation!.Drop > limit) continue;
+            if (!verdict.Passed || verdict.Validation!.Drop > limit + 1e-12) continue;
             var judged = trial with { Verdict = verdict };
             if (best is null || GateJudge.IsBetter(judged, best)) best = judged;
         }

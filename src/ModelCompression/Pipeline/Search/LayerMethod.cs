@@ -13,6 +13,9 @@ internal sealed record LayerMethod(string Label, SortedDictionary<string, string
     /// <summary>Fraction of zeros it asks for.</summary>
     public double Sparsity => Settings.TryGetValue("Sparsity", out string? text) ? double.Parse(text, CultureInfo.InvariantCulture) : 0;
 
+    /// <summary>Bits of its codes.</summary>
+    public string Bits => Settings.GetValueOrDefault("WeightBits", "");
+
     /// <summary>True if no weight is removed.</summary>
     public bool IsDense => Sparsity == 0;
 

@@ -6,8 +6,12 @@ internal sealed class LayerPredictions
     /// <summary>No measured change may promise less than this share of what it replaces: differences of noisy figures may even be negative.</summary>
     private const double LeastShare = 0.1;
 
+    /// <summary>Most that one trial may change, in nepers.</summary>
+    private const double MaxLearned = 1.5;
+
     private readonly LayerTable table;
     private readonly double[][] noise;
+    private readonly bool denseOnly;
     private readonly HashSet<string> corrected = new(StringComparer.Ordinal);
 
     public LayerPredictions(LayerTable table, SensitivityProbe sensitivity)
@@ -25,7 +29,7 @@ internal sealed class LayerPredictions
         }
     }
 
-    private LayerPredictions(LayerTable table, double[][] noise) => (this.table, this.noise) = (table, noise);
+    private LayerPredictions(LayerTable table, double[][] noise, bool denseOnly = false) => (this.table, this.noise, this.denseOnly) = (table, noise, denseOnly);
 
     /// <summary>The smallest mix with no more than this predicted noise.</summary>
     public int[] Allocate(double targetNoise) => [.. LayerCurve.Allocate(Hulls(), targetNoise).Select(p => p.Method)];
@@ -52,12 +56,34 @@ internal sealed class LayerPredictions
     /// <summary>Predicted noise of a mix.</summary>
     public double NoiseOf(int[] choice) => choice.Select((m, l) => noise[l][m]).Sum();
 
+    /// <summary>
+    /// Learns from a trial: the error of the predicted sum is put down to the layers in proportion to what they contribute, half of it also to the related methods of these layers.
+    /// </summary>
+    public void Learn(int[] choice, double measuredNoise)
+    {
+        double predicted = Math.Max(NoiseOf(choice), 1e-12);
+        double error = Math.Clamp(Math.Log(Math.Max(measuredNoise, 1e-12) / predicted), -MaxLearned, MaxLearned);
+        for (int l = 0; l < choice.Length; l++)
+        {
+            double share = noise[l][choice[l]] / predicted;
+            var own = table.Methods[choice[l]];
+            for (int m = 0; m < noise[l].Length; m++)
+            {
+                bool related = table.Methods[m].IsDense == own.IsDense && table.Methods[m].Bits == own.Bits;
+                noise[l][m] *= Math.Exp(error * share * (m == choice[l] ? 1 : related ? 0.5 : 0));
+            }
+        }
+    }
+
     /// <summary>True if no layer can take fewer bytes.</summary>
     public bool IsLowest(int[] choice)
     {
         var hulls = Hulls();
         return Enumerable.Range(0, choice.Length).All(l => hulls[l][0].Method == choice[l]);
     }
+
+    /// <summary>The same predictions for methods that remove no weights.</summary>
+    public LayerPredictions DenseOnly() => new(table, noise, denseOnly: true);
 
     /// <summary>The same predictions with random errors.</summary>
     /// <param name="random">Where they come from.</param>
@@ -74,7 +100,7 @@ internal sealed class LayerPredictions
     {
         if (!corrected.Add(string.Join(',', center))) return false;
         var methods = center.Select(m => table.Methods[m]).ToArray();
-        double total = bench.Probe(CandidateMaker.Mix(table.Layers, methods), feeds, cancellation).OutputNoise ?? 1;
+        double total = bench.Probe(CandidateMaker.Mix(table.Layers, methods, Recovery.None), feeds, cancellation).OutputNoise ?? 1;
         double scale = total / Math.Max(NoiseOf(center), 1e-12);
         foreach (double[] layer in noise)
             for (int m = 0; m < layer.Length; m++) layer[m] *= scale;
@@ -91,7 +117,7 @@ internal sealed class LayerPredictions
         foreach (int move in Moves(layer, center[layer]))
         {
             var methods = center.Select((m, l) => table.Methods[l == layer ? move : m]).ToArray();
-            double output = bench.Probe(CandidateMaker.Mix(table.Layers, methods), feeds, cancellation).OutputNoise ?? 10;
+            double output = bench.Probe(CandidateMaker.Mix(table.Layers, methods, Recovery.None), feeds, cancellation).OutputNoise ?? 10;
             double now = Math.Max(own + output - total, LeastShare * noise[layer][move]);
             double ratio = Math.Log(now / Math.Max(noise[layer][move], 1e-12));
             if (table.Methods[move].IsDense) (denseError, denseCount) = (denseError + ratio, denseCount + 1);
@@ -122,7 +148,8 @@ internal sealed class LayerPredictions
 
     private List<CurvePoint>[] Hulls() => [.. Enumerable.Range(0, noise.Length).Select(l => LayerCurve.Hull(Points(l)))];
 
-    private IEnumerable<CurvePoint> Points(int layer) => noise[layer].Select((n, m) => new CurvePoint(m, table[layer, m].Bytes, n));
+    private IEnumerable<CurvePoint> Points(int layer) =>
+        noise[layer].Select((n, m) => new CurvePoint(m, table[layer, m].Bytes, n)).Where(p => !denseOnly || table.Methods[p.Method].IsDense);
 
     /// <summary>Standard normal by Box and Muller.</summary>
     private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

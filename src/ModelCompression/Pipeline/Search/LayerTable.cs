@@ -28,23 +28,20 @@ internal sealed class LayerTable
     /// <param name="cancellation">Stops between methods.</param>
     public static LayerTable Measure(SearchWorkbench bench, IReadOnlyList<SearchLayer> layers, IReadOnlyList<LayerMethod> methods, CancellationToken cancellation)
     {
-        var pruning = methods.Select(m => m.Sparsity).Where(s => s > 0).Distinct().ToDictionary(s => s, s => bench.Encode(Uniform(layers, LayerMethod.OnlyPruned(s)), cancellation));
+        var pruning = methods.Select(m => m.Sparsity).Where(s => s > 0).Distinct().TakeWhile(_ => !bench.IsLate).ToDictionary(s => s, s => bench.Encode(CandidateMaker.Uniform(layers, LayerMethod.OnlyPruned(s)), cancellation));
         var usable = new List<LayerMethod>();
         var columns = new List<Entry[]>();
         foreach (var method in methods)
         {
-            var encoding = bench.Encode(Uniform(layers, method), cancellation);
-            if (encoding.Problem is not null || (!method.IsDense && pruning[method.Sparsity].Problem is not null)) continue;
+            if (bench.IsLate) break;
+            var encoding = bench.Encode(CandidateMaker.Uniform(layers, method), cancellation);
+            if (encoding.Problem is not null || (!method.IsDense && (!pruning.TryGetValue(method.Sparsity, out var cut) || cut.Problem is not null))) continue;
             usable.Add(method);
             columns.Add(Column(layers, encoding, method.IsDense ? null : pruning[method.Sparsity]));
         }
 
         return new(layers, usable, [.. Enumerable.Range(0, layers.Count).Select(l => columns.Select(c => c[l]).ToArray())]);
     }
-
-    /// <summary>One method for all layers.</summary>
-    public static SearchCandidate Uniform(IReadOnlyList<SearchLayer> layers, LayerMethod method) =>
-        new(method.Label, new(StringComparer.Ordinal), [new CandidateRule([.. layers.SelectMany(l => l.Nodes)], method.Settings)]);
 
     private static Entry[] Column(IReadOnlyList<SearchLayer> layers, EncodingResult encoding, EncodingResult? pruned)
     {

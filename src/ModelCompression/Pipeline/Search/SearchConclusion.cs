@@ -45,6 +45,7 @@ internal sealed class SearchConclusion(CompressionRequest request, SearchGoal go
         Settings = trial.Candidate.Text,
         Bytes = trial.Result.Bytes,
         Metric = trial.Verdict.Validation?.Compressed,
+        SqnrDb = trial.Result.SqnrDb,
         LatencyRatio = trial.Result.LatencyRatio,
         Passed = trial.Verdict.Passed,
         Chosen = trial == chosen,

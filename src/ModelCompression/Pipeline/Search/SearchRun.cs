@@ -13,13 +13,11 @@ namespace ModelCompression.Pipeline.Search;
 /// <param name="settings">Its settings.</param>
 /// <param name="sourceDigest">Digest of the source.</param>
 /// <param name="report">Takes messages.</param>
-internal sealed class SearchRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, Action<Diagnostic> report)
+/// <param name="strategy">The way to search: <see cref="GuidedSearch.Run"/>, or another one to compare it with.</param>
+internal sealed class SearchRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, Action<Diagnostic> report, Action<SearchContext, CancellationToken> strategy)
 {
     /// <summary>Samples that a search without validation data is judged on.</summary>
     private const int MaxUnlabelledFeeds = 64;
-
-    /// <summary>Samples of a sensitivity measurement at most.</summary>
-    private const int MaxProbeFeeds = 128;
 
     /// <summary>Searches.</summary>
     /// <returns>What was found; null after an error.</returns>
@@ -39,28 +37,17 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
         int maxFeeds = settings.Model.ValidationData.Count > 0 ? int.MaxValue : MaxUnlabelledFeeds;
         using var evaluation = RepeatedEvaluation.Start(request.SourcePath, data.FidelitySamples, data.Validation, goal.Options.Metric, maxFeeds, request.Threads, cancellation);
         string sha256 = sourceDigest.GetAwaiter().GetResult();
+        var clock = new SearchClock(settings.Model.SearchTimeLimit);
         var folds = new SampleFolds(Math.Min(settings.Model.CrossValidationFolds ?? 1, evaluation.FeedCount));
-        var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)));
+        var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)), clock) { MeasuresLatency = goal.Options.Objective == SearchObjective.Latency || goal.Options.MaxLatencyRatio is not null };
         int[] all = [.. Enumerable.Range(0, evaluation.FeedCount)];
         long originalBytes = new[] { request.SourcePath }.Concat(model.ExternalDataFiles).Sum(f => new FileInfo(f).Length);
         var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), originalBytes);
-        var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, settings.Model.SearchTimeLimit, Tell);
-        Search(bench, trials, cancellation);
-        return new SearchConclusion(request, goal, trials, bench, report).Conclude();
-    }
-
-    private void Search(SearchWorkbench bench, TrialLog trials, CancellationToken cancellation)
-    {
-        trials.Try(new SearchCandidate("the item's own settings", new(StringComparer.Ordinal), []), cancellation);
+        var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, clock, Tell);
         IReadOnlyList<SearchLayer> layers;
         using (var cleaned = bench.Cleaned(cancellation)) layers = SearchLayer.Of(cleaned, IsFree);
-        if (layers.Count == 0) return;
-        var table = LayerTable.Measure(bench, layers, LayerMethods.For(layers, request.Item.Values), cancellation);
-        if (table.Methods.Count == 0) return;
-        int probeFeeds = Math.Clamp((int)Math.Min(int.MaxValue, (long)settings.Model.SearchTrials * bench.FeedCount / 2 / (4 * layers.Count)), Math.Min(8, bench.FeedCount), Math.Min(MaxProbeFeeds, bench.FeedCount));
-        int[] feeds = [.. Enumerable.Range(0, probeFeeds).Select(i => (int)((long)i * bench.FeedCount / probeFeeds))];
-        var sensitivity = SensitivityProbe.Measure(bench, layers, feeds, cancellation);
-        new SizeSearch(bench, trials, table, sensitivity, feeds, settings.Model.Seed).Run(cancellation);
+        strategy(new SearchContext(bench, trials, layers, LayerMethods.For(layers, request.Item.Values), goal.Options), cancellation);
+        return new SearchConclusion(request, goal, trials, bench, report).Conclude();
     }
 
     /// <summary>What the user decided for a node is not searched.</summary>

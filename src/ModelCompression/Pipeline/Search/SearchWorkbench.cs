@@ -16,10 +16,19 @@ namespace ModelCompression.Pipeline.Search;
 /// <param name="evaluation">The original's outputs.</param>
 /// <param name="folds">Folds of the samples.</param>
 /// <param name="store">Results known.</param>
-internal sealed class SearchWorkbench(CompressionRequest request, SortedDictionary<string, string> added, string sourceSha256, RunData data, RepeatedEvaluation evaluation, SampleFolds folds, TrialStore store)
+/// <param name="clock">Time limit.</param>
+internal sealed class SearchWorkbench(CompressionRequest request, SortedDictionary<string, string> added, string sourceSha256, RunData data, RepeatedEvaluation evaluation, SampleFolds folds, TrialStore store, SearchClock clock)
 {
     /// <summary>Models up to this size are opened from memory.</summary>
     private const long MaxInMemory = 512L << 20;
+
+    private readonly bool hasCalibration = request.Item.Values.Any(v => v.Key.Equals("CalibrationData", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrWhiteSpace(v.Value));
+
+    /// <summary>True when the time is used up; what only prepares trials is then left out.</summary>
+    public bool IsLate => clock.IsLate;
+
+    /// <summary>True to measure the latency of every trial against the original's.</summary>
+    public bool MeasuresLatency { get; init; }
 
     /// <summary>Samples run so far, those of stored results included: what a search costs.</summary>
     public long FeedsRun { get; private set; }
@@ -27,14 +36,11 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
     /// <summary>Samples of a whole trial.</summary>
     public int FeedCount => evaluation.FeedCount;
 
-    /// <summary>Threads to use.</summary>
-    public int Threads => request.Threads;
-
     /// <summary>Measures a candidate on all samples.</summary>
     public TrialResult Measure(SearchCandidate candidate, CancellationToken cancellation)
     {
         FeedsRun += evaluation.FeedCount;
-        return store.GetOrAdd("trial", candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, [.. Enumerable.Range(0, evaluation.FeedCount)], cancellation));
+        return store.GetOrAdd(MeasuresLatency ? "timed" : "trial", candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, [.. Enumerable.Range(0, evaluation.FeedCount)], MeasuresLatency, cancellation));
     }
 
     /// <summary>Measures a candidate on a part of the samples, for the distance of its outputs.</summary>
@@ -44,7 +50,15 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
     public TrialResult Probe(SearchCandidate candidate, IReadOnlyList<int> feeds, CancellationToken cancellation)
     {
         FeedsRun += feeds.Count;
-        return store.GetOrAdd(FormattableString.Invariant($"probe{feeds.Count}"), candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, feeds, cancellation));
+        return store.GetOrAdd(FormattableString.Invariant($"probe{feeds.Count}"), candidate.Key, SearchJson.Default.TrialResult, () => Run(Quick(candidate), feeds, false, cancellation));
+    }
+
+    /// <summary>True if the settings of a candidate are possible at all, together with the user's.</summary>
+    public bool IsValid(SearchCandidate candidate)
+    {
+        var applied = candidate.With(added).ApplyTo(request);
+        bool contradicts = candidate.Settings.Any(s => request.Item.Values.Any(v => v.Key.Equals(s.Key, StringComparison.OrdinalIgnoreCase) && !string.IsNullOrWhiteSpace(v.Value) && !v.Value.Trim().Equals(s.Value, StringComparison.OrdinalIgnoreCase)));
+        return !contradicts && OptionParser.Parse(applied.Item, applied.Rules, []) is not null;
     }
 
     /// <summary>Runs the passes only.</summary>
@@ -53,7 +67,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         {
             try
             {
-                using var made = Make(candidate, out var log, cancellation);
+                using var made = Make(Quick(candidate), out var log, cancellation);
                 return new EncodingResult { Bytes = ByteLengthOf(made), Weights = [.. log.Layers.Select(l => new EncodedWeightFigures(l.Weight, l.OriginalBytes, l.CompressedBytes, Noise(l.SqnrDb)))] };
             }
             catch (DiagnosticException e)
@@ -71,7 +85,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         return Make(candidate.ApplyTo(plain), out _, cancellation);
     }
 
-    private TrialResult Run(SearchCandidate candidate, IReadOnlyList<int> feeds, CancellationToken cancellation)
+    private TrialResult Run(SearchCandidate candidate, IReadOnlyList<int> feeds, bool timed, CancellationToken cancellation)
     {
         try
         {
@@ -80,7 +94,11 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
             try
             {
                 var (session, bytes) = Open(model, candidate, scratch, cancellation);
-                using (session) return Judge(evaluation.Evaluate(session, feeds, cancellation), feeds, bytes);
+                using (session)
+                {
+                    var result = Judge(evaluation.Evaluate(session, feeds, cancellation), feeds, bytes);
+                    return timed ? result with { LatencyRatio = evaluation.LatencyRatio(session, cancellation) } : result;
+                }
             }
             finally
             {
@@ -93,6 +111,12 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
             return new TrialResult { Problem = $"{e.Diagnostic.Code}: {e.Diagnostic.Message}" };
         }
     }
+
+    /// <summary>Without the correction of biases, which takes two runs over the calibration data: predictions and sensitivities hold for all candidates alike.</summary>
+    private SearchCandidate Quick(SearchCandidate candidate) =>
+        hasCalibration && !candidate.Settings.ContainsKey("BiasCorrection") && !request.Item.Values.Keys.Contains("BiasCorrection", StringComparer.OrdinalIgnoreCase)
+            ? candidate.With(new(StringComparer.Ordinal) { ["BiasCorrection"] = "false" })
+            : candidate;
 
     private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, CancellationToken cancellation)
     {
@@ -108,19 +132,21 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
 
     private TrialResult Judge(FeedFigures[] figures, IReadOnlyList<int> feeds, long bytes)
     {
-        double error = 0, power = 0;
-        bool broken = false;
+        double error = 0, power = 0, distortion = 0, rows = 0;
         foreach (var figure in figures)
         {
             error += figure.Distance.ErrorPower;
             power += figure.Distance.ReferencePower;
-            broken |= figure.Distance.NonFiniteCount > 0;
+            distortion += figure.Distortion;
+            rows += figure.Rows;
         }
 
+        double sqnr = 10 * Math.Log10(power / error);
         return new TrialResult
         {
             Bytes = bytes,
-            OutputNoise = broken || power == 0 ? null : error / power,
+            OutputNoise = double.IsFinite(distortion / rows) ? distortion / rows : null,
+            SqnrDb = double.IsFinite(sqnr) ? Math.Round(sqnr, 2) : null,
             Metric = folds.Values(evaluation.Metric, feeds, [.. figures.Select(f => f.Sums)]),
         };
     }

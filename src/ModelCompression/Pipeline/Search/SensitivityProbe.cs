@@ -32,11 +32,12 @@ internal sealed class SensitivityProbe
         var kinds = Kinds.LastOrDefault(k => k.Length * layers.Count <= most) ?? Kinds[0];
         var probed = layers.Select((layer, index) => (layer, index)).OrderByDescending(l => l.layer.ByteLength).Take((int)Math.Min(layers.Count, most)).Select(l => l.index).Order().ToArray();
         var encodings = kinds.Select(kind => LayerTable.Measure(bench, layers, [kind], cancellation)).ToArray();
-        double floor = bench.Probe(LayerTable.Uniform(layers, LayerMethod.Untouched), feeds, cancellation).OutputNoise ?? 0;
+        double floor = bench.Probe(CandidateMaker.Uniform(layers, LayerMethod.Untouched), feeds, cancellation).OutputNoise ?? 0;
         var codes = new NoiseCurve?[layers.Count];
         var pruning = new NoiseCurve?[layers.Count];
         foreach (int l in probed)
         {
+            if (bench.IsLate) break;
             List<(double Weight, double Output)> coded = [], pruned = [];
             for (int k = 0; k < kinds.Length; k++)
             {

@@ -15,14 +15,26 @@ internal sealed class SizeSearch
     /// <summary>A trial must promise at least this.</summary>
     private const double WorthwhileRatio = 0.99;
 
+    private const int MostSteps = 12;
+    private const int VaryAttempts = 40;
+    private const int VaryTrials = 3;
+
+    /// <summary>Predicted noise relative to the threshold: 1 dB.</summary>
+    private const double ClearlyTooMuch = 1.26;
+    private const double LeastNoise = 1e-7;
+
+    private static readonly double[] NearThreshold = [1, 0.85, 1.15];
+
     private readonly SearchWorkbench bench;
     private readonly TrialLog trials;
     private readonly LayerTable table;
     private readonly LayerPredictions predictions;
     private readonly IReadOnlyList<int> probeFeeds;
     private readonly Random random;
-    private readonly Dictionary<string, (int[] Choice, double Noise)> made = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Mix> made = new(StringComparer.Ordinal);
     private double overhead;
+    private double? passing;
+    private double? failing;
 
     public SizeSearch(SearchWorkbench bench, TrialLog trials, LayerTable table, SensitivityProbe sensitivity, IReadOnlyList<int> probeFeeds, int seed)
     {
@@ -34,79 +46,118 @@ internal sealed class SizeSearch
     /// <summary>Runs until the trials or the time are used up.</summary>
     public void Run(CancellationToken cancellation)
     {
-        Bisect(FirstNoise, null, cancellation);
-        while (!trials.IsOver)
-        {
-            int before = trials.Count;
-            if (Incumbent() is not { } best)
-            {
-                // Not even small errors pass: nothing a mix could still change.
-                return;
-            }
-
-            if (predictions.Correct(bench, best.Choice, probeFeeds, cancellation)) Bisect(best.Noise, best.Bytes, cancellation);
-            Vary(cancellation);
-            if (trials.Count == before) return;
-        }
+        int total = trials.Left;
+        var recoveries = Recovery.For(trials.Judge.Options).Where(r => IsAllowed(r)).ToArray();
+        Bisect(cancellation);
+        Refine(Math.Max(total / 2, total - (recoveries.Length * Recovery.Trials)), cancellation);
+        foreach (var recovery in recoveries) Walk(recovery, cancellation);
+        Refine(int.MaxValue, cancellation);
     }
 
-    /// <summary>Narrows the noise at which the gates are just passed.</summary>
-    private void Bisect(double start, long? mustBeat, CancellationToken cancellation)
+    /// <summary>Finds the noise at which the gates are just passed.</summary>
+    private void Bisect(CancellationToken cancellation)
     {
-        double? passing = null, failing = null;
-        double noise = start;
-        for (int step = 0; step < 12 && !trials.IsOver; step++)
+        double noise = FirstNoise;
+        for (int step = 0; step < MostSteps && !trials.IsOver; step++)
         {
             var choice = predictions.Allocate(noise);
-            bool known = made.ContainsKey(Candidate(choice).Key);
-            bool promising = mustBeat is not { } bytes || Estimate(choice) < bytes * WorthwhileRatio;
-            // What cannot be smaller than the best need not be run: more noise must be tolerated first.
-            bool passed = !promising || Try(choice, noise, cancellation);
-            if (passed) passing = Math.Max(passing ?? 0, noise);
-            else failing = Math.Min(failing ?? double.PositiveInfinity, noise);
-            if (known && promising && passing is not null && failing is not null) return;
+            if (made.ContainsKey(Candidate(choice, Recovery.None).Key)) return;
+            var trial = Try(choice, noise, Recovery.None, cancellation);
+            if (trial.Verdict.MetricHolds && predictions.IsLowest(choice)) return;
             if (passing is { } low && failing is { } high)
             {
                 if (high / low < FineEnough) return;
                 noise = Math.Sqrt(low * high);
             }
-            else if (passed)
-            {
-                if (predictions.IsLowest(choice)) return;
-                noise *= promising ? 2 : 1.15;
-            }
-            else
-            {
-                if (noise < 1e-6) return;
-                noise /= mustBeat is null ? 4 : 1.5;
-            }
+            else noise = trial.Verdict.MetricHolds ? noise * 2 : noise / 4;
+            if (noise < LeastNoise) return;
         }
     }
 
-    /// <summary>Disturbs the predictions and tries what they then promise, a little below the best size.</summary>
+    /// <summary>Corrects the predictions around the best mix and looks for smaller ones with the noise that just passes, until this many trials are done.</summary>
+    private void Refine(int until, CancellationToken cancellation)
+    {
+        int start = trials.Count;
+        while (!trials.IsOver && trials.Count - start < until)
+        {
+            int before = trials.Count;
+            // When not even small errors pass, there is nothing a mix could still change.
+            if (Incumbent() is not { } best) return;
+            if (best.Recovery == Recovery.None)
+            {
+                predictions.Correct(bench, best.Choice, probeFeeds, cancellation);
+                foreach (double factor in NearThreshold)
+                    if (!trials.IsOver && TrySmaller(Threshold * factor, best, cancellation) is { Verdict.MetricHolds: true }) break;
+            }
+
+            if (Incumbent() == best) Vary(cancellation);
+            if (trials.Count == before) return;
+        }
+    }
+
+    /// <summary>Tries the mix for a noise if it is new and promises fewer bytes.</summary>
+    private Trial? TrySmaller(double noise, Mix best, CancellationToken cancellation)
+    {
+        var choice = predictions.Allocate(noise);
+        return predictions.BytesOf(choice) + overhead < best.Bytes * WorthwhileRatio && !made.ContainsKey(Candidate(choice, Recovery.None).Key) ? Try(choice, noise, Recovery.None, cancellation) : null;
+    }
+
+    /// <summary>Output noise between what passes and what fails; the two may overlap.</summary>
+    private double Threshold => passing is { } low ? failing is { } high ? Math.Sqrt(low * high) : 2 * low : failing / 2 ?? FirstNoise;
+
+    /// <summary>Disturbs the predictions and tries what they then promise a little below the best size, unless the undisturbed ones expect it to fail clearly.</summary>
     private void Vary(CancellationToken cancellation)
     {
-        for (int i = 0; i < 4 && !trials.IsOver && Incumbent() is { } best; i++)
+        for (int attempt = 0, tried = 0; attempt < VaryAttempts && tried < VaryTrials && !trials.IsOver && Incumbent() is { } best; attempt++)
         {
-            var disturbed = predictions.Disturbed(random, 0.35);
-            double shrink = i % 2 == 0 ? 0.98 : 0.95;
-            if (disturbed.AllocateBytes((best.Bytes * shrink) - overhead) is { } choice) Try(choice, predictions.NoiseOf(choice), cancellation);
+            var disturbed = predictions.Disturbed(random, 0.2 + (0.6 * attempt / VaryAttempts));
+            double shrink = attempt % 2 == 0 ? 0.985 : 0.95;
+            if (disturbed.AllocateBytes((predictions.BytesOf(best.Choice) * shrink) - ((1 - shrink) * overhead)) is not { } choice || made.ContainsKey(Candidate(choice, best.Recovery).Key)) continue;
+            if (best.Recovery == Recovery.None && predictions.NoiseOf(choice) > Threshold * ClearlyTooMuch) continue;
+            Try(choice, predictions.NoiseOf(choice), best.Recovery, cancellation);
+            tried++;
         }
     }
 
-    private bool Try(int[] choice, double noise, CancellationToken cancellation)
+    /// <summary>
+    /// Tries a recovery on smaller and smaller mixes, starting at the best one: in steps of a quarter while they pass, then between what passed and what failed.
+    /// </summary>
+    private void Walk(Recovery recovery, CancellationToken cancellation)
     {
-        var candidate = Candidate(choice);
-        var trial = trials.Try(candidate, cancellation);
-        made[candidate.Key] = (choice, noise);
-        if (trial.Result.Problem is null) overhead = trial.Result.Bytes - predictions.BytesOf(choice);
-        return trial.Verdict.Passed;
+        if (Incumbent() is not { } best) return;
+        var usable = recovery.DenseOnly ? predictions.DenseOnly() : predictions;
+        double passed = recovery.DenseOnly ? double.NaN : predictions.BytesOf(best.Choice), failed = double.NaN;
+        double bytes = recovery.DenseOnly ? 1.3 * predictions.BytesOf(best.Choice) : 0.85 * passed;
+        for (int step = 0; step < Recovery.Trials && !trials.IsOver; step++)
+        {
+            if (usable.AllocateBytes(bytes) is not { } choice) return;
+            if (Try(choice, predictions.NoiseOf(choice), recovery, cancellation).Verdict.MetricHolds) passed = bytes;
+            else failed = bytes;
+            // A recovery that does not help where it starts will not help later.
+            if (step == 1 && (double.IsNaN(passed) || (!recovery.DenseOnly && passed >= predictions.BytesOf(best.Choice)))) return;
+            bytes = double.IsNaN(failed) ? 0.75 * bytes : double.IsNaN(passed) ? 1.2 * bytes : Math.Sqrt(passed * failed);
+        }
     }
 
-    private double Estimate(int[] choice) => predictions.BytesOf(choice) + overhead;
+    private bool IsAllowed(Recovery recovery) => table.Methods.Count > 0 && bench.IsValid(CandidateMaker.Mix(table.Layers, [.. table.Layers.Select(_ => table.Methods[0])], recovery));
 
-    private (int[] Choice, double Noise, long Bytes)? Incumbent() =>
-        trials.BestOf(t => made.ContainsKey(t.Candidate.Key)) is { Verdict.Passed: true } best ? (made[best.Candidate.Key].Choice, made[best.Candidate.Key].Noise, best.Result.Bytes) : null;
+    private Trial Try(int[] choice, double noise, Recovery recovery, CancellationToken cancellation)
+    {
+        var candidate = Candidate(choice, recovery);
+        var trial = trials.Try(candidate, cancellation);
+        made[candidate.Key] = new(choice, noise, recovery, trial.Result.Bytes);
+        if (trial.Result.Problem is not null || recovery != Recovery.None) return trial;
+        overhead = trial.Result.Bytes - predictions.BytesOf(choice);
+        double measured = trial.Result.OutputNoise ?? 4 * noise;
+        predictions.Learn(choice, measured);
+        if (trial.Verdict.MetricHolds) passing = Math.Max(passing ?? 0, measured);
+        else failing = Math.Min(failing ?? double.PositiveInfinity, measured);
+        return trial;
+    }
 
-    private SearchCandidate Candidate(int[] choice) => CandidateMaker.Mix(table.Layers, [.. choice.Select(m => table.Methods[m])]);
+    private Mix? Incumbent() => trials.BestOf(t => t.Verdict.MetricHolds && made.ContainsKey(t.Candidate.Key)) is { } best ? made[best.Candidate.Key] : null;
+
+    private SearchCandidate Candidate(int[] choice, Recovery recovery) => CandidateMaker.Mix(table.Layers, [.. choice.Select(m => table.Methods[m])], recovery);
+
+    private sealed record Mix(int[] Choice, double Noise, Recovery Recovery, long Bytes);
 }

@@ -14,4 +14,8 @@ internal sealed record Trial(SearchCandidate Candidate, TrialResult Result, Verd
 /// <param name="Passed">True if all are passed.</param>
 /// <param name="Excess">How far it is from passing, relative to the limits; 0 when passed.</param>
 /// <param name="Cost">What the search minimises.</param>
-internal sealed record Verdict(ValidationFigures? Validation, IReadOnlyList<GateFigures> Gates, bool Passed, double Excess, double Cost);
+internal sealed record Verdict(ValidationFigures? Validation, IReadOnlyList<GateFigures> Gates, bool Passed, double Excess, double Cost)
+{
+    /// <summary>True if the gates on the metric and the latency are passed: what is still missing is bytes.</summary>
+    public bool MetricHolds => Validation is not null && Gates.All(g => g.Passed || g.Name == "MaxSize");
+}

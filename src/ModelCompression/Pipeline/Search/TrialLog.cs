@@ -1,18 +1,15 @@
-using System.Diagnostics;
-
 namespace ModelCompression.Pipeline.Search;
 
 /// <summary>Trials of one search, within its budget; the best so far is always known.</summary>
 /// <param name="bench">Measures.</param>
 /// <param name="judge">Judges.</param>
 /// <param name="maxTrials">Most trials.</param>
-/// <param name="timeLimit">Time limit, or null.</param>
+/// <param name="clock">Time limit.</param>
 /// <param name="tell">Told of each trial.</param>
-internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTrials, TimeSpan? timeLimit, Action<Trial, int> tell)
+internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTrials, SearchClock clock, Action<Trial, int> tell)
 {
     private readonly List<Trial> trials = [];
     private readonly Dictionary<string, Trial> known = new(StringComparer.Ordinal);
-    private readonly long start = Stopwatch.GetTimestamp();
 
     /// <summary>Trials in order.</summary>
     public IReadOnlyList<Trial> Trials => trials;
@@ -20,11 +17,14 @@ internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTr
     /// <summary>Number of trials.</summary>
     public int Count => trials.Count;
 
+    /// <summary>Trials that are left.</summary>
+    public int Left => maxTrials - trials.Count;
+
     /// <summary>True when trials or time are used up.</summary>
     public bool IsOver => trials.Count >= maxTrials || IsLate;
 
     /// <summary>True when the time is used up.</summary>
-    public bool IsLate => timeLimit is { } limit && trials.Count > 0 && Stopwatch.GetElapsedTime(start) > limit;
+    public bool IsLate => trials.Count > 0 && clock.IsLate;
 
     /// <summary>Judges.</summary>
     public GateJudge Judge => judge;

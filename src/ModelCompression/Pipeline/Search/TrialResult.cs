@@ -8,8 +8,11 @@ internal sealed record TrialResult
     /// <summary>Bytes of the written model.</summary>
     public long Bytes { get; init; }
 
-    /// <summary>Error power of the float outputs relative to the original's power; null when it is not finite.</summary>
+    /// <summary>What predictions are about: change of the outputs that may matter to the metric, relative to the outputs; null when it is not finite.</summary>
     public double? OutputNoise { get; init; }
+
+    /// <summary>Signal to noise of the float outputs against the original's, dB; null when infinite.</summary>
+    public double? SqnrDb { get; init; }
 
     /// <summary>Metric by fold; one entry without folds. Null when not finite.</summary>
     public double?[] Metric { get; init; } = [];

@@ -3,6 +3,7 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Runtime.Fidelity;
+using ModelCompression.Runtime.Latency;
 
 namespace ModelCompression.Runtime.Evaluation;
 
@@ -85,9 +86,20 @@ internal sealed class RepeatedEvaluation : IDisposable
         {
             var expected = outputs[feeds[i]] ?? original.Run(sample.Inputs);
             var actual = compressed.Run(sample.Inputs);
-            results[i] = new(Measure(sample, expected, actual), DistanceOf(expected, actual));
+            var distance = DistanceOf(expected, actual);
+            var (distortion, rows) = DistortionOf(sample, expected, actual, distance);
+            results[i] = new(Measure(sample, expected, actual), distance, distortion, rows);
         }, cancellation);
         return results;
+    }
+
+    /// <summary>Compressed/original latency on the first sample, one thread, interleaved.</summary>
+    public double LatencyRatio(ModelSession compressed, CancellationToken cancellation)
+    {
+        var sample = Read(0).Inputs;
+        using var originalFeed = original.Prepare(sample);
+        using var compressedFeed = compressed.Prepare(sample);
+        return LatencyMeter.Measure(originalFeed.Run, compressedFeed.Run, new LatencySettings { TimeLimit = TimeSpan.FromSeconds(1) }, cancellation).Ratio;
     }
 
     /// <inheritdoc/>
@@ -107,6 +119,20 @@ internal sealed class RepeatedEvaluation : IDisposable
                 // Another way to make inputs may suit the model.
             }
         }
+    }
+
+    /// <summary>For classes, what may change their order; otherwise error power and signal power.</summary>
+    private (double Sum, double Rows) DistortionOf(Sample sample, IReadOnlyList<NamedValue> expected, IReadOnlyList<NamedValue> actual, OutputDistance distance)
+    {
+        if (distance.NonFiniteCount > 0) return (double.NaN, 1);
+        if (Metric is Metric.Top1 or Metric.Top5)
+        {
+            var found = FlatOutputs.Of(actual).ToDictionary(o => o.Name, o => o.Tensor, StringComparer.Ordinal);
+            foreach (var (name, tensor) in FlatOutputs.Of(expected))
+                if (tensor?.DataType.IsFloatingPoint() == true && found.GetValueOrDefault(name) is { } other && ScoreDistortion.Measure(tensor, other, Math.Max(1, sample.Labels.Count)) is { } scores) return scores;
+        }
+
+        return (distance.ErrorPower, distance.ReferencePower);
     }
 
     private static OutputDistance DistanceOf(IReadOnlyList<NamedValue> reference, IReadOnlyList<NamedValue> actual)
