@@ -10,6 +10,9 @@ internal sealed record LayerMethod(string Label, SortedDictionary<string, string
     /// <summary>Leaves the layer as it is.</summary>
     public static readonly LayerMethod Untouched = Make("float", "None", new());
 
+    /// <summary>True if its figures follow from those of other sparsities well enough.</summary>
+    public bool IsBetween { get; init; }
+
     /// <summary>Fraction of zeros it asks for.</summary>
     public double Sparsity => Settings.TryGetValue("Sparsity", out string? text) ? double.Parse(text, CultureInfo.InvariantCulture) : 0;
 

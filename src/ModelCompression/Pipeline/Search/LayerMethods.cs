@@ -6,7 +6,8 @@ internal static class LayerMethods
     /// <summary>Above this, methods that seldom win are left out: each costs a run of the passes over the whole model.</summary>
     private const long LargeByteLength = 64L << 20;
 
-    private static readonly double[] Sparsities = [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99];
+    private static readonly double[] Sparsities = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99];
+    private static readonly double[] BetweenSparsities = [0.6, 0.65, 0.75, 0.8, 0.9, 0.95, 0.98];
 
     /// <summary>Methods that agree with what the user set.</summary>
     /// <param name="layers">Layers.</param>
@@ -25,10 +26,13 @@ internal static class LayerMethods
         foreach (int bits in new[] { 8, 6, 5, 4, 3 }) yield return LayerMethod.Codes(bits);
         foreach (int block in new[] { 32, 128 })
             foreach (int bits in new[] { 4, 3, 2 }) yield return LayerMethod.Codes(bits, block);
-        foreach (int bits in new[] { 3, 2 }) yield return LayerMethod.Codes(bits, 64, "Asymmetric");
-        foreach (int bits in new[] { 4, 3, 2 }) yield return LayerMethod.Codes(bits, null, "Codebook");
-        foreach (double sparsity in Sparsities)
-            foreach (int bits in new[] { 2, 3, 4, 5 }) yield return LayerMethod.Sparse(sparsity, bits);
+        yield return LayerMethod.Codes(2, 64, "Asymmetric");
+        foreach (int bits in new[] { 3, 2 }) yield return LayerMethod.Codes(bits, null, "Codebook");
+        foreach (int bits in new[] { 2, 3, 4, 5 })
+        {
+            foreach (double sparsity in Sparsities) yield return LayerMethod.Sparse(sparsity, bits);
+            foreach (double sparsity in BetweenSparsities) yield return LayerMethod.Sparse(sparsity, bits) with { IsBetween = true };
+        }
     }
 
     private static IEnumerable<LayerMethod> Few()

@@ -24,23 +24,39 @@ internal sealed class LayerTable
     /// <summary>Runs the passes.</summary>
     /// <param name="bench">Where.</param>
     /// <param name="layers">Layers.</param>
-    /// <param name="methods">Methods to try.</param>
+    /// <param name="methods">Methods to try; sparsities between two that were run are interpolated.</param>
     /// <param name="cancellation">Stops between methods.</param>
     public static LayerTable Measure(SearchWorkbench bench, IReadOnlyList<SearchLayer> layers, IReadOnlyList<LayerMethod> methods, CancellationToken cancellation)
     {
-        var pruning = methods.Select(m => m.Sparsity).Where(s => s > 0).Distinct().TakeWhile(_ => !bench.IsLate).ToDictionary(s => s, s => bench.Encode(CandidateMaker.Uniform(layers, LayerMethod.OnlyPruned(s)), cancellation));
-        var usable = new List<LayerMethod>();
-        var columns = new List<Entry[]>();
-        foreach (var method in methods)
+        var columns = new Dictionary<LayerMethod, Entry[]>();
+        var pruned = new Dictionary<double, EncodingResult>();
+        foreach (var method in methods.Where(m => !m.IsBetween))
         {
             if (bench.IsLate) break;
             var encoding = bench.Encode(CandidateMaker.Uniform(layers, method), cancellation);
-            if (encoding.Problem is not null || (!method.IsDense && (!pruning.TryGetValue(method.Sparsity, out var cut) || cut.Problem is not null))) continue;
-            usable.Add(method);
-            columns.Add(Column(layers, encoding, method.IsDense ? null : pruning[method.Sparsity]));
+            EncodingResult? cut = null;
+            if (!method.IsDense && !pruned.TryGetValue(method.Sparsity, out cut))
+                pruned.Add(method.Sparsity, cut = bench.Encode(CandidateMaker.Uniform(layers, LayerMethod.OnlyPruned(method.Sparsity)), cancellation));
+            if (encoding.Problem is null && cut?.Problem is null) columns.Add(method, Column(layers, encoding, cut));
         }
 
-        return new(layers, usable, [.. Enumerable.Range(0, layers.Count).Select(l => columns.Select(c => c[l]).ToArray())]);
+        foreach (var method in methods.Where(m => m.IsBetween))
+            if (Interpolate(method, columns) is { } column) columns.Add(method, column);
+        var usable = methods.Where(columns.ContainsKey).ToArray();
+        return new(layers, usable, [.. Enumerable.Range(0, layers.Count).Select(l => usable.Select(m => columns[m][l]).ToArray())]);
+    }
+
+    /// <summary>Bytes and noise of codes change almost linearly with the fraction removed, the noise of what is removed exponentially.</summary>
+    private static Entry[]? Interpolate(LayerMethod method, Dictionary<LayerMethod, Entry[]> columns)
+    {
+        var like = columns.Keys.Where(m => !m.IsDense && !m.IsBetween && m.Bits == method.Bits).OrderBy(m => m.Sparsity).ToArray();
+        int above = Array.FindIndex(like, m => m.Sparsity > method.Sparsity);
+        if (above <= 0) return null;
+        double share = (method.Sparsity - like[above - 1].Sparsity) / (like[above].Sparsity - like[above - 1].Sparsity);
+        return [.. columns[like[above - 1]].Zip(columns[like[above]], (a, b) => new Entry(
+            a.Bytes + (share * (b.Bytes - a.Bytes)),
+            a.CodeNoise + (share * (b.CodeNoise - a.CodeNoise)),
+            a.PruningNoise <= 0 || b.PruningNoise <= 0 ? Math.Max(a.PruningNoise, b.PruningNoise) * share : Math.Exp(Math.Log(a.PruningNoise) + (share * Math.Log(b.PruningNoise / a.PruningNoise)))))];
     }
 
     private static Entry[] Column(IReadOnlyList<SearchLayer> layers, EncodingResult encoding, EncodingResult? pruned)

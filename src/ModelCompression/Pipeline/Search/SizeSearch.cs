@@ -113,7 +113,7 @@ internal sealed class SizeSearch
             var disturbed = predictions.Disturbed(random, 0.2 + (0.6 * attempt / VaryAttempts));
             double shrink = attempt % 2 == 0 ? 0.985 : 0.95;
             if (disturbed.AllocateBytes((predictions.BytesOf(best.Choice) * shrink) - ((1 - shrink) * overhead)) is not { } choice || made.ContainsKey(Candidate(choice, best.Recovery).Key)) continue;
-            if (best.Recovery == Recovery.None && predictions.NoiseOf(choice) > Threshold * ClearlyTooMuch) continue;
+            if (best.Recovery == Recovery.None && predictions.NoiseOf(choice) > Threshold * ClearlyTooMuch * (1 + (0.5 * attempt / VaryAttempts))) continue;
             Try(choice, predictions.NoiseOf(choice), best.Recovery, cancellation);
             tried++;
         }
