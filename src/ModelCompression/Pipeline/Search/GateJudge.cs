@@ -11,11 +11,23 @@ namespace ModelCompression.Pipeline.Search;
 /// <param name="originalBytes">Bytes of the original.</param>
 internal sealed class GateJudge(CompressionOptions options, Metric metric, double?[] original, long[] weights, long originalBytes)
 {
+    private const double TypicalScoreNoise = 0.03;
+
     /// <summary>The gates' options.</summary>
     public CompressionOptions Options => options;
 
     /// <summary>Samples by fold.</summary>
     public IReadOnlyList<long> FoldWeights => weights;
+
+    /// <summary>Output noise at which the gate on the metric may just be passed: where to start.</summary>
+    public double ExpectedNoise => metric switch
+    {
+        Metric.Sqnr when options.MinMetric is { } least => Math.Pow(10, -least / 10) * 0.8,
+        Metric.Cosine when options.MaxMetricDrop is { } drop and > 0 => 1.6 * drop,
+        Metric.Cosine when options.MinMetric is { } least and < 1 => 1.6 * (1 - least),
+        Metric.Top1 or Metric.Top5 when options.MaxMetricDrop is { } drop => TypicalScoreNoise * Math.Clamp(drop / 0.01, 0.1, 3),
+        _ => TypicalScoreNoise,
+    };
 
     /// <summary>Judges a result on all folds.</summary>
     public Verdict Judge(TrialResult result) => Judge(result, _ => true);

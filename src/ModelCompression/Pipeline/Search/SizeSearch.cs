@@ -7,8 +7,6 @@ namespace ModelCompression.Pipeline.Search;
 /// <remarks>docs/search.md explains and cites.</remarks>
 internal sealed class SizeSearch
 {
-    private const double FirstNoise = 0.03;
-
     /// <summary>Ratio of failing to passing noise at which bisection stops: 0.3 dB.</summary>
     private const double FineEnough = 1.07;
 
@@ -18,11 +16,9 @@ internal sealed class SizeSearch
     private const int MostSteps = 12;
     private const int VaryAttempts = 40;
     private const int VaryTrials = 3;
-
-    /// <summary>Predicted noise relative to the threshold: 1 dB.</summary>
-    private const double ClearlyTooMuch = 1.26;
     private const double LeastNoise = 1e-7;
 
+    private static readonly double[] Shrinks = [0.985, 0.97, 0.95];
     private static readonly double[] NearThreshold = [1, 0.85, 1.15];
 
     private readonly SearchWorkbench bench;
@@ -31,6 +27,7 @@ internal sealed class SizeSearch
     private readonly LayerPredictions predictions;
     private readonly IReadOnlyList<int> probeFeeds;
     private readonly Random random;
+    private readonly double firstNoise;
     private readonly Dictionary<string, Mix> made = new(StringComparer.Ordinal);
     private double overhead;
     private double? passing;
@@ -41,6 +38,7 @@ internal sealed class SizeSearch
         (this.bench, this.trials, this.table, this.probeFeeds) = (bench, trials, table, probeFeeds);
         predictions = new LayerPredictions(table, sensitivity);
         random = new Random(seed);
+        firstNoise = trials.Judge.ExpectedNoise;
     }
 
     /// <summary>Runs until the trials or the time are used up.</summary>
@@ -57,7 +55,7 @@ internal sealed class SizeSearch
     /// <summary>Finds the noise at which the gates are just passed.</summary>
     private void Bisect(CancellationToken cancellation)
     {
-        double noise = FirstNoise;
+        double noise = firstNoise;
         for (int step = 0; step < MostSteps && !trials.IsOver; step++)
         {
             var choice = predictions.Allocate(noise);
@@ -103,20 +101,23 @@ internal sealed class SizeSearch
     }
 
     /// <summary>Output noise between what passes and what fails; the two may overlap.</summary>
-    private double Threshold => passing is { } low ? failing is { } high ? Math.Sqrt(low * high) : 2 * low : failing / 2 ?? FirstNoise;
+    private double Threshold => passing is { } low ? failing is { } high ? Math.Sqrt(low * high) : 2 * low : failing / 2 ?? firstNoise;
 
-    /// <summary>Disturbs the predictions and tries what they then promise a little below the best size, unless the undisturbed ones expect it to fail clearly.</summary>
+    /// <summary>Disturbs the predictions, and tries those of the mixes which they prefer a little below the best size that lose least by the undisturbed ones.</summary>
     private void Vary(CancellationToken cancellation)
     {
-        for (int attempt = 0, tried = 0; attempt < VaryAttempts && tried < VaryTrials && !trials.IsOver && Incumbent() is { } best; attempt++)
+        if (Incumbent() is not { } best) return;
+        var found = new Dictionary<string, int[]>(StringComparer.Ordinal);
+        for (int attempt = 0; attempt < VaryAttempts; attempt++)
         {
-            var disturbed = predictions.Disturbed(random, 0.2 + (0.6 * attempt / VaryAttempts));
-            double shrink = attempt % 2 == 0 ? 0.985 : 0.95;
-            if (disturbed.AllocateBytes((predictions.BytesOf(best.Choice) * shrink) - ((1 - shrink) * overhead)) is not { } choice || made.ContainsKey(Candidate(choice, best.Recovery).Key)) continue;
-            if (best.Recovery == Recovery.None && predictions.NoiseOf(choice) > Threshold * ClearlyTooMuch * (1 + (0.5 * attempt / VaryAttempts))) continue;
-            Try(choice, predictions.NoiseOf(choice), best.Recovery, cancellation);
-            tried++;
+            var disturbed = predictions.Disturbed(random, 0.15 + (0.6 * attempt / VaryAttempts));
+            double shrink = Shrinks[attempt % Shrinks.Length];
+            if (disturbed.AllocateBytes((predictions.BytesOf(best.Choice) * shrink) - ((1 - shrink) * overhead)) is { } choice && Candidate(choice, best.Recovery) is var candidate && !made.ContainsKey(candidate.Key))
+                found.TryAdd(candidate.Key, choice);
         }
+
+        foreach (int[] choice in found.Values.OrderBy(predictions.NoiseOf).Take(VaryTrials).ToArray())
+            if (!trials.IsOver && Try(choice, predictions.NoiseOf(choice), best.Recovery, cancellation).Verdict.MetricHolds) return;
     }
 
     /// <summary>

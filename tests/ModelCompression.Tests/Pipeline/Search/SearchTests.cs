@@ -105,7 +105,7 @@ public sealed class SearchTests
     {
         using var fixture = new PipelineFixture();
 
-        var outcome = fixture.Run(("Strategy", "Auto"), ("SearchTrials", "4"));
+        var outcome = fixture.Run(("Strategy", "Auto"), ("SearchTrials", "6"));
 
         StringAssert.Contains(fixture.Diagnostics.Single(d => d.Code == "MCB5022").Message, "25 dB");
         Assert.IsGreaterThanOrEqualTo(24.5, outcome.Report!.Fidelity!.SqnrDb!.Value);
