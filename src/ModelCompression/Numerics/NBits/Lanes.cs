@@ -7,12 +7,12 @@ namespace ModelCompression.Numerics.NBits;
 /// <summary>Sums over the lanes of vectors in a fixed order and in binary64, so that results do not depend on the processor.</summary>
 internal static class Lanes
 {
-    /// <summary>Sum of the eight lanes.</summary>
+    /// <summary>Sum of the eight lanes; the first addition is in binary32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double Sum(Vector256<float> lanes)
     {
-        (var low, var high) = Vector256.Widen(lanes);
-        return Sum(low + high);
+        var half = lanes.GetLower() + lanes.GetUpper();
+        return ((double)half[0] + half[1]) + ((double)half[2] + half[3]);
     }
 
     /// <summary>Sum of the four lanes.</summary>

@@ -9,6 +9,8 @@ namespace ModelCompression.Numerics.NBits;
 /// </remarks>
 internal static class SumPreservingRounding
 {
+    private const int MostOnStack = 512;
+
     /// <summary>Moves codes and returns by how much Σ (x − x̂)² has changed.</summary>
     /// <param name="x">Elements.</param>
     /// <param name="map">Their map.</param>
@@ -17,18 +19,25 @@ internal static class SumPreservingRounding
     /// <param name="carry">Σ (x − x̂) of what came before in the row; receives it with this group.</param>
     public static double Apply(ReadOnlySpan<float> x, GroupMap map, int highest, Span<byte> codes, ref double carry)
     {
+        Span<float> rest = x.Length <= MostOnStack ? stackalloc float[x.Length] : new float[x.Length];
+        float inverse = 1 / map.Scale;
         double sum = 0, change = 0;
-        for (int i = 0; i < x.Length; i++) sum += Residual(x[i], codes[i], map);
+        for (int i = 0; i < rest.Length; i++)
+        {
+            rest[i] = (x[i] * inverse) + map.Zero - codes[i];
+            sum += rest[i];
+        }
+
         double wanted = sum + (carry / map.Scale);
         int moves = (int)Math.Min(Math.Round(Math.Abs(wanted), MidpointRounding.ToEven), x.Length);
         int direction = Math.Sign(wanted);
         for (int move = 0; move < moves; move++)
         {
             int best = -1;
-            double furthest = 0;
-            for (int i = 0; i < x.Length; i++)
+            float furthest = 0;
+            for (int i = 0; i < rest.Length; i++)
             {
-                double residual = Residual(x[i], codes[i], map) * direction;
+                float residual = rest[i] * direction;
                 if (residual <= furthest || x[i] == 0 || (uint)(codes[i] + direction) > highest) continue;
                 (best, furthest) = (i, residual);
             }
@@ -36,13 +45,12 @@ internal static class SumPreservingRounding
             // Elements that were clipped have no code on that side.
             if (best < 0) break;
             codes[best] = (byte)(codes[best] + direction);
+            rest[best] -= direction;
             sum -= direction;
-            change += (1 - (2 * furthest)) * map.Scale * map.Scale;
+            change += (1 - (2.0 * furthest)) * map.Scale * map.Scale;
         }
 
         carry += sum * map.Scale;
         return change;
     }
-
-    private static double Residual(float x, byte code, GroupMap map) => (x / map.Scale) + map.Zero - code;
 }

@@ -1,3 +1,5 @@
+using ModelCompression.Packing;
+
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>Codes as ONNX Runtime's n-bit operators keep them: rows of blocks, the first code in the lowest bits of a byte.</summary>
@@ -20,6 +22,12 @@ internal static class BlockPacking
             padded.AsSpan(0, paddedLength).Fill(filler);
             codes.AsSpan(row * length, length).CopyTo(padded);
             var target = packed.AsSpan(row * rowBytes, rowBytes);
+            if (bits == 4)
+            {
+                BitPlanes.PackPairs(padded, 0, target);
+                return;
+            }
+
             for (int i = 0; i < target.Length; i++)
             {
                 int value = 0;
