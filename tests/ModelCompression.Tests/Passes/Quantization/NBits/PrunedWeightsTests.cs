@@ -1,5 +1,4 @@
 using ModelCompression.Data;
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
