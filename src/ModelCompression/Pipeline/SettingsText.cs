@@ -1,4 +1,5 @@
 using ModelCompression.Options;
+using ModelCompression.Passes.Quantization;
 
 namespace ModelCompression.Pipeline;
 
@@ -11,6 +12,8 @@ internal static class SettingsText
         var texts = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var definition in OptionSchema.All)
             if (definition.Format(options) is { } text) texts[definition.Name] = definition.Kind == OptionKind.Data ? DataText(request, definition.Name, text) : text;
+        // What the setting means differs from machine to machine, and so do the results.
+        if (options.TargetCpu == TargetCpu.Auto) texts["TargetCpu"] = $"{TargetCpu.Auto} ({TargetProcessor.OfBuildMachine})";
         for (int i = 0; i < request.Rules.Count; i++)
             texts[FormattableString.Invariant($"Rule{i + 1}")] = RuleText(request.Rules[i]);
         return texts;

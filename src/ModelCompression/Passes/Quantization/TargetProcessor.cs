@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Quantization;
@@ -16,6 +17,16 @@ internal static class TargetProcessor
         TargetCpu.Auto => !BuildMachineHasVnni,
         _ => true,
     };
+
+    /// <summary>A warning when what this machine measures does not hold for the target, or null.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="buildMachineHasVnni">See <see cref="BuildMachineHasVnni"/>.</param>
+    public static Diagnostic? WhyNotJudgedHere(TargetCpu target, bool buildMachineHasVnni) => target is TargetCpu.X64Vnni or TargetCpu.Arm64 && !buildMachineHasVnni
+        ? Diagnostic.Warning("MCB4079", $"TargetCpu={target} allows int8 weights, whose products saturate on this machine, an x64 without VNNI: fidelity, metric and latency measured here are worse than on the target. Judge the result there, or set TargetCpu=Any.")
+        : null;
+
+    /// <summary>What <see cref="TargetCpu.Auto"/> stands for on this machine.</summary>
+    public static TargetCpu OfBuildMachine => !X86Base.IsSupported ? TargetCpu.Arm64 : BuildMachineHasVnni ? TargetCpu.X64Vnni : TargetCpu.X64;
 
     /// <summary>True if this machine adds integer products in 32 bits.</summary>
     public static bool BuildMachineHasVnni { get; } = !X86Base.IsSupported || HasVnni();

@@ -22,6 +22,8 @@ public sealed class QuantizeDynamically : ModelPass
         var planner = DynamicPlanner.Of(model, catalog, settings);
         var calls = planner.Calls.ToArray();
         var weights = Encode(planner, calls, catalog);
+        foreach (var target in calls.Select(c => c.Options.TargetCpu).Distinct())
+            if (TargetProcessor.WhyNotJudgedHere(target, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var writer = new IntegerCallWriter(model, weights);
         foreach (var call in calls)
         {

@@ -28,6 +28,15 @@ public sealed class QuantizeDynamicallyRuleTests
     }
 
     [TestMethod]
+    [DataRow(TargetCpu.X64Vnni, false, true)]
+    [DataRow(TargetCpu.Arm64, false, true)]
+    [DataRow(TargetCpu.X64Vnni, true, false)]
+    [DataRow(TargetCpu.Any, false, false)]
+    [DataRow(TargetCpu.Auto, false, false)]
+    public void MachineThatCannotJudgeTheTarget_IsAWarning(TargetCpu target, bool hasVnni, bool warns) =>
+        Assert.AreEqual(warns ? "MCB4079" : null, TargetProcessor.WhyNotJudgedHere(target, hasVnni)?.Code);
+
+    [TestMethod]
     public void SmallWeight_StaysFloat() => AssertRefused(MatMul(new(), new TestModel().RandomTensor(8, 8)), Dynamic, "too small");
 
     [TestMethod]
