@@ -17,16 +17,20 @@ public sealed class RangeStatistic : TensorStatistic
     /// <summary>True if some element was NaN or infinite.</summary>
     public bool HasNonFinite { get; private set; }
 
+    /// <summary>Number of elements over all samples.</summary>
+    public long Total { get; private set; }
+
     /// <summary>True if there was a finite element.</summary>
     public bool IsKnown => Min <= Max;
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => SpanRange.Of(x.Data);
+    public override object? Measure(TensorView x) => (SpanRange.Of(x.Data), x.Data.Length);
 
     /// <inheritdoc/>
     public override void Merge(object? partial)
     {
-        var range = (SpanRange)partial!;
+        var (range, count) = ((SpanRange, int))partial!;
+        Total += count;
         Min = Math.Min(Min, range.Min);
         Max = Math.Max(Max, range.Max);
         HasNonFinite |= !range.AllFinite;

@@ -6,8 +6,11 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Scale and zero point of an activation.</summary>
 /// <param name="Map">Scale and zero point.</param>
 /// <param name="Type">uint8 or uint16.</param>
-internal readonly record struct ActivationScale(AffineScale Map, DataType Type)
+internal sealed record ActivationScale(AffineScale Map, DataType Type)
 {
+    /// <summary>Scales per channel of the float side, where there are such; then <see cref="Map"/> is that of the integer side.</summary>
+    public float[]? Channels { get; init; }
+
     /// <summary>Smallest value a code stands for.</summary>
     public double Min => -(double)Map.ZeroPoint * Map.Scale;
 

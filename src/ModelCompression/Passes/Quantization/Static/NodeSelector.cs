@@ -32,11 +32,14 @@ internal sealed class NodeSelector
     public IReadOnlyDictionary<Node, string> Reasons => reasons;
 
     /// <summary>The nodes in graph order.</summary>
-    public IReadOnlyList<QuantizedNode> Select()
+    /// <param name="excluded">Linear operators to leave float, with the reason; everything that only followed them stays float too.</param>
+    public IReadOnlyList<QuantizedNode> Select(IReadOnlyDictionary<Node, string>? excluded = null)
     {
+        chosen.Clear();
+        reasons.Clear();
         foreach (var graph in model.AllGraphs())
             foreach (var node in graph.Nodes)
-                if (StaticOperators.RoleOf(node) == StaticRole.Linear) SelectLinear(node);
+                if (StaticOperators.RoleOf(node) == StaticRole.Linear) SelectLinear(node, excluded?.GetValueOrDefault(node));
         bool grows = true;
         while (grows)
         {
@@ -49,9 +52,9 @@ internal sealed class NodeSelector
         return [.. model.Graph.Nodes.Where(chosen.ContainsKey).Select(n => chosen[n])];
     }
 
-    private void SelectLinear(Node node)
+    private void SelectLinear(Node node, string? exclusion)
     {
-        string? reason = node.Graph != model.Graph ? "it lies in a branch, loop or function, where calibration does not see its inputs" : Skip(node);
+        string? reason = exclusion ?? (node.Graph != model.Graph ? "it lies in a branch, loop or function, where calibration does not see its inputs" : Skip(node));
         if (reason is null && !StaticOperators.HasIntegerKernel(node) && settings.For(node).QuantizationFormat == QuantizationFormat.Auto) reason = $"ONNX Runtime has no integer kernel for {node.OpType}";
         if (reason is null && linear.TryMake(node, out reason) is { } quantized)
         {

@@ -34,6 +34,7 @@ internal sealed class QdqWriter
     public static void Write(Model model, StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, IReadOnlyDictionary<Value, WeightScales> weights)
     {
         var writer = new QdqWriter(model, plan, scales);
+        // Scales of biases are products of the integer side's scales.
         var inputScales = plan.Nodes.Where(n => n.Weight is not null).ToDictionary(n => n.Node, n => scales[n.Node.Inputs[0]!].Map.Scale);
         foreach (var node in plan.Nodes) writer.WriteConstants(node);
         foreach (var node in plan.Nodes)
@@ -48,10 +49,11 @@ internal sealed class QdqWriter
         var scale = scales[tensor.Tensor];
         var uses = tensor.Tensor.Uses.Where(u => tensor.Everywhere || integerUses.Contains((u.Node, u.Index))).ToArray();
         var type = tensor.Tensor.Type;
-        Value[] parameters = [constants.Scales([scale.Map.Scale], false), constants.ZeroPoint(scale.Type, scale.Map.ZeroPoint)];
+        Value[] whole = [constants.Scales([scale.Map.Scale], false), constants.ZeroPoint(scale.Type, scale.Map.ZeroPoint)];
+        Value[] channels = scale.Channels is null ? whole : [constants.Scales(scale.Channels, true), constants.ZeroPoint(scale.Type, scale.Map.ZeroPoint, scale.Channels.Length)];
         int number = pairCount++;
-        var codes = Node("QuantizeLinear", [tensor.Source, .. parameters], FormattableString.Invariant($"q{number}"), domain);
-        var pair = Node("DequantizeLinear", [codes, .. parameters], FormattableString.Invariant($"d{number}"), domain);
+        var codes = Pair("QuantizeLinear", tensor.Source, tensor.Side == ChannelSide.Input ? channels : whole, FormattableString.Invariant($"q{number}"));
+        var pair = Pair("DequantizeLinear", codes, tensor.Side == ChannelSide.Output ? channels : whole, FormattableString.Invariant($"d{number}"));
         pair.Type = type;
         foreach (var use in uses) use.Node.SetInput(use.Index, pair);
         if (tensor.Everywhere && tensor.Tensor.IsGraphOutput) graph.ReplaceOutput(tensor.Tensor, pair);
@@ -95,13 +97,18 @@ internal sealed class QdqWriter
     private void WriteBias(QuantizedNode node, float inputScale, WeightScales weight)
     {
         node.Bias!.TryGetConstant(out var tensor);
-        var (codes, biasScales) = QuantizedBias.Of(tensor!.AsSpan<float>(), inputScale, weight.Scales);
+        float[] elements = tensor!.AsSpan<float>().ToArray();
+        for (int c = 0; weight.OutputFactors is { } factors && c < elements.Length; c++) elements[c] = (float)(elements[c] * factors[c]);
+        var (codes, biasScales) = QuantizedBias.Of(elements, inputScale, weight.Scales);
         bool perChannel = biasScales.Length > 1;
         var stored = graph.AddInitializer(WeightNames.OfCodes(node.Bias), codes);
         node.Node.SetInput(node.BiasIndex, Node("DequantizeLinear", [stored, constants.Scales(biasScales, perChannel), constants.Zeros(DataType.Int32, perChannel ? biasScales.Length : null)], stored.Name + "d", "",
             perChannel ? [NodeAttribute.Of("axis", 0L)] : []));
         RemoveUnused(node.Bias);
     }
+
+    private Value Pair(string opType, Value input, Value[] parameters, string name) =>
+        Node(opType, [input, .. parameters], name, domain, parameters[0].TensorType!.Shape!.Rank == 1 ? [NodeAttribute.Of("axis", 1L)] : []);
 
     private Value Node(string opType, IEnumerable<Value> inputs, string name, string nodeDomain = "", params NodeAttribute[] attributes) =>
         graph.AddNode(opType, inputs, [name], attributes, nodeDomain).Outputs[0]!;

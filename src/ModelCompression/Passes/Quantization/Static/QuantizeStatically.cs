@@ -2,6 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Sensitivity;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization.Static;
@@ -10,6 +11,10 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="source">Calibration data.</param>
 public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
 {
+    private const int ComparedSamples = 8;
+    private static readonly double MinShare = double.Parse(Environment.GetEnvironmentVariable("MINSHARE") ?? "0.001");
+    private static readonly double MinPerElement = double.Parse(Environment.GetEnvironmentVariable("MINPER") ?? "16");
+
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
@@ -19,33 +24,46 @@ public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
             return;
         }
 
-        var catalog = WeightCatalog.Of(model);
-        var selector = new NodeSelector(model, catalog, settings);
+        var selector = new NodeSelector(model, WeightCatalog.Of(model), settings);
         var nodes = selector.Select();
+        if (nodes.Count == 0) return;
+        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model));
+        nodes = selector.Select(Exclude(model, nodes, selector, ranges, settings));
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
-        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source);
-        nodes = WithKnownRanges(nodes, ranges, log);
         if (nodes.Count == 0) return;
         var plan = StaticPlan.Of(nodes);
         var scales = ranges.Scales(plan, settings.Model.ActivationBits);
-        var weights = StaticWeights.Of(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset);
+        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset).Quantize();
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);
     }
 
-    /// <summary>Leaves out nodes whose tensors have no usable range.</summary>
-    private IReadOnlyList<QuantizedNode> WithKnownRanges(IReadOnlyList<QuantizedNode> nodes, ActivationRanges ranges, PassLog log)
+    /// <summary>Linear operators that stay float, and why: tensors without a usable range, too little work, too much noise.</summary>
+    private IReadOnlyDictionary<Node, string> Exclude(Model model, IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, ActivationRanges ranges, CompressionSettings settings)
     {
-        var kept = new List<QuantizedNode>();
+        var excluded = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
+        var work = new Dictionary<Node, NodeWork>(ReferenceEqualityComparer.Instance);
         foreach (var node in nodes)
         {
-            string? problem = node.Activations.Select(i => node.Node.Inputs[i]!).Concat(node.Outputs).Select(ranges.Problem).FirstOrDefault(p => p is not null);
-            if (problem is null) kept.Add(node);
-            else log.Refused(Name, node.Node.DisplayName, problem);
+            if (node.Activations.Select(i => node.Node.Inputs[i]!).Concat(node.Outputs).Select(ranges.Problem).FirstOrDefault(p => p is not null) is { } problem) excluded.Add(node.Node, problem);
+            else if (node.Role == StaticRole.Linear) work.Add(node.Node, NodeWork.Of(node, ranges));
         }
 
-        return kept;
+        double total = work.Values.Sum(w => w.Products);
+        foreach (var (node, own) in work)
+        {
+            if (own.Products < MinShare * total) excluded.Add(node, "too little work to be worth converting");
+            else if (own.PerElement < MinPerElement) excluded.Add(node, "too few multiplications per element to be worth converting");
+        }
+
+        var reference = OutputReference.Of(model, source, ComparedSamples);
+        double target = Math.Pow(10, -double.Parse(Environment.GetEnvironmentVariable("TARGET") ?? "33") / 10);
+        return new FloatNodeSearch(selector, new NodeSensitivity(model, reference, ranges, settings), target).Run(excluded, work);
     }
+
+    /// <summary>True where activations may have scales per channel: DequantizeLinear knows axes and the user wants channels.</summary>
+    private static bool AllowsChannels(Model model, CompressionOptions options) =>
+        model.OpsetImports.Onnx >= QdqFormat.AxisOpset && options.QuantizationGranularity == QuantizationGranularity.Channel;
 
     private void Record(StaticPlan plan, IReadOnlyDictionary<Value, WeightScales> weights, CompressionSettings settings, PassLog log)
     {

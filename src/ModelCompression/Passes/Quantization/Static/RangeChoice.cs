@@ -6,11 +6,18 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Chooses the range that codes cover.</summary>
 internal static class RangeChoice
 {
-    /// <summary>The range for a statistic, by the calibration method.</summary>
-    public static (float Min, float Max) Of(TensorStatistic statistic, CompressionOptions options) => statistic switch
+    /// <summary>The range for a statistic, by the calibration method; always within the observed range.</summary>
+    public static (float Min, float Max) Of(TensorStatistic statistic, CompressionOptions options)
     {
-        RangeStatistic range => (range.Min, range.Max),
-        HistogramStatistic histogram => (histogram.Min, histogram.Max),
-        _ => throw new ArgumentException($"{statistic.GetType().Name} has no range.", nameof(statistic)),
-    };
+        if (statistic is RangeStatistic range) return (range.Min, range.Max);
+        var histogram = (HistogramStatistic)statistic;
+        var (min, max) = options.CalibrationMethod switch
+        {
+            CalibrationMethod.Entropy => EntropyRange.Of(histogram),
+            CalibrationMethod.Percentile => PercentileRange.Of(histogram, options.CalibrationPercentile),
+            CalibrationMethod.Mse => SquaredErrorRange.Of(histogram, (1 << options.ActivationBits) - 1),
+            _ => (histogram.Min, histogram.Max),
+        };
+        return ((float)Math.Clamp(min, histogram.Min, histogram.Max), (float)Math.Clamp(max, histogram.Min, histogram.Max));
+    }
 }

@@ -7,7 +7,8 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="Source">What is quantized: <paramref name="Tensor"/>, or the input of the absorbed operator.</param>
 /// <param name="Absorbed">Relu or Clip that disappears because the codes have the same bounds, or null.</param>
 /// <param name="Everywhere">True if every consumer reads the pair: the producer computes with integers. Otherwise only integer consumers do.</param>
-internal sealed record QuantizedTensor(Value Tensor, Value Source, Node? Absorbed, bool Everywhere);
+/// <param name="Side">Where channels can have scales of their own.</param>
+internal sealed record QuantizedTensor(Value Tensor, Value Source, Node? Absorbed, bool Everywhere, ChannelSide Side);
 
 /// <summary>Which tensors are quantized for a choice of nodes, and which of them share a scale.</summary>
 internal sealed class StaticPlan
@@ -69,8 +70,19 @@ internal sealed class StaticPlan
         var absorbed = tensor.Producer is { } producer && IsAbsorbed(producer) ? producer : null;
         var source = absorbed?.Inputs[0] ?? tensor;
         bool everywhere = source.Producer is { } by && nodes.TryGetValue(by, out var node) && node.QuantizesOutput;
-        tensors.Add(new(tensor, source, absorbed, everywhere));
+        tensors.Add(new(tensor, source, absorbed, everywhere, everywhere ? OutputSide(source, tensor) : InputSide(tensor)));
     }
+
+    private ChannelSide InputSide(Value tensor) =>
+        tensor.Uses.Where(IsInteger).All(u => u.Index == 0 && IsOwnConvolution(u.Node)) ? ChannelSide.Input : ChannelSide.None;
+
+    private ChannelSide OutputSide(Value source, Value tensor) =>
+        IsOwnConvolution(source.Producer!) && !tensor.Uses.Any(IsInteger) ? ChannelSide.Output : ChannelSide.None;
+
+    private bool IsInteger(Use use) => nodes.TryGetValue(use.Node, out var node) && node.Activations.Contains(use.Index);
+
+    /// <summary>A convolution whose weights nobody else reads: they can take up factors.</summary>
+    private bool IsOwnConvolution(Node node) => node.OpType == "Conv" && nodes.TryGetValue(node, out var conv) && conv.WeightValue is { Uses.Count: 1 };
 
     private void Join(Value input, Value output)
     {

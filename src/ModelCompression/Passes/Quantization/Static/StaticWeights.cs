@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Views;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
@@ -5,30 +6,32 @@ using ModelCompression.Options;
 namespace ModelCompression.Passes.Quantization.Static;
 
 /// <summary>Quantizes the weights of a plan.</summary>
-internal static class StaticWeights
+/// <param name="plan">The plan.</param>
+/// <param name="scales">Scales of the activations.</param>
+/// <param name="settings">Settings.</param>
+/// <param name="allowsChannels">False where DequantizeLinear takes one scale only.</param>
+internal sealed class StaticWeights(StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
 {
     /// <summary>Codes per weight, in graph order of the first consumer.</summary>
-    /// <param name="plan">The plan.</param>
-    /// <param name="scales">Scales of the activations.</param>
-    /// <param name="settings">Settings.</param>
-    /// <param name="allowsChannels">False where DequantizeLinear takes one scale only.</param>
-    public static IReadOnlyDictionary<Value, WeightScales> Of(StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
+    public IReadOnlyDictionary<Value, WeightScales> Quantize()
     {
         var groups = plan.Nodes.Where(n => n.WeightValue is not null).GroupBy(n => n.WeightValue!, ReferenceEqualityComparer.Instance).Select(g => g.ToArray()).ToArray();
         var results = new WeightScales?[groups.Length];
-        Parallel.For(0, groups.Length, i => results[i] = Make(groups[i], scales, settings, allowsChannels));
+        Parallel.For(0, groups.Length, i => results[i] = Make(groups[i]));
         var weights = new Dictionary<Value, WeightScales>(ReferenceEqualityComparer.Instance);
         for (int i = 0; i < groups.Length; i++) weights.Add(groups[i][0].WeightValue!, results[i]!);
         return weights;
     }
 
-    private static WeightScales? Make(QuantizedNode[] consumers, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
+    private WeightScales? Make(QuantizedNode[] consumers)
     {
         var node = consumers[0];
         node.WeightValue!.TryGetConstant(out var tensor);
         var options = settings.For(node.Node);
         int? axis = !allowsChannels || options.QuantizationGranularity == QuantizationGranularity.Tensor ? null : node.Weight!.ChannelAxes[0];
         int count = axis is { } a ? (int)tensor!.Dims[a] : 1;
+        var input = scales[node.Node.Inputs[0]!];
+        if (input.Channels is not null && ConvView.TryFrom(node.Node, out var view)) tensor = EqualizedWeights.ForInput(view, tensor!, input);
         double[] least = new double[count];
         foreach (var consumer in consumers)
         {
@@ -37,6 +40,11 @@ internal static class StaticWeights
             for (int c = 0; c < count; c++) least[c] = Math.Max(least[c], own[c]);
         }
 
-        return WeightScales.TryMake(tensor!, axis, CodeRange.Symmetric(8), least);
+        var made = WeightScales.TryMake(tensor!, axis, CodeRange.Symmetric(8), least);
+        return made is null || OutputOf(node)?.Channels is null ? made : made.ScaledBy(EqualizedWeights.ForOutput(OutputOf(node)!));
     }
+
+    /// <summary>Scale of what the node returns, with an absorbed Relu or Clip behind it.</summary>
+    private ActivationScale? OutputOf(QuantizedNode node) =>
+        plan.Tensors.FirstOrDefault(t => t.Source == node.Node.Outputs[0] && t.Everywhere) is { } tensor ? scales[tensor.Tensor] : null;
 }

@@ -9,6 +9,17 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="Noise">Loss of the weight.</param>
 internal sealed record WeightScales(Tensor Codes, float[] Scales, QuantizationNoise Noise)
 {
+    /// <summary>What the outputs, and with them the biases, were multiplied by per channel; null for 1.</summary>
+    public double[]? OutputFactors { get; init; }
+
+    /// <summary>The same codes with each channel's scale times a factor; a single scale becomes one per channel.</summary>
+    public WeightScales ScaledBy(double[] factors)
+    {
+        float[] scaled = new float[factors.Length];
+        for (int c = 0; c < scaled.Length; c++) scaled[c] = (float)(Scales[Scales.Length == 1 ? 0 : c] * factors[c]);
+        return this with { Scales = scaled, OutputFactors = factors };
+    }
+
     /// <summary>Quantizes a weight.</summary>
     /// <param name="weight">Binary32, finite.</param>
     /// <param name="axis">Channel axis, or null for one scale.</param>

@@ -1,0 +1,33 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+using ModelCompression.Passes.Sensitivity;
+
+namespace ModelCompression.Passes.Quantization.Static;
+
+/// <summary>How much noise each linear operator brings to the outputs when it alone computes with integers.</summary>
+/// <param name="model">The float model.</param>
+/// <param name="reference">Its outputs.</param>
+/// <param name="ranges">Ranges of its activations.</param>
+/// <param name="settings">Settings.</param>
+internal sealed class NodeSensitivity(Model model, OutputReference reference, ActivationRanges ranges, CompressionSettings settings)
+{
+    /// <summary>Noise-to-signal ratio of the outputs with these nodes quantized and everything else float.</summary>
+    public double Measure(IReadOnlyList<QuantizedNode> nodes)
+    {
+        var plan = StaticPlan.Of(nodes);
+        var scales = ranges.Scales(plan, settings.Model.ActivationBits);
+        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset).Quantize();
+        var copy = ModelCopy.Of(model);
+        var copied = nodes.Select(n => n with
+        {
+            Node = copy.Nodes[n.Node],
+            Weight = n.Weight is null ? null : n.Weight with { Node = copy.Nodes[n.Node] },
+            WeightValue = n.WeightValue is null ? null : copy.Values[n.WeightValue],
+            Bias = n.Bias is null ? null : copy.Values[n.Bias],
+        }).ToArray();
+        var copiedScales = new Dictionary<Value, ActivationScale>(scales.Select(s => KeyValuePair.Create(copy.Values[s.Key], s.Value)), ReferenceEqualityComparer.Instance);
+        var copiedWeights = new Dictionary<Value, WeightScales>(weights.Select(w => KeyValuePair.Create(copy.Values[w.Key], w.Value)), ReferenceEqualityComparer.Instance);
+        QdqWriter.Write(copy.Model, StaticPlan.Of(copied), copiedScales, copiedWeights);
+        return reference.NoiseToSignal(copy.Model);
+    }
+}

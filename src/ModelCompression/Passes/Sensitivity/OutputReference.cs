@@ -1,0 +1,50 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Passes.Sensitivity;
+
+/// <summary>What a model returns for a few calibration samples, and how far an edited copy is from it.</summary>
+public sealed class OutputReference
+{
+    private readonly List<(int Output, CaptureStatistic Captured)> outputs = [];
+    private readonly IStatisticsSource source;
+    private readonly int samples;
+
+    private OutputReference(IStatisticsSource source, int samples)
+    {
+        this.source = source;
+        this.samples = samples;
+    }
+
+    /// <summary>Number of samples compared.</summary>
+    public int SampleCount => outputs.Count == 0 ? 0 : outputs[0].Captured.SampleCount;
+
+    /// <summary>Runs a model over the first calibration samples and keeps its floating point outputs.</summary>
+    public static OutputReference Of(Model model, IStatisticsSource source, int samples, CancellationToken cancellation = default)
+    {
+        var reference = new OutputReference(source, samples);
+        var plan = new StatisticsPlan { SampleLimit = samples };
+        var all = model.Graph.Outputs.Select((value, i) => (i, plan.Need(L(value), "capture", () => new CaptureStatistic(value != L(value))))).ToArray();
+        source.Collect(model, plan, cancellation);
+        reference.outputs.AddRange(all.Where(o => o.Item2.SampleCount > 0));
+        return reference;
+    }
+
+    /// <summary>
+    /// Noise-to-signal ratio of a model with the same outputs: the mean over its floating point outputs of Σ(r − x)²/Σr². Infinite when an output has another shape or is not finite.
+    /// </summary>
+    public double NoiseToSignal(Model model, CancellationToken cancellation = default)
+    {
+        if (outputs.Count == 0) return 0;
+        var plan = new StatisticsPlan { SampleLimit = samples };
+        var errors = outputs.ConvertAll(o => plan.Need(L(model.Graph.Outputs[o.Output]), "error", () => new ErrorStatistic(o.Captured)));
+        source.Collect(model, plan, cancellation);
+        return errors.Average(e => e.NoiseToSignal);
+    }
+
+    internal static bool Use = Environment.GetEnvironmentVariable("LOGITS") is not null;
+    private static Value L(Value v) => Use && v.Producer is { OpType: "Softmax" } p ? p.Inputs[0]! : v;
+
+    /// <summary>−10·log10 of a noise-to-signal ratio: dB.</summary>
+    public static double Decibels(double noiseToSignal) => -10 * Math.Log10(noiseToSignal);
+}
