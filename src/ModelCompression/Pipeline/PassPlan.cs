@@ -55,24 +55,26 @@ internal static class PassPlan
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
+        var decisions = new StaticDecisions();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics));
-        foreach (var pass in Quantizers(settings, statistics)) yield return pass;
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions));
+        foreach (var pass in Quantizers(settings, statistics, decisions)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null)
     {
+        QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
         {
             yield return new RaiseOpset();
-            yield return new QuantizeStatically(statistics);
+            yield return statically = new QuantizeStatically(statistics, decisions);
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics);
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0);
     }
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>

@@ -10,21 +10,21 @@ public sealed class ErrorStatistic(CaptureStatistic reference) : TensorStatistic
     /// <summary>Σ(r − x)²; infinite when shapes differ or x is not finite where r is.</summary>
     public double Noise { get; private set; }
 
-    /// <summary>Noise/signal; 0 when both are 0.</summary>
+    /// <summary>Noise/signal; 0 when there is no noise.</summary>
     public double NoiseToSignal => Noise == 0 ? 0 : Noise / Signal;
 
     /// <inheritdoc/>
     public override object? Measure(TensorView x)
     {
-        float[] r = reference.Samples[x.Sample];
-        if (r.Length != x.Data.Length) return (0.0, double.PositiveInfinity);
-        ReadOnlySpan<float> v = reference.Center ? CaptureStatistic.Centered(x) : x.Data;
+        float[] expected = reference.Samples[x.Sample];
+        var actual = x.Data;
+        if (expected.Length != actual.Length) return (0.0, double.PositiveInfinity);
         double signal = 0, noise = 0;
-        for (int i = 0; i < r.Length; i++)
+        for (int i = 0; i < expected.Length; i++)
         {
-            if (!float.IsFinite(r[i])) continue;
-            double error = (double)r[i] - v[i];
-            signal += (double)r[i] * r[i];
+            if (!float.IsFinite(expected[i])) continue;
+            double error = (double)expected[i] - actual[i];
+            signal += (double)expected[i] * expected[i];
             noise += double.IsFinite(error) ? error * error : double.PositiveInfinity;
         }
 

@@ -19,7 +19,8 @@ namespace ModelCompression.Passes.Quantization;
 /// <see cref="BiasPlanner"/>.
 /// </remarks>
 /// <param name="statistics">Calibration data for <c>QuantizationAlgorithm=Gptq</c> and <c>AdaRound</c>, or null when there is none.</param>
-public sealed class QuantizeWeights(IStatisticsSource? statistics = null) : ModelPass
+/// <param name="savedEarlier">Tells how many bytes less weights take already because an earlier pass has quantized them; null for none.</param>
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -30,7 +31,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null) : Mode
         var catalog = WeightCatalog.Of(model);
         var planner = new WeightPlanner(model, catalog, settings);
         var biases = new BiasPlanner(model, settings).Plan(catalog);
-        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength)).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength), savedEarlier?.Invoke() ?? 0).Refine([.. catalog.Weights.Select(planner.Decide)]);
         var records = Array.ConvertAll(decisions, d => Record(log, d.Site.Value, d.Site.Tensor, d.Site.Node));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));

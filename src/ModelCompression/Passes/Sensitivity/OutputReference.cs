@@ -16,17 +16,20 @@ public sealed class OutputReference
         this.samples = samples;
     }
 
-    /// <summary>Number of samples compared.</summary>
+    /// <summary>Number of samples compared; 0 when no output is a floating point tensor.</summary>
     public int SampleCount => outputs.Count == 0 ? 0 : outputs[0].Captured.SampleCount;
+
+    /// <summary>True if probabilities of classes are among what is compared.</summary>
+    public bool HasScores { get; private init; }
 
     /// <summary>Runs a model over the first calibration samples and keeps its floating point outputs.</summary>
     public static OutputReference Of(Model model, IStatisticsSource source, int samples, CancellationToken cancellation = default)
     {
-        var reference = new OutputReference(source, samples);
+        var reference = new OutputReference(source, samples) { HasScores = model.Graph.Outputs.Any(o => o.Producer is { } producer && (producer.Is("Softmax") || producer.Is("LogSoftmax"))) };
         var plan = new StatisticsPlan { SampleLimit = samples };
-        var all = model.Graph.Outputs.Select((value, i) => (i, plan.Need(L(value), "capture", () => new CaptureStatistic(value != L(value))))).ToArray();
+        var all = model.Graph.Outputs.Select((value, i) => (Index: i, Captured: plan.Need(value, "capture", () => new CaptureStatistic()))).ToArray();
         source.Collect(model, plan, cancellation);
-        reference.outputs.AddRange(all.Where(o => o.Item2.SampleCount > 0));
+        reference.outputs.AddRange(all.Where(o => o.Captured.SampleCount > 0).Select(o => (o.Index, o.Captured)));
         return reference;
     }
 
@@ -37,13 +40,10 @@ public sealed class OutputReference
     {
         if (outputs.Count == 0) return 0;
         var plan = new StatisticsPlan { SampleLimit = samples };
-        var errors = outputs.ConvertAll(o => plan.Need(L(model.Graph.Outputs[o.Output]), "error", () => new ErrorStatistic(o.Captured)));
+        var errors = outputs.ConvertAll(o => plan.Need(model.Graph.Outputs[o.Output], "error", () => new ErrorStatistic(o.Captured)));
         source.Collect(model, plan, cancellation);
         return errors.Average(e => e.NoiseToSignal);
     }
-
-    internal static bool Use = Environment.GetEnvironmentVariable("LOGITS") is not null;
-    private static Value L(Value v) => Use && v.Producer is { OpType: "Softmax" } p ? p.Inputs[0]! : v;
 
     /// <summary>−10·log10 of a noise-to-signal ratio: dB.</summary>
     public static double Decibels(double noiseToSignal) => -10 * Math.Log10(noiseToSignal);

@@ -123,8 +123,11 @@ public sealed class ModelLockTests : IDisposable
 
         // Ranges of other inputs are not taken.
         var changed = Run(entry with { Calibration = wider }, false, [.. settings, ("QuantizationGranularity", "Tensor")]).Locked!;
-        CollectionAssert.AreEqual(entry.Calibration, changed.Calibration);
+        // Those of the second run depend on biases, which are corrected for the granularity.
+        CollectionAssert.AreEqual(FirstRun(entry.Calibration), FirstRun(changed.Calibration!));
     }
+
+    private static KeyValuePair<string, string>[] FirstRun(IReadOnlyDictionary<string, string> calibration) => [.. calibration.Where(r => !r.Key.EndsWith("#2", StringComparison.Ordinal))];
 
     private static string Widened(string range)
     {

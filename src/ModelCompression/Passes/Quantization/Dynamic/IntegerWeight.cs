@@ -1,7 +1,7 @@
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
-using ModelCompression.Packing;
 using ModelCompression.Options;
+using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Quantization.Dynamic;
 

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Views;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
@@ -9,14 +10,19 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Ranges of activations over the calibration data, by the method the options name.</summary>
 internal sealed class ActivationRanges
 {
+    private const double ChannelMargin = 1.3;
+
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, ChannelRangeStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly CompressionOptions options;
     private readonly CalibrationRecord? record;
 
-    private ActivationRanges(CompressionOptions options, CalibrationRecord? record)
+    private readonly string suffix;
+
+    private ActivationRanges(CompressionOptions options, CalibrationRecord? record, string suffix)
     {
+        this.suffix = suffix;
         this.options = options;
         this.record = record;
     }
@@ -27,9 +33,10 @@ internal sealed class ActivationRanges
     /// <param name="options">Options.</param>
     /// <param name="source">The data.</param>
     /// <param name="perChannel">True to look at channels too, where the plan can make use of them.</param>
-    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel)
+    /// <param name="suffix">Distinguishes records of a second run on a changed model from those of the first.</param>
+    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, string suffix = "")
     {
-        var ranges = new ActivationRanges(options, source.Record);
+        var ranges = new ActivationRanges(options, source.Record, suffix);
         var wanted = new StatisticsPlan();
         foreach (var tensor in plan.Tensors) ranges.Need(tensor, wanted, perChannel);
         source.Collect(model, wanted);
@@ -59,9 +66,12 @@ internal sealed class ActivationRanges
         if (ranges.TryGetValue(tensor, out var range)) return range;
         range = StaticOperators.FixedRange(tensor.Producer) ?? Useful(tensor, RangeChoice.Of(statistics[tensor], options));
         ranges.Add(tensor, range);
-        record?.Add(tensor.Name, range.Min, range.Max);
+        record?.Add(tensor.Name + suffix, range.Min, range.Max);
         return range;
     }
+
+    /// <summary>Means of a tensor's channels (axis 1) over the samples, or null when they were not looked at.</summary>
+    public double[]? ChannelMeans(Value tensor) => channels.TryGetValue(tensor, out var statistic) && statistic is { IsUsable: true, Min.Length: > 0 } ? statistic.Means : null;
 
     /// <summary>One scale per quantized tensor; tensors that share one get the widest of their ranges.</summary>
     public IReadOnlyDictionary<Value, ActivationScale> Scales(StaticPlan plan, int bits)
@@ -87,7 +97,7 @@ internal sealed class ActivationRanges
     private void Need(QuantizedTensor tensor, StatisticsPlan wanted, bool perChannel)
     {
         var value = tensor.Tensor;
-        if (record?.TryGet(value.Name, out float low, out float high) == true) ranges[value] = (low, high);
+        if (record?.TryGet(value.Name + suffix, out float low, out float high) == true) ranges[value] = (low, high);
         statistics[value] = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null
             ? wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic())
             : wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic());
@@ -106,10 +116,26 @@ internal sealed class ActivationRanges
     private ActivationScale? PerChannel(QuantizedTensor tensor, int bits)
     {
         if (tensor.Side == ChannelSide.None || !channels.TryGetValue(tensor.Tensor, out var statistic) || !statistic.IsUsable || statistic.Min.Length < 2) return null;
+        var (min, max) = (new float[statistic.Min.Length], new float[statistic.Min.Length]);
         var (whole, useful) = (Of(tensor.Tensor), UsefulRange.Of(tensor.Tensor));
-        float[] min = Array.ConvertAll(statistic.Min, m => ChannelScales.RoundedOutwards((float)Math.Clamp(m, Math.Max(useful.Min, whole.Min), whole.Max)));
-        float[] max = Array.ConvertAll(statistic.Max, m => ChannelScales.RoundedOutwards((float)Math.Clamp(m, whole.Min, Math.Min(useful.Max, whole.Max))));
+        for (int c = 0; c < min.Length; c++)
+        {
+            min[c] = Widened(Math.Max(statistic.Min[c], whole.Min), useful);
+            max[c] = Widened(Math.Min(statistic.Max[c], whole.Max), useful);
+        }
+
         if (ChannelScales.TryMake(min, max, ChannelWeights.Of(tensor, min.Length), (1 << bits) - 1) is not { } scales) return null;
-        return new(new AffineScale(scales.Scales.Max(), scales.ZeroPoint), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = scales.Scales };
+        float[] balanced = Balanced(tensor, scales.Scales, statistic);
+        return new(new AffineScale(balanced.Max(), scales.ZeroPoint), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = balanced };
+    }
+
+    /// <summary>A channel has far fewer elements than a tensor, so that other data will exceed what was observed; within the part of the range that matters there is room for it.</summary>
+    private static float Widened(float bound, (double Min, double Max) useful) => ChannelScales.RoundedOutwards((float)Math.Clamp(ChannelMargin * bound, useful.Min, useful.Max));
+
+    private static float[] Balanced(QuantizedTensor tensor, float[] scales, ChannelRangeStatistic statistic)
+    {
+        if (tensor.Side != ChannelSide.Input || tensor.Tensor.Uses.Where(u => u.Node.Is("Conv") && u.Index == 0).ToArray() is not [var use]) return scales;
+        if (!ConvView.TryFrom(use.Node, out var view) || view.InputChannels != scales.Length || !view.Weight.TryGetConstant(out var weight)) return scales;
+        return Array.ConvertAll(ScaleBalance.Balance(view, weight.AsSpan<float>(), scales, statistic.MeanSquares), ChannelScales.RoundedOutwards);
     }
 }

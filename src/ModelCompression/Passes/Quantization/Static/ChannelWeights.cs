@@ -1,5 +1,4 @@
 using ModelCompression.Analysis.Views;
-using ModelCompression.Onnx.Graph;
 
 namespace ModelCompression.Passes.Quantization.Static;
 

@@ -21,15 +21,13 @@ internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sen
         var nodes = selector.Select(excluded);
         if (sensitivity.Measure(nodes) <= maxNoiseToSignal) return excluded;
         var linear = nodes.Where(n => n.Role == StaticRole.Linear).ToArray();
-        var noise = linear.ToDictionary(n => n.Node, n => sensitivity.Measure([n, .. nodes.Where(b => b.Role == StaticRole.Bounds && b.Node.Inputs[0] == n.Node.Outputs[0])]));
+        var noise = linear.ToDictionary(n => n.Node, n => sensitivity.MeasureAlone(n, nodes));
         var order = linear.OrderByDescending(n => noise[n.Node] / work[n.Node].Products).Select(n => n.Node).ToArray();
-        foreach (var n in order) Console.WriteLine($"{n.DisplayName} {OutputReference.Decibels(noise[n]):F1} products {work[n].Products:E2} per {work[n].PerElement:F1}");
         int low = 1, high = order.Length;
         while (low < high)
         {
             int middle = (low + high) / 2;
             var candidates = selector.Select(With(excluded, order[..middle], noise));
-            Console.WriteLine($"{middle} {candidates.Count} {OutputReference.Decibels(sensitivity.Measure(candidates)):F1}");
             if (candidates.Count == 0 || sensitivity.Measure(candidates) <= maxNoiseToSignal) high = middle;
             else low = middle + 1;
         }

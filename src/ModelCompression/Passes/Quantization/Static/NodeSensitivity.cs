@@ -11,12 +11,16 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="settings">Settings.</param>
 internal sealed class NodeSensitivity(Model model, OutputReference reference, ActivationRanges ranges, CompressionSettings settings)
 {
+    /// <summary>Noise-to-signal ratio of the outputs with one linear operator, and a Relu or Clip behind it, quantized.</summary>
+    public double MeasureAlone(QuantizedNode linear, IReadOnlyList<QuantizedNode> nodes) =>
+        Measure([linear, .. nodes.Where(b => b.Role == StaticRole.Bounds && b.Node.Inputs[0] == linear.Node.Outputs[0])]);
+
     /// <summary>Noise-to-signal ratio of the outputs with these nodes quantized and everything else float.</summary>
     public double Measure(IReadOnlyList<QuantizedNode> nodes)
     {
         var plan = StaticPlan.Of(nodes);
         var scales = ranges.Scales(plan, settings.Model.ActivationBits);
-        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset).Quantize();
+        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
         var copy = ModelCopy.Of(model);
         var copied = nodes.Select(n => n with
         {

@@ -13,6 +13,8 @@ internal sealed class QdqWriter
     private readonly StaticConstants constants;
     private readonly string domain;
     private readonly HashSet<(Node, int)> integerUses = [];
+    private const int BiasIndex = 2;
+
     private int pairCount;
 
     private QdqWriter(Model model, StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales)
@@ -38,7 +40,7 @@ internal sealed class QdqWriter
         var inputScales = plan.Nodes.Where(n => n.Weight is not null).ToDictionary(n => n.Node, n => scales[n.Node.Inputs[0]!].Map.Scale);
         foreach (var node in plan.Nodes) writer.WriteConstants(node);
         foreach (var node in plan.Nodes)
-            if (node.Bias is not null) writer.WriteBias(node, inputScales[node.Node], weights[node.WeightValue!]);
+            if (node.Bias is not null || (node.WeightValue is not null && weights[node.WeightValue].MeanErrors is not null)) writer.WriteBias(node, inputScales[node.Node], weights[node.WeightValue!]);
         foreach (var (value, weight) in weights) writer.WriteWeight(value, weight, plan.Nodes.First(n => n.WeightValue == value).Weight!.ChannelAxes[0]);
         foreach (var tensor in plan.Tensors) writer.WritePair(tensor);
         if (!model.Graph.TrySortTopologically()) throw new InvalidOperationException("The quantized graph has a cycle.");
@@ -58,6 +60,8 @@ internal sealed class QdqWriter
         foreach (var use in uses) use.Node.SetInput(use.Index, pair);
         if (tensor.Everywhere && tensor.Tensor.IsGraphOutput) graph.ReplaceOutput(tensor.Tensor, pair);
         if (tensor.Absorbed is not null) Absorb(tensor, scale, codes);
+        // The name stands for the values of the original: not for multiples of them, nor for values that are cut where their consumers cannot tell.
+        if (tensor.Side == ChannelSide.Output && scale.Channels is not null && !tensor.Source.IsGraphOutput) tensor.Source.ExchangeNames(codes);
     }
 
     /// <summary>Removes a Relu or Clip whose bounds the codes have; otherwise puts it in front of the codes.</summary>
@@ -96,15 +100,23 @@ internal sealed class QdqWriter
 
     private void WriteBias(QuantizedNode node, float inputScale, WeightScales weight)
     {
-        node.Bias!.TryGetConstant(out var tensor);
-        float[] elements = tensor!.AsSpan<float>().ToArray();
-        for (int c = 0; weight.OutputFactors is { } factors && c < elements.Length; c++) elements[c] = (float)(elements[c] * factors[c]);
+        float[] elements = CorrectedBias(node, weight);
         var (codes, biasScales) = QuantizedBias.Of(elements, inputScale, weight.Scales);
         bool perChannel = biasScales.Length > 1;
-        var stored = graph.AddInitializer(WeightNames.OfCodes(node.Bias), codes);
-        node.Node.SetInput(node.BiasIndex, Node("DequantizeLinear", [stored, constants.Scales(biasScales, perChannel), constants.Zeros(DataType.Int32, perChannel ? biasScales.Length : null)], stored.Name + "d", "",
+        var stored = graph.AddInitializer(node.Bias is null ? WeightNames.OfCodes(node.WeightValue!) + "b" : WeightNames.OfCodes(node.Bias), codes);
+        node.Node.SetInput(BiasIndex, Node("DequantizeLinear", [stored, constants.Scales(biasScales, perChannel), constants.Zeros(DataType.Int32, perChannel ? biasScales.Length : null)], stored.Name + "d", "",
             perChannel ? [NodeAttribute.Of("axis", 0L)] : []));
-        RemoveUnused(node.Bias);
+        if (node.Bias is not null) RemoveUnused(node.Bias);
+    }
+
+    /// <summary>The bias less what the rounding of the weights adds on average, in the unit of the integer side.</summary>
+    private static float[] CorrectedBias(QuantizedNode node, WeightScales weight)
+    {
+        int channels = (int)weight.Codes.Dims[node.Weight!.ChannelAxes[0]];
+        float[] elements = node.Bias?.TryGetConstant(out var tensor) == true ? tensor.AsSpan<float>().ToArray() : new float[channels];
+        for (int c = 0; c < elements.Length; c++)
+            elements[c] = (float)((elements[c] - (weight.MeanErrors?[c] ?? 0)) * (weight.OutputFactors?[c] ?? 1));
+        return elements;
     }
 
     private Value Pair(string opType, Value input, Value[] parameters, string name) =>

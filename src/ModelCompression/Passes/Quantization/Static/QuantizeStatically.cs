@@ -9,11 +9,21 @@ namespace ModelCompression.Passes.Quantization.Static;
 
 /// <summary>Lets linear operators, and what lies between them, compute with 8-bit integers: <c>Quantization=Static</c>. Ranges of activations come from calibration data.</summary>
 /// <param name="source">Calibration data.</param>
-public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
+/// <param name="decisions">Keeps the choice of operators for a later run, or has it from an earlier one; null for a single run.</param>
+public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions? decisions = null) : ModelPass
 {
-    private const int ComparedSamples = 8;
-    private static readonly double MinShare = double.Parse(Environment.GetEnvironmentVariable("MINSHARE") ?? "0.001");
-    private static readonly double MinPerElement = double.Parse(Environment.GetEnvironmentVariable("MINPER") ?? "16");
+    /// <summary>Samples that operators are judged on.</summary>
+    private const int ComparedSamples = 16;
+
+    /// <summary>Wanted ratio of outputs to their error, in dB. Errors of scores decide between classes that may be close.</summary>
+    private const double OutputTarget = 30, ScoreTarget = 39;
+
+    /// <summary>Share of all multiplications, and multiplications per converted element, below which integers save no time.</summary>
+    private const double MinShare = 0.001, MinPerElement = 16;
+
+
+    /// <summary>Bytes that the weights quantized so far take less.</summary>
+    public long SavedByteLength { get; private set; }
 
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
@@ -27,13 +37,16 @@ public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
         var selector = new NodeSelector(model, WeightCatalog.Of(model), settings);
         var nodes = selector.Select();
         if (nodes.Count == 0) return;
-        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model));
-        nodes = selector.Select(Exclude(model, nodes, selector, ranges, settings));
+        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), decisions is { AreMade: true } ? "#2" : "");
+        var excluded = decisions is { AreMade: true } ? decisions.For(model) : Exclude(model, nodes, selector, ranges, settings);
+        decisions?.Make(excluded);
+        nodes = selector.Select(excluded);
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
         if (nodes.Count == 0) return;
+        if (SaturatingProducts.Warning(settings.Model.TargetCpu) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
         var scales = ranges.Scales(plan, settings.Model.ActivationBits);
-        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset).Quantize();
+        var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);
     }
@@ -50,20 +63,36 @@ public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
         }
 
         double total = work.Values.Sum(w => w.Products);
+        if (settings.Model.QuantizationFormat != QuantizationFormat.Auto) return excluded;
         foreach (var (node, own) in work)
         {
             if (own.Products < MinShare * total) excluded.Add(node, "too little work to be worth converting");
+            else if (MakesScores(node)) excluded.Add(node, "its outputs are the scores of close classes: their rounding decides");
             else if (own.PerElement < MinPerElement) excluded.Add(node, "too few multiplications per element to be worth converting");
         }
 
         var reference = OutputReference.Of(model, source, ComparedSamples);
-        double target = Math.Pow(10, -double.Parse(Environment.GetEnvironmentVariable("TARGET") ?? "33") / 10);
+        double target = Math.Pow(10, -(reference.HasScores ? ScoreTarget : OutputTarget) / 10);
         return new FloatNodeSearch(selector, new NodeSensitivity(model, reference, ranges, settings), target).Run(excluded, work);
     }
 
     /// <summary>True where activations may have scales per channel: DequantizeLinear knows axes and the user wants channels.</summary>
     private static bool AllowsChannels(Model model, CompressionOptions options) =>
         model.OpsetImports.Onnx >= QdqFormat.AxisOpset && options.QuantizationGranularity == QuantizationGranularity.Channel;
+
+    /// <summary>True for the classifier in front of the Softmax that a model returns.</summary>
+    private static bool MakesScores(Node node)
+    {
+        var value = node.Outputs[0]!;
+        while (value is { IsGraphOutput: false, Uses: [var use] })
+        {
+            if (use.Node.Is("Softmax") || use.Node.Is("LogSoftmax")) return use.Node.Outputs[0]!.IsGraphOutput;
+            if (!use.Node.Is("Add") && StaticOperators.RoleOf(use.Node) != StaticRole.Moves) return false;
+            value = use.Node.Outputs[0]!;
+        }
+
+        return false;
+    }
 
     private void Record(StaticPlan plan, IReadOnlyDictionary<Value, WeightScales> weights, CompressionSettings settings, PassLog log)
     {
@@ -77,6 +106,7 @@ public sealed class QuantizeStatically(IStatisticsSource source) : ModelPass
             record.CompressedBytes = weight.Codes.ByteLength + (weight.Scales.Length * sizeof(float));
             record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
             record.AddAction(FormattableString.Invariant($"static int8 per {(weight.Scales.Length > 1 ? "channel" : "tensor")}, uint{settings.Model.ActivationBits} activations, QDQ"));
+            SavedByteLength += tensor.ByteLength - record.CompressedBytes;
             log.Applied(Name, node.Node.DisplayName, record.Action);
         }
     }

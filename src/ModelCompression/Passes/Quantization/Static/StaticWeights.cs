@@ -1,6 +1,7 @@
 using ModelCompression.Analysis.Views;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Quantization.Static;
@@ -10,7 +11,8 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="scales">Scales of the activations.</param>
 /// <param name="settings">Settings.</param>
 /// <param name="allowsChannels">False where DequantizeLinear takes one scale only.</param>
-internal sealed class StaticWeights(StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels)
+/// <param name="ranges">Means of the activations.</param>
+internal sealed class StaticWeights(StaticPlan plan, IReadOnlyDictionary<Value, ActivationScale> scales, CompressionSettings settings, bool allowsChannels, ActivationRanges ranges)
 {
     /// <summary>Codes per weight, in graph order of the first consumer.</summary>
     public IReadOnlyDictionary<Value, WeightScales> Quantize()
@@ -40,8 +42,32 @@ internal sealed class StaticWeights(StaticPlan plan, IReadOnlyDictionary<Value, 
             for (int c = 0; c < count; c++) least[c] = Math.Max(least[c], own[c]);
         }
 
+        bool isDepthwise = ConvView.TryFrom(node.Node, out var depthwise) && depthwise is { IsDepthwise: true } && depthwise.OutputChannels == depthwise.Group;
+        if (SaturatingProducts.MatterOn(settings.Model.TargetCpu) && !isDepthwise) RaiseToPairSums(tensor!, axis, least);
         var made = WeightScales.TryMake(tensor!, axis, CodeRange.Symmetric(8), least);
+        if (made is not null && options.BiasCorrection != false && ConvView.TryFrom(node.Node, out var conv) && ranges.ChannelMeans(node.Node.Inputs[0]!) is { } means && means.Length == conv.InputChannels)
+            made = made with { MeanErrors = RoundingShift.Of(conv, tensor!, made, means, input) };
         return made is null || OutputOf(node)?.Channels is null ? made : made.ScaledBy(EqualizedWeights.ForOutput(OutputOf(node)!));
+    }
+
+    /// <summary>Raises the least scales so that no two products of a channel saturate.</summary>
+    private static void RaiseToPairSums(Tensor weight, int? axis, double[] least)
+    {
+        var elements = weight.AsSpan<float>();
+        if (axis is not { } a)
+        {
+            least[0] = Math.Max(least[0], SaturatingProducts.LeastScale(elements));
+            return;
+        }
+
+        int inner = 1;
+        foreach (long size in weight.Dims[(a + 1)..]) inner *= (int)size;
+        float[] channel = new float[elements.Length / least.Length];
+        for (int c = 0; c < least.Length; c++)
+        {
+            for (int i = 0; i < channel.Length; i++) channel[i] = elements[(((i / inner * least.Length) + c) * inner) + (i % inner)];
+            least[c] = Math.Max(least[c], SaturatingProducts.LeastScale(channel));
+        }
     }
 
     /// <summary>Scale of what the node returns, with an absorbed Relu or Clip behind it.</summary>

@@ -9,6 +9,9 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="Noise">Loss of the weight.</param>
 internal sealed record WeightScales(Tensor Codes, float[] Scales, QuantizationNoise Noise)
 {
+    /// <summary>What the rounding of the weights adds to each output on average over the calibration data; null when it is not known.</summary>
+    public double[]? MeanErrors { get; init; }
+
     /// <summary>What the outputs, and with them the biases, were multiplied by per channel; null for 1.</summary>
     public double[]? OutputFactors { get; init; }
 
