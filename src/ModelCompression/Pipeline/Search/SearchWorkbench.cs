@@ -67,7 +67,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         {
             try
             {
-                using var made = Make(Quick(candidate), out var log, cancellation);
+                using var made = Make(WithoutRefit(Quick(candidate)), out var log, cancellation);
                 return new EncodingResult { Bytes = ByteLengthOf(made), Weights = [.. log.Layers.Select(l => new EncodedWeightFigures(l.Weight, l.OriginalBytes, l.CompressedBytes, Noise(l.SqnrDb)))] };
             }
             catch (DiagnosticException e)
@@ -117,6 +117,12 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         hasCalibration && !candidate.Settings.ContainsKey("BiasCorrection") && !request.Item.Values.Keys.Contains("BiasCorrection", StringComparer.OrdinalIgnoreCase)
             ? candidate.With(new(StringComparer.Ordinal) { ["BiasCorrection"] = "false" })
             : candidate;
+
+    /// <summary>Without refitting pruned layers, which changes neither bytes nor what is removed, but takes far longer than all other passes.</summary>
+    private SearchCandidate WithoutRefit(SearchCandidate candidate) => !hasCalibration ? candidate : new(
+        candidate.Name, candidate.Settings, [.. candidate.Rules.Select(r => r.Settings.ContainsKey("Pruning") && !r.Settings.ContainsKey("Compensation")
+            ? r with { Settings = new(r.Settings.Append(new("Compensation", "None")).ToDictionary(), StringComparer.Ordinal) }
+            : r)]);
 
     private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, CancellationToken cancellation)
     {
