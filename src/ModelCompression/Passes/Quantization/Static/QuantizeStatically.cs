@@ -43,7 +43,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         nodes = selector.Select(excluded);
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
         if (nodes.Count == 0) return;
-        if (SaturatingProducts.Warning(settings.Model.TargetCpu) is { } warning) log.Report(warning);
+        if (TargetProcessor.WhyNotJudgedHere(settings.Model.TargetCpu, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
         var scales = ranges.Scales(plan, settings.Model.ActivationBits);
         var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
