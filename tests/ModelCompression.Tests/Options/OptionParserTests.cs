@@ -135,6 +135,7 @@ public sealed class OptionParserTests
             [OptionKind.Boolean] = ["true"],
             [OptionKind.List] = ["a;b*"],
             [OptionKind.Data] = ["/d/a.npz;/d/b"],
+            [OptionKind.Text] = ["python3 tools/score.py {model}"],
             [OptionKind.Size] = ["4MB", "25%"],
             [OptionKind.TimeSpan] = ["90s", "00:10:00"],
         };
