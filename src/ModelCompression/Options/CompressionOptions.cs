@@ -114,8 +114,8 @@ public sealed record CompressionOptions
     /// <summary>The user's own program as the metric, or null.</summary>
     public string? MetricCommand { get; init; }
 
-    /// <summary>Longest run of <see cref="MetricCommand"/> on one model.</summary>
-    public TimeSpan MetricTimeLimit { get; init; } = TimeSpan.FromMinutes(10);
+    /// <summary>Longest run of <see cref="MetricCommand"/> on one model, or null for ten minutes.</summary>
+    public TimeSpan? MetricTimeLimit { get; init; }
 
     /// <summary>Gate: largest loss of the metric.</summary>
     public double? MaxMetricDrop { get; init; }

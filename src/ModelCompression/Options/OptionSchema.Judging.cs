@@ -26,7 +26,7 @@ public static partial class OptionSchema
             Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
             Default = "00:10:00",
             Parse = (o, text) => OptionValueParsers.Time(text) is { } time ? o with { MetricTimeLimit = time } : null,
-            Format = o => o.MetricCommand is null ? null : o.MetricTimeLimit.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
+            Format = o => o.MetricTimeLimit?.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
         };
         yield return b.Real("MaxMetricDrop", "Gate: largest loss of the metric.", "a real number", _ => true, (o, v) => o with { MaxMetricDrop = v }, o => o.MaxMetricDrop);
         yield return b.Real("MinMetric", "Gate: smallest metric of the compressed model.", "a real number", _ => true, (o, v) => o with { MinMetric = v }, o => o.MinMetric);

@@ -110,7 +110,7 @@ internal sealed class CompressionRun : IDisposable
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
         if (Options.MetricCommand is not null) Tell("running MetricCommand");
         var validation = Options.MetricCommand is { } command
-            ? new MetricProgram(command, request.MetricFolder, Options.MetricTimeLimit).Evaluate(request.SourcePath, staging.ModelPath, cancellation)
+            ? new MetricProgram(command, request.MetricFolder, Options.MetricTimeLimit ?? TimeSpan.FromMinutes(10)).Evaluate(request.SourcePath, staging.ModelPath, cancellation)
             : data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, request.Progress, cancellation);
         if (Options.MaxLatencyRatio is not null || request.MeasureLatency) Tell("measuring latency");
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
