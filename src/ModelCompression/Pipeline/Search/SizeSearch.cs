@@ -44,10 +44,10 @@ internal sealed class SizeSearch
     /// <summary>Runs until the trials or the time are used up.</summary>
     public void Run(CancellationToken cancellation)
     {
-        int total = trials.Left;
+        int total = trials.Left, first = trials.Count;
         var recoveries = Recovery.For(trials.Judge.Options).Where(r => IsAllowed(r)).ToArray();
         Bisect(cancellation);
-        Refine(Math.Max(total / 2, total - (recoveries.Length * Recovery.Trials)), cancellation);
+        Refine(first + Math.Max(total / 2, total - (recoveries.Length * Recovery.Trials)), cancellation);
         foreach (var recovery in recoveries) Walk(recovery, cancellation);
         Refine(int.MaxValue, cancellation);
     }
@@ -72,11 +72,10 @@ internal sealed class SizeSearch
         }
     }
 
-    /// <summary>Corrects the predictions around the best mix and looks for smaller ones with the noise that just passes, until this many trials are done.</summary>
+    /// <summary>Corrects the predictions around the best mix and looks for smaller ones with the noise that just passes, until there are this many trials.</summary>
     private void Refine(int until, CancellationToken cancellation)
     {
-        int start = trials.Count;
-        while (!trials.IsOver && trials.Count - start < until)
+        while (!trials.IsOver && trials.Count < until)
         {
             int before = trials.Count;
             // When not even small errors pass, there is nothing a mix could still change.
