@@ -64,8 +64,10 @@ public sealed partial class HtmlReportTests
             Assert.AreEqual(worst[i].Weight, details.Histograms[i].Weight);
             Assert.AreEqual(worst[i].OriginalBytes / 4, details.Histograms[i].Before.Sum());
             Assert.AreEqual(worst[i].OriginalBytes / 4, details.Histograms[i].After.Sum());
-            CollectionAssert.AreNotEqual(details.Histograms[i].Before.ToArray(), details.Histograms[i].After.ToArray());
         }
+
+        // A weight of few elements and many bits may keep all of them in their bins; not every weight does.
+        Assert.IsTrue(details.Histograms.Any(h => !h.Before.SequenceEqual(h.After)), "no histogram shows a change");
 
         Assert.IsGreaterThanOrEqualTo(4, details.Ranges.Count);
         Assert.AreEqual(10, details.Confusion!.Classes);
