@@ -82,6 +82,20 @@ public sealed class Value
         return constant is not null;
     }
 
+    /// <summary>Exchanges the content of a constant where it is stored, for all consumers: an initializer, or a <c>Constant</c> node in any of its attribute forms.</summary>
+    /// <remarks>The type of a <c>Constant</c> node's output stays as it is.</remarks>
+    public void SetConstant(Tensor tensor)
+    {
+        if (Producer is not { } node)
+        {
+            Graph.SetInitializer(this, tensor);
+            return;
+        }
+
+        foreach (string name in node.Attributes.Select(a => a.Name).Where(n => n != "value").ToArray()) node.RemoveAttribute(name);
+        node.SetAttribute(NodeAttribute.Of("value", tensor));
+    }
+
     /// <summary>Makes every consumer (captured uses and graph outputs included) use <paramref name="replacement"/> instead.</summary>
     /// <remarks>A main graph output keeps its name: see <see cref="OnnxGraph.ReplaceOutput"/>, which also says when this is refused.</remarks>
     /// <exception cref="InvalidOperationException">A graph that returns this value cannot return the other; nothing is changed.</exception>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Pipeline;
+using ModelCompression.Reports;
 using ModelCompression.Tool.CommandLine;
 using ModelCompression.Tool.Display;
 using ModelCompression.Tool.Projects;
@@ -106,11 +107,5 @@ internal sealed record ProjectResult(string Model, string Status, string Output,
 internal sealed partial class ProjectJson : JsonSerializerContext
 {
     /// <summary>For people and programs.</summary>
-    public static ProjectJson Readable { get; } = new(new JsonSerializerOptions
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    public static ProjectJson Readable { get; } = new(JsonReport.Format());
 }

@@ -65,6 +65,18 @@ internal sealed class OptionBuilder(string category)
         Format = o => get(o) switch { true => "true", false => "false", null => null },
     };
 
+    public OptionDefinition Time(string name, string meaning, Func<CompressionOptions, TimeSpan, CompressionOptions> set, Func<CompressionOptions, TimeSpan?> get, string defaultText = "") => new()
+    {
+        Name = name,
+        Kind = OptionKind.TimeSpan,
+        Category = category,
+        Meaning = meaning,
+        Default = defaultText,
+        Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
+        Parse = (o, text) => OptionValueParsers.Time(text) is { } value ? set(o, value) : null,
+        Format = o => get(o)?.ToString("c", Invariant),
+    };
+
     public OptionDefinition List(string name, string meaning, OptionKind kind, string allowed, Func<CompressionOptions, IReadOnlyList<string>, CompressionOptions> set, Func<CompressionOptions, IReadOnlyList<string>> get) => new()
     {
         Name = name,

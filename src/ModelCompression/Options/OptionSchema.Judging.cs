@@ -17,17 +17,7 @@ public static partial class OptionSchema
             Parse = (o, text) => o with { MetricCommand = text },
             Format = o => o.MetricCommand,
         };
-        yield return new OptionDefinition
-        {
-            Name = "MetricTimeLimit",
-            Kind = OptionKind.TimeSpan,
-            Category = "Validation and gates",
-            Meaning = "Longest run of `MetricCommand` on one model.",
-            Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
-            Default = "00:10:00",
-            Parse = (o, text) => OptionValueParsers.Time(text) is { } time ? o with { MetricTimeLimit = time } : null,
-            Format = o => o.MetricTimeLimit?.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
-        };
+        yield return b.Time("MetricTimeLimit", "Longest run of `MetricCommand` on one model.", (o, v) => o with { MetricTimeLimit = v }, o => o.MetricTimeLimit, "00:10:00");
         yield return b.Real("MaxMetricDrop", "Gate: largest loss of the metric.", "a real number", _ => true, (o, v) => o with { MaxMetricDrop = v }, o => o.MaxMetricDrop);
         yield return b.Real("MinMetric", "Gate: smallest metric of the compressed model.", "a real number", _ => true, (o, v) => o with { MinMetric = v }, o => o.MinMetric);
         yield return new OptionDefinition
@@ -50,16 +40,7 @@ public static partial class OptionSchema
         yield return b.Choice<CompressionStrategy>("Strategy", "`Auto` searches methods and per-layer settings for the best `Objective` that passes every gate.", (o, v) => o with { Strategy = v }, o => o.Strategy, "Fixed");
         yield return b.Choice<SearchObjective>("Objective", "What the search minimises.", (o, v) => o with { Objective = v }, o => o.Objective, "Size");
         yield return b.Integer("SearchTrials", "Trials of the search.", 1, int.MaxValue, (o, v) => o with { SearchTrials = v }, o => o.SearchTrials, "24");
-        yield return new OptionDefinition
-        {
-            Name = "SearchTimeLimit",
-            Kind = OptionKind.TimeSpan,
-            Category = "Search",
-            Meaning = "Time limit of the search; the best result so far is kept.",
-            Allowed = "a time span (00:10:00, 90s, 10min, 2h)",
-            Parse = (o, text) => OptionValueParsers.Time(text) is { } time ? o with { SearchTimeLimit = time } : null,
-            Format = o => o.SearchTimeLimit?.ToString("c", System.Globalization.CultureInfo.InvariantCulture),
-        };
+        yield return b.Time("SearchTimeLimit", "Time limit of the search; the best result so far is kept.", (o, v) => o with { SearchTimeLimit = v }, o => o.SearchTimeLimit);
         yield return b.Integer("CrossValidationFolds", "The search chooses on all folds but one and judges on that one.", 2, int.MaxValue, (o, v) => o with { CrossValidationFolds = v }, o => o.CrossValidationFolds, "");
     }
 }

@@ -14,6 +14,16 @@ public static class JsonReport
         return [.. json, (byte)'\n'];
     }
 
+    /// <summary>How JSON for people and version control is written: camel case, indented, line feeds, and non-ASCII text as it is, since the files are UTF-8 and not embedded in HTML.</summary>
+    /// <returns>New options, since a serializer context takes possession of them.</returns>
+    public static JsonSerializerOptions Format() => new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     /// <summary>Reads a report.</summary>
     /// <exception cref="JsonException">It is not one.</exception>
     public static CompressionReport Deserialize(ReadOnlySpan<byte> json) =>
@@ -24,12 +34,6 @@ public static class JsonReport
 [JsonSerializable(typeof(CompressionReport))]
 internal sealed partial class ReportJsonContext : JsonSerializerContext
 {
-    /// <summary>Writes non-ASCII names as they are: the file is UTF-8 and never embedded in HTML by itself.</summary>
-    public static ReportJsonContext Relaxed { get; } = new(new JsonSerializerOptions
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    /// <summary>For the report file.</summary>
+    public static ReportJsonContext Relaxed { get; } = new(JsonReport.Format());
 }

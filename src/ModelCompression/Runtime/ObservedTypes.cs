@@ -2,8 +2,8 @@ using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Runtime.Calibration;
 using ValueType = ModelCompression.Onnx.Tensors.ValueType;
 
 namespace ModelCompression.Runtime;
@@ -21,9 +21,6 @@ public sealed record ObservedTypesResult(IReadOnlyDictionary<Value, ValueType> T
 /// </summary>
 public static class ObservedTypes
 {
-    /// <summary>From here on the model goes to ONNX Runtime by a temporary file, which it maps, instead of through memory.</summary>
-    private const long BigModelByteLength = 256L << 20;
-
     /// <summary>
     /// Completes <paramref name="inference"/>: observes its unresolved values and stores what was seen in <see cref="Value.Type"/>, where that says less.
     /// Values inside branches and loops get what the rules give for the sizes of this run's inputs. Without unresolved values nothing runs.
@@ -87,7 +84,7 @@ public static class ObservedTypes
         if (samples.Count == 0) return "there are no samples to run the model on";
         try
         {
-            using var session = Open(model, wanted);
+            using var session = ObservingSession.Open(model, wanted, SessionSettings.Lean);
             string? failure = null;
             for (int attempt = 0; attempt < samples.AttemptCount; attempt++)
             {
@@ -115,45 +112,6 @@ public static class ObservedTypes
         catch (IOException e)
         {
             return $"the model could not be written for a run: {e.Message}";
-        }
-    }
-
-    private static ModelSession Open(Model model, List<Value> wanted)
-    {
-        int outputCount = model.Graph.Outputs.Count;
-        foreach (var value in wanted)
-            if (!value.OutputOf.Contains(model.Graph)) model.Graph.AddOutput(value);
-        try
-        {
-            long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
-            if (weights < BigModelByteLength) return ModelSession.Open(OnnxWriter.ToBytes(model), "model", SessionSettings.Lean, ModelRole.Original);
-            string folder = Directory.CreateTempSubdirectory("mcb-").FullName;
-            try
-            {
-                string path = OnnxWriter.Write(model, Path.Combine(folder, "model.onnx")).Path;
-                return ModelSession.Open(path, SessionSettings.Lean, ModelRole.Original);
-            }
-            finally
-            {
-                TryDelete(folder);
-            }
-        }
-        finally
-        {
-            model.Graph.TrimOutputs(outputCount);
-        }
-    }
-
-    /// <summary>Mapped files cannot be deleted on Windows while the session lives; the system's clean-up gets what is left.</summary>
-    private static void TryDelete(string folder)
-    {
-        try
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Nothing depends on it.
         }
     }
 

@@ -40,7 +40,10 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
     public float AbsMax(int channel) => Math.Max(-Min[channel], Max[channel]);
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x)
+    public override object? Measure(TensorView x) => Sums(x, axis);
+
+    /// <summary>Sums along an axis of one sample; null when it has no such axis or no elements.</summary>
+    internal static ChannelSums? Sums(TensorView x, int axis)
     {
         int at = axis < 0 ? axis + x.Shape.Length : axis;
         if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;

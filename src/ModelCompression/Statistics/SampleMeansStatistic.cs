@@ -19,14 +19,7 @@ public sealed class SampleMeansStatistic(int axis) : TensorStatistic
     public static string Key(int axis) => FormattableString.Invariant($"sample means:{axis}");
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x)
-    {
-        int at = axis < 0 ? axis + x.Shape.Length : axis;
-        if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;
-        int channels = checked((int)x.Shape[at]), inner = 1;
-        foreach (long size in x.Shape[(at + 1)..]) inner = checked(inner * (int)size);
-        return ChannelSums.Of(x.Data, channels, inner);
-    }
+    public override object? Measure(TensorView x) => ChannelStatistic.Sums(x, axis);
 
     /// <inheritdoc/>
     public override void Merge(object? partial)

@@ -32,7 +32,7 @@ public sealed class PruneByMagnitude : ModelPass
             if (target.Options.PruningPattern.Kind == PruningPatternKind.Unstructured
                 && elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes)) is > 0 and var channels)
                 restored.Add((target.Site.Node.DisplayName, channels));
-            WeightReplacement.Replace(target.Site.Value, elements.ToTensor());
+            target.Site.Value.SetConstant(elements.ToTensor());
             Record(target, elements, log);
             pruned = true;
         }

@@ -9,14 +9,7 @@ internal static class ConstantStorage
     /// <summary>Exchanges the content of an initializer or a <c>Constant</c> node in place, for all consumers.</summary>
     public static void Replace(Value value, Tensor tensor)
     {
-        if (value.Producer is not { } node)
-        {
-            value.Graph.SetInitializer(value, tensor);
-            return;
-        }
-
-        foreach (string name in node.Attributes.Select(a => a.Name).Where(n => n != "value").ToArray()) node.RemoveAttribute(name);
-        node.SetAttribute(NodeAttribute.Of("value", tensor));
+        value.SetConstant(tensor);
         value.Type = new TensorType(tensor.DataType, Shape.Of(tensor.Dims));
     }
 

@@ -48,7 +48,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         for (int i = 0; i < weights.Count; i++)
         {
             weights[i].Value.TryGetConstant(out var before);
-            WeightReplacement.Replace(weights[i].Value, new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString });
+            weights[i].Value.SetConstant(new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString });
         }
 
         foreach (var record in log.Layers.Where(l => weights.Any(w => w.Value.Name == l.Weight))) record.AddAction("fine-tuned");

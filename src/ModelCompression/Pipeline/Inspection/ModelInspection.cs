@@ -74,11 +74,5 @@ public sealed record InspectedWeight(string Node, string Name, string Type, long
 internal sealed partial class InspectionJson : JsonSerializerContext
 {
     /// <summary>For people and programs.</summary>
-    public static InspectionJson Readable { get; } = new(new JsonSerializerOptions
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    public static InspectionJson Readable { get; } = new(JsonReport.Format());
 }

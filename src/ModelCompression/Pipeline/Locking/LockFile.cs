@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline.Locking;
 
@@ -97,11 +97,5 @@ public static class LockFile
 internal sealed partial class LockJson : JsonSerializerContext
 {
     /// <summary>For people and version control.</summary>
-    public static LockJson Readable { get; } = new(new JsonSerializerOptions
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    public static LockJson Readable { get; } = new(JsonReport.Format());
 }

@@ -31,7 +31,7 @@ internal sealed class SensitivityAnalysis
         this.settings = settings;
         this.statistics = statistics;
         this.samples = samples;
-        using var session = ObservingSession.Open(model, []);
+        using var session = ObservingSession.Open(model, [], SessionSettings.Default);
         foreach (var sample in samples) expected.Add(session.Run(sample.Inputs));
         Layers = Group(WeightCatalog.Of(model).Weights);
     }
@@ -59,7 +59,7 @@ internal sealed class SensitivityAnalysis
     private FidelityResult Compare(Model quantized)
     {
         var comparison = new OutputComparison();
-        using var session = ObservingSession.Open(quantized, []);
+        using var session = ObservingSession.Open(quantized, [], SessionSettings.Default);
         for (int i = 0; i < samples.Count; i++) comparison.Add(i, expected[i], session.Run(samples[i].Inputs));
         return comparison.Summarize(SampleOrigin.Calibration, samples.Count, null);
     }

@@ -9,11 +9,9 @@ internal static class ObservingSession
     /// <summary>From here on the model goes to ONNX Runtime by a temporary file, which it maps, instead of through memory.</summary>
     private const long BigModelByteLength = 256L << 20;
 
-    private static readonly SessionSettings Settings = SessionSettings.Default;
-
     /// <summary>Opens the model with <paramref name="wanted"/> as additional outputs; the model is the same afterwards.</summary>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
-    public static ModelSession Open(Model model, IReadOnlyList<Value> wanted)
+    public static ModelSession Open(Model model, IReadOnlyList<Value> wanted, SessionSettings settings)
     {
         int outputCount = model.Graph.Outputs.Count;
         foreach (var value in wanted)
@@ -21,7 +19,7 @@ internal static class ObservingSession
         try
         {
             long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
-            return weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", Settings, ModelRole.Original) : OpenFile(model);
+            return weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", settings, ModelRole.Original) : OpenFile(model, settings);
         }
         finally
         {
@@ -29,12 +27,12 @@ internal static class ObservingSession
         }
     }
 
-    private static ModelSession OpenFile(Model model)
+    private static ModelSession OpenFile(Model model, SessionSettings settings)
     {
         string folder = Directory.CreateTempSubdirectory("mcb-").FullName;
         try
         {
-            return ModelSession.Open(OnnxWriter.Write(model, Path.Combine(folder, "model.onnx")).Path, Settings, ModelRole.Original);
+            return ModelSession.Open(OnnxWriter.Write(model, Path.Combine(folder, "model.onnx")).Path, settings, ModelRole.Original);
         }
         finally
         {

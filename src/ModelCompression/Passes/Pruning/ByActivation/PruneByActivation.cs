@@ -68,7 +68,7 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
     {
         var elements = new WeightRanking([target]).Prune(target with { Options = target.Options with { PruningScope = PruningScope.Layer } });
         elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes));
-        WeightReplacement.Replace(target.Site.Value, elements.ToTensor());
+        target.Site.Value.SetConstant(elements.ToTensor());
         UpdateRecord.Add(log, Name, target.Site, target.Site.Tensor, $"pruned by magnitude, {target.Options.PruningPattern}");
         PruningRecord.Of(log, target.Site).Reason = $"ranked by magnitude, not by {target.Options.Pruning}: its inputs cannot be observed";
     }

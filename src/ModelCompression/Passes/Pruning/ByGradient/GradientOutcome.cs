@@ -22,7 +22,7 @@ internal sealed class GradientOutcome(string pass, PruningCriterion criterion, P
         var elements = new PrunedElements<uint, Binary32>(target.Site.Tensor, MemoryMarshal.Cast<float, uint>(weights).ToArray());
         if (isUnstructured && elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes)) is > 0 and var channels)
             restored.Add((target.Site.Node.DisplayName, channels));
-        WeightReplacement.Replace(target.Site.Value, elements.ToTensor());
+        target.Site.Value.SetConstant(elements.ToTensor());
         var record = PruningRecord.Of(log, target.Site);
         var measure = elements.Measure();
         record.Sparsity = measure.Zeros / (double)target.Site.Tensor.ElementCount;

@@ -113,8 +113,8 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
         }
 
         if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) return null;
-        WeightReplacement.Replace(site.Weight, Tensor.Float(old.Dims, weights));
-        if (target.EstimatesBias && site.Bias is { } b && b.TryGetConstant(out var shape)) WeightReplacement.Replace(b, Tensor.Float(shape.Dims, bias));
+        site.Weight.SetConstant(Tensor.Float(old.Dims, weights));
+        if (target.EstimatesBias && site.Bias is { } b && b.TryGetConstant(out var shape)) b.SetConstant(Tensor.Float(shape.Dims, bias));
         return new(site.Weight, Math.Sqrt(errorBefore / energy), Math.Sqrt(errorAfter / energy));
     }
 }
