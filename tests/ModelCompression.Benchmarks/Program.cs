@@ -5,6 +5,7 @@ return args switch
     ["read-write", .. var rest] => ReadWriteBenchmark.Run(rest),
     ["race", { }, { }, ..] => ToolRace.Run(args[1..]),
     ["schemes", { }, ..] => SchemeTable.Run(args[1..]),
+    ["gradients", { }, { }, ..] => GradientCost.Run(args[1..]),
     ["search", { }, { }, ..] => SearchRace.Run(args[1..]),
     _ => Usage(),
 };
@@ -18,6 +19,8 @@ static int Usage()
                                whole runs of the published tool, of cp and of other commands, in turn
           schemes MODEL [--calibration DATA] [--validation DATA] [--only 'NAME;NAME'] [--against NAME='COMMAND {in} {out}']
                                bytes, fidelity, accuracy and latency of every scheme, and of other tools
+          gradients MODEL DATA [MINI-BATCHES] [FILE]
+                               CPU time of scores by gradients against the forward run of the same samples; FILE takes the gradient graph
           search MODEL VALIDATION_DATA [SEEDS] [NAME=VALUE ...]
                                Strategy=Auto against random search at equal cost
         """);

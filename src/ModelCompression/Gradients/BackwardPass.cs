@@ -11,10 +11,11 @@ internal sealed class BackwardPass
     private readonly GradientEmitter emit;
     private readonly Func<Value, long[]> dimsOf;
 
-    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes)
+    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates)
     {
         this.emit = emit;
         this.dimsOf = dimsOf;
+        Gates = gates;
         active.UnionWith(wanted);
         foreach (var node in nodes)
         {
@@ -23,6 +24,9 @@ internal sealed class BackwardPass
                 if (output is not null && GradientRules.CarriesGradient(node, output)) active.Add(output);
         }
     }
+
+    /// <summary>Gradients of factors, which rules may give in place of the gradient of a weight.</summary>
+    public GateSums Gates { get; }
 
     /// <summary>True if the value depends on a wanted one in a way that can be differentiated.</summary>
     public bool IsActive(Value value) => active.Contains(value);

@@ -11,6 +11,12 @@ namespace ModelCompression.Gradients;
 /// <param name="InputShapes">Sizes of the model's inputs by name: the graph is made for these.</param>
 public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossKind Loss, IReadOnlyDictionary<string, Shape> InputShapes)
 {
+    /// <summary>
+    /// Per weight null for its gradient, or an axis to get, instead of the gradient ∂w, the gradients Σ w·∂w of factors on the positions of that axis, summed over all other axes: a vector of the axis's size.
+    /// Null for gradients of all weights. Factors on what a layer reads cost much less than the gradient of its weight.
+    /// </summary>
+    public IReadOnlyList<int?>? GateAxes { get; init; }
+
     /// <summary>True if the weights are to be inputs of the graph, so that they can change from run to run.</summary>
     public bool WeightsAreInputs { get; init; }
 
@@ -48,7 +54,7 @@ public sealed class GradientGraph : IDisposable
     /// <summary>Inputs that take the weights, in the request's order; empty unless asked for.</summary>
     public IReadOnlyList<string> WeightInputs { get; }
 
-    /// <summary>Outputs that hold the gradients, in the request's order and the weights' shapes; null where the loss does not depend on the weight.</summary>
+    /// <summary>Outputs that hold the gradients, in the request's order and the weights' shapes (gates: vectors); null where the loss does not depend on the weight.</summary>
     public IReadOnlyList<string?> GradientNames { get; }
 
     /// <summary>Differentiates.</summary>
@@ -62,7 +68,8 @@ public sealed class GradientGraph : IDisposable
         var emit = new GradientEmitter(graph, source.OpsetImports.Onnx);
         new RecurrentUnrolling(graph, emit, shapes).Run();
         var forward = graph.Nodes.ToArray();
-        var pass = new BackwardPass(emit, shapes.Of, weights, forward);
+        var gates = new GateSums(emit, weights, request.GateAxes);
+        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates);
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
@@ -71,10 +78,13 @@ public sealed class GradientGraph : IDisposable
         var names = new string?[weights.Length];
         for (int i = 0; i < weights.Length; i++)
         {
-            if (pass.GradientOf(weights[i]) is not { } gradient) continue;
+            long[] dims = request.Weights[i].TryGetConstant(out var tensor) ? tensor.Dims.ToArray() : [];
+            int? axis = request.GateAxes?[i];
+            var gradient = axis is { } a ? gates.Result(weights[i], a, dims, pass.GradientOf(weights[i])) : pass.GradientOf(weights[i]);
+            if (gradient is null) continue;
             // A value can be an output once; two weights may have the same gradient.
             if (gradient.IsGraphOutput || gradient.Producer is null) gradient = emit.Op("Identity", [gradient]);
-            AddOutput(graph, gradient, request.Weights[i].TryGetConstant(out var tensor) ? tensor.Dims : []);
+            AddOutput(graph, gradient, axis is { } gate ? [dims[gate]] : dims);
             names[i] = gradient.Name;
         }
 

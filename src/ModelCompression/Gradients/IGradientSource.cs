@@ -38,8 +38,9 @@ public interface IGradientSource
     /// <param name="weights">Binary32 constants of the main graph.</param>
     /// <param name="loss">The loss.</param>
     /// <param name="current">Where the weights are read from at every run, one array per weight, so that they can change; null for the model's own.</param>
+    /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight (<see cref="GradientRequest.GateAxes"/>); null for none.</param>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB4060, MCB4061: no gradient. MCB3010, MCB3017, MCB3020: the data does not serve.</exception>
-    IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null);
+    IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null);
 }
 
 /// <summary>An open gradient computation. Runs may be made from several threads at once.</summary>
@@ -50,7 +51,7 @@ public interface IGradientSession : IDisposable
 
     /// <summary>The mean loss over the rows of some feeds and, when <paramref name="gradients"/> is given, its gradients, which replace the arrays' content.</summary>
     /// <param name="feeds">Feed numbers.</param>
-    /// <param name="gradients">One array per weight, as long as the weight; zeros where the loss does not depend on it. Null: only the loss.</param>
+    /// <param name="gradients">One array per weight, as long as the weight or its axis of factors; zeros where the loss does not depend on it. Null: only the loss.</param>
     /// <param name="cancellation">Stops between parts.</param>
     /// <remarks>Feeds are computed in parts of fixed size whose sums are added in order: the result does not depend on the number of threads.</remarks>
     double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default);

@@ -41,6 +41,31 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
         if (Needs(index)) Give(index, make());
     }
 
+    /// <summary>True if what is asked for of weight <paramref name="index"/> is nothing but the gradients of factors on the positions of one axis.</summary>
+    public bool NeedsGate(int index, int axis) => Needs(index) && pass.Gates.IsOnly(X(index), axis);
+
+    /// <summary>
+    /// Gives the gradient of an input and, where only this is asked for, the gradients of factors on what the weight sums over: Σ w·∂w = Σ x·∂x, because the layer is linear in both.
+    /// </summary>
+    /// <param name="index">The input.</param>
+    /// <param name="axis">Its axis that the weight sums over.</param>
+    /// <param name="weight">The weight's input number.</param>
+    /// <param name="weightAxis">The weight's axis that is summed over.</param>
+    /// <param name="make">Emits the input's gradient.</param>
+    /// <returns>True if the gradient of the weight is not needed any more.</returns>
+    public bool GiveInput(int index, int axis, int weight, int weightAxis, Func<Value> make)
+    {
+        bool isGate = NeedsGate(weight, weightAxis);
+        if (!isGate && !Needs(index)) return false;
+        var gradient = make();
+        if (Needs(index)) Give(index, gradient);
+        if (!isGate) return false;
+        long[] dims = Dims(X(index));
+        int[] others = [.. Enumerable.Range(0, dims.Length).Where(a => a != axis)];
+        pass.Gates.Add(X(weight), weightAxis, emit.Reshape(emit.ReduceSum(emit.Mul(X(index), gradient), others), dims[axis]));
+        return true;
+    }
+
     /// <summary>Sizes of a value.</summary>
     /// <exception cref="DiagnosticException">MCB4061: they are not known.</exception>
     public long[] Dims(Value value) => pass.DimsOf(value);

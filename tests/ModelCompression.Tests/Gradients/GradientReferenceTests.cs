@@ -55,6 +55,50 @@ public sealed class GradientReferenceTests
         }
     }
 
+    [TestMethod]
+    [DynamicData(nameof(References))]
+    public void Gates_EqualWeightsTimesGradients(string reference)
+    {
+        string path = Path.ChangeExtension(reference, ".onnx");
+        if (!File.Exists(path)) path = Path.Combine(RepositoryPaths.Root, "samples", "FashionClassifier", "Models", "fashion.onnx");
+        using var folder = new TemporaryFolder();
+        using var model = OnnxReader.Read(path);
+        using var data = DataSet.Open([DataOnly(reference, Path.Combine(folder.Path, "data.npz"))], ModelInterface.Of(model));
+        using var runner = new GradientRunner(data, path, 1);
+        int[] feeds = [.. Enumerable.Range(0, data.Count)];
+        var weights = model.Graph.Initializers.Where(i => i.Initializer is { Rank: > 1, DataType: Onnx.Tensors.DataType.Float }).ToArray();
+        var gradients = weights.Select(w => new float[w.Initializer!.ElementCount]).ToArray();
+        using (var session = runner.Open(model, weights, TrainingLoss.Labels)) session.Run(feeds, gradients);
+        // One axis at a time is the way of the channel scores, all axes at once the general one.
+        foreach (int axes in new[] { 0b01, 0b10, 0b11 })
+        {
+            var wanted = weights.SelectMany((w, i) => Enumerable.Range(0, 2).Where(a => (axes >> a & 1) != 0).Select(a => (Weight: w, Axis: a, Gradient: gradients[i]))).ToArray();
+            var gates = wanted.Select(g => new float[g.Weight.Initializer!.Dims[g.Axis]]).ToArray();
+            using var session = runner.Open(model, [.. wanted.Select(g => g.Weight)], TrainingLoss.Labels, gateAxes: [.. wanted.Select(g => (int?)g.Axis)]);
+            session.Run(feeds, gates);
+            for (int g = 0; g < wanted.Length; g++) AssertGates(wanted[g].Weight.Name, wanted[g].Weight.Initializer!, wanted[g].Axis, wanted[g].Gradient, gates[g]);
+        }
+    }
+
+    private static void AssertGates(string name, Onnx.Tensors.Tensor weight, int axis, float[] gradient, float[] gates)
+    {
+        long inner = 1;
+        for (int a = axis + 1; a < weight.Rank; a++) inner *= weight.Dims[a];
+        var sums = new double[gates.Length];
+        var sizes = new double[gates.Length];
+        var w = weight.AsSpan<float>();
+        for (int i = 0; i < gradient.Length; i++)
+        {
+            int position = (int)(i / inner % gates.Length);
+            sums[position] += (double)w[i] * gradient[i];
+            sizes[position] += Math.Abs((double)w[i] * gradient[i]);
+        }
+
+        // Both are sums of binary32 products in different orders; terms cancel, so the error is relative to the largest sum of sizes.
+        Assert.IsGreaterThan(0, sizes.Max(), name);
+        for (int p = 0; p < gates.Length; p++) Assert.AreEqual(sums[p], gates[p], 1e-4 * sizes.Max(), $"{name} axis {axis} position {p}");
+    }
+
     /// <summary>The input and the labels of a reference.</summary>
     private static string DataOnly(string reference, string path)
     {

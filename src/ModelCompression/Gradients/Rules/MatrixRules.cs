@@ -17,8 +17,8 @@ internal static class MatrixRules
         float alpha = n.Attributes.Float("alpha", 1), beta = n.Attributes.Float("beta", 1);
         bool transA = n.Attributes.Int("transA", 0) != 0, transB = n.Attributes.Int("transB", 0) != 0;
         var dy = n.DY;
-        n.GiveIfNeeded(0, () => transA ? Product(n.Emit, n.X(1), transB, dy, true, alpha) : Product(n.Emit, dy, false, n.X(1), !transB, alpha));
-        n.GiveIfNeeded(1, () => transB ? Product(n.Emit, dy, true, n.X(0), transA, alpha) : Product(n.Emit, n.X(0), !transA, dy, false, alpha));
+        bool isGiven = n.GiveInput(0, transA ? 0 : 1, 1, transB ? 1 : 0, () => transA ? Product(n.Emit, n.X(1), transB, dy, true, alpha) : Product(n.Emit, dy, false, n.X(1), !transB, alpha));
+        if (!isGiven) n.GiveIfNeeded(1, () => transB ? Product(n.Emit, dy, true, n.X(0), transA, alpha) : Product(n.Emit, n.X(0), !transA, dy, false, alpha));
         if (n.Node.Input(2) is { } c) n.GiveIfNeeded(2, () => n.Emit.SumTo(n.Emit.Mul(dy, beta), n.Dims(n.Y()), n.Dims(c)));
     }
 
@@ -34,8 +34,10 @@ internal static class MatrixRules
         long[] a2 = a.Length == 1 ? [1, a[0]] : a, b2 = b.Length == 1 ? [b[0], 1] : b;
         long[] y = [.. BroadcastBatch(a2[..^2], b2[..^2]), a2[^2], b2[^1]];
         var dy = a.Length == 1 || b.Length == 1 ? emit.Reshape(n.DY, y) : n.DY;
-        n.GiveIfNeeded(0, () => Back(emit, emit.MatMul(dy, emit.TransposeLast(View(emit, n.X(1), b, b2), b2.Length)), [.. y[..^2], a2[^2], a2[^1]], a2, a));
-        n.GiveIfNeeded(1, () => RightOperand(n, dy, y, a, a2, b, b2));
+        Value InputGradient() => Back(emit, emit.MatMul(dy, emit.TransposeLast(View(emit, n.X(1), b, b2), b2.Length)), [.. y[..^2], a2[^2], a2[^1]], a2, a);
+        bool isGiven = b.Length == 2 && a.Length >= 2 && n.GiveInput(0, a.Length - 1, 1, 0, InputGradient);
+        if (b.Length != 2 || a.Length < 2) n.GiveIfNeeded(0, InputGradient);
+        if (!isGiven) n.GiveIfNeeded(1, () => RightOperand(n, dy, y, a, a2, b, b2));
     }
 
     private static Value RightOperand(NodeGradient n, Value dy, long[] y, long[] a, long[] a2, long[] b, long[] b2)

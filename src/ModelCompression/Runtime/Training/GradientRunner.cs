@@ -30,14 +30,14 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
     public bool IsRandomAccess => samples.Value.IsRandomAccess;
 
     /// <inheritdoc/>
-    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null)
+    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null)
     {
         if (loss == TrainingLoss.Labels && !data.HasLabels) throw TrainingError.NoTargets("labels");
         if (loss == TrainingLoss.ExpectedOutputs && data.ExpectedOutputs.Count == 0) throw TrainingError.NoTargets("expected outputs");
         samples.Value.ReadAll();
         bool areClasses = loss == TrainingLoss.Labels || (loss == TrainingLoss.Distillation && GivesClasses(model));
         var session = new GradientSession(
-            model, weights, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
+            model, weights, gateAxes, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
             samples.Value, new TargetValues(loss, loss == TrainingLoss.Distillation ? teacher.Value.Outputs : null), Math.Max(1, threads), IsBatchable(model) && samples.Value.IsBatchable);
         try
         {

@@ -8,7 +8,7 @@ namespace ModelCompression.Runtime.Training;
 
 /// <summary>Gradients of one model: mini-batches are cut into parts of fixed size, which run side by side and are added in order.</summary>
 internal sealed class GradientSession(
-    Model model, IReadOnlyList<Value> weights, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
+    Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
     TrainingSamples samples, TargetValues targets, int threads, bool isBatchable) : IGradientSession
 {
     /// <summary>Most samples of a part: enough for full speed of matrix products, few enough that two parts keep two threads busy at usual batch sizes.</summary>
@@ -125,7 +125,7 @@ internal sealed class GradientSession(
         lock (gate)
         {
             if (compiled.TryGetValue(feed.ShapeKey, out var known)) return known;
-            var request = new GradientRequest(weights, loss, feed.Shapes) { WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed) };
+            var request = new GradientRequest(weights, loss, feed.Shapes) { GateAxes = gateAxes, WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed) };
             return compiled[feed.ShapeKey] = new CompiledGradient(GradientGraph.Build(model, request), weights, current);
         }
     }

@@ -28,15 +28,15 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
     {
         if (groups.Count == 0) return [];
         var slots = groups.Select(g => GatedSlots(model, g.Group)).ToList();
-        var weights = slots.SelectMany(s => s).Select(s => s.Value).Distinct().ToList();
-        var index = weights.Select((w, i) => (w, i)).ToDictionary(p => p.w, p => p.i);
+        var axes = slots.SelectMany(s => s).Select(s => (s.Value, s.Axis)).Distinct().ToList();
+        var index = axes.Select((a, i) => (a, i)).ToDictionary(p => p.a, p => p.i);
         var moments = groups.Select(g => new GradientMoments(g.Group.UnitCount)).ToList();
-        if (weights.Count > 0)
+        if (axes.Count > 0)
         {
-            new GradientSampler(source, groups[0].Options).Visit(model, weights, gradients => Parallel.For(0, groups.Count, i =>
+            new GradientSampler(source, groups[0].Options).Visit(model, axes.ConvertAll(a => a.Value), axes.ConvertAll(a => (int?)a.Axis), gradients => Parallel.For(0, groups.Count, i =>
             {
                 var units = new float[groups[i].Group.UnitCount];
-                foreach (var slot in slots[i]) AddGates(slot, gradients[index[slot.Value]], units);
+                foreach (var slot in slots[i]) AddGates(slot, gradients[index[(slot.Value, slot.Axis)]], units);
                 moments[i].Add(units);
             }), cancellation);
         }
@@ -47,25 +47,17 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
     }
 
     /// <summary>Weights that read the units, else weights and parameters that make them.</summary>
-    private static List<ChannelSlot> GatedSlots(Model model, ChannelGroup group)
+    internal static List<ChannelSlot> GatedSlots(Model model, ChannelGroup group)
     {
         var usable = group.Slots.Where(s => s.Value.Graph == model.Graph && s.Value.TryGetConstant(out var t) && t.DataType == DataType.Float).ToList();
         var readers = usable.FindAll(s => s.Role == ChannelRole.Consumer);
         return readers.Count > 0 ? readers : usable.FindAll(s => s.Role is ChannelRole.Producer or ChannelRole.Parameter);
     }
 
-    /// <summary>Adds Σ w·∂w over a slot's positions to the units.</summary>
-    private static void AddGates(ChannelSlot slot, float[] gradient, float[] units)
+    /// <summary>Adds the gradients of a slot's positions to the units.</summary>
+    private static void AddGates(ChannelSlot slot, float[] gates, float[] units)
     {
-        slot.Value.TryGetConstant(out var tensor);
-        var weights = tensor!.AsSpan<float>();
-        var layout = ChannelLayout.Of(tensor.Dims, [slot.Axis]);
-        var sums = new double[layout.Channels];
-        int at = 0;
-        for (int outer = 0; outer < layout.Outer; outer++)
-            for (int channel = 0; channel < layout.Channels; channel++)
-                for (int inner = 0; inner < layout.Inner; inner++, at++) sums[channel] += weights[at] * gradient[at];
-        for (int i = 0; i < slot.Positions.Count; i++) units[i / slot.PositionsPerUnit] += (float)sums[slot.Positions[i]];
+        for (int i = 0; i < slot.Positions.Count; i++) units[i / slot.PositionsPerUnit] += gates[slot.Positions[i]];
     }
 
     private ChannelScores Scores(ScoredGroup group, GradientMoments moments)

@@ -18,18 +18,20 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     /// <summary>Shows the gradients of each mini-batch, in order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight; null for none.</param>
     /// <param name="visit">Takes one array per weight; they are reused for the next mini-batch.</param>
     /// <param name="cancellation">Stops between mini-batches.</param>
     /// <returns>Per weight, whether the loss depends on it.</returns>
     /// <exception cref="DiagnosticException">MCB3020 no labels, MCB3021 not enough mini-batches, MCB4062 a gradient is no finite number.</exception>
-    public IReadOnlyList<bool> Visit(Model model, IReadOnlyList<Value> weights, Action<float[][]> visit, CancellationToken cancellation)
+    public IReadOnlyList<bool> Visit(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<float[][]> visit, CancellationToken cancellation)
     {
         var batches = MiniBatches.ForStatistics(source.FeedCount, options.GradientIterations, options.Seed, source.IsRandomAccess) ?? throw TooFew(source.FeedCount, options.GradientIterations);
-        using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels);
-        long length = weights.Sum(w => (long)Length(w));
+        using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels, gateAxes: gateAxes);
+        int[] lengths = [.. weights.Select((w, i) => Length(w, gateAxes?[i]))];
+        long length = lengths.Sum(l => (long)l);
         // Side by side, each mini-batch has its gradients in memory; they are shown in order, so the result does not depend on it.
         int width = (int)Math.Clamp(MaxElements / Math.Max(1, length), 1, source.Parallelism);
-        float[][][] gradients = [.. Enumerable.Range(0, width).Select(_ => weights.Select(w => new float[Length(w)]).ToArray())];
+        float[][][] gradients = [.. Enumerable.Range(0, width).Select(_ => lengths.Select(l => new float[l]).ToArray())];
         for (int first = 0; first < batches.Count; first += width)
         {
             log?.Progress("gradients", first, batches.Count);
@@ -65,7 +67,7 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
             if (!AreFinite(gradients[i])) throw NotFinite(batch, $"the gradient of '{weights[i].Name}'");
     }
 
-    private static int Length(Value weight) => weight.TryGetConstant(out var tensor) ? checked((int)tensor.ElementCount) : throw new ArgumentException($"'{weight.Name}' is no constant.");
+    private static int Length(Value weight, int? axis) => weight.TryGetConstant(out var tensor) ? checked((int)(axis is { } a ? tensor.Dims[a] : tensor.ElementCount)) : throw new ArgumentException($"'{weight.Name}' is no constant.");
 
     private static bool AreFinite(ReadOnlySpan<float> values)
     {

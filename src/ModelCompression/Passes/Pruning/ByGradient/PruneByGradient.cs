@@ -39,7 +39,7 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
     {
         var moments = targets.ConvertAll(t => new GradientMoments((int)t.Site.Tensor.ElementCount));
         var reached = new GradientSampler(source, options, log).Visit(
-            model, targets.ConvertAll(t => t.Site.Value), gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), cancellation);
+            model, targets.ConvertAll(t => t.Site.Value), null, gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), cancellation);
         var scored = new List<(PruningTarget Target, PruningTarget Scores)>();
         for (int i = 0; i < targets.Count; i++)
         {
