@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Gradients;
 
@@ -32,6 +33,9 @@ public interface IGradientSource
 
     /// <summary>True if feeds may be read in any order at no cost.</summary>
     bool IsRandomAccess { get; }
+
+    /// <summary>Choices of an earlier run to take instead of making them again, and those of this run; null when nobody asks for them.</summary>
+    MeasurementRecord? Record => null;
 
     /// <summary>Differentiates a model as it stands now.</summary>
     /// <param name="model">The model; it must not change while the session is open.</param>

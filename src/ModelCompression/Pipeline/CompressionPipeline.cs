@@ -44,18 +44,17 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
     {
         if (ReadSettings(request) is not { } settings) return new() { Status = CompressionStatus.Failed };
         var digest = Task.Run(() => FileDigest.Sha256(request.SourcePath), cancellation);
-        var calibration = new CalibrationRecord();
+        var measurements = new MeasurementRecord();
         ChosenSettings? locked = null;
         try
         {
             if ((cache is null && request.Lock is null) || ReadInputs(request, settings.Model, digest) is not { } inputs) return Work(report);
             request.Lock?.CheckInputs(inputs);
-            inputs = inputs with { Recorded = request.Lock?.Recorded(inputs) };
-            calibration = new(inputs.Recorded);
+            measurements = new(request.Lock?.Recorded(inputs));
             locked = request.Lock?.Chosen(inputs);
             var outcome = cache is null ? Work(report) : new CachedRun(request, inputs, cache, report).Execute(Work, cancellation);
             return outcome.Report is null || request.Lock is null ? outcome
-                : outcome with { Locked = LockedInputs.Entry(inputs, outcome, request.OutputPath, request.Target.Length > 0 ? request.Target : inputs.Source.Name, outcome.Calibration) };
+                : outcome with { Locked = LockedInputs.Entry(inputs, outcome, request.OutputPath, request.Target.Length > 0 ? request.Target : inputs.Source.Name, outcome.Measured) };
         }
         finally
         {
@@ -65,20 +64,20 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
 
         CompressionOutcome Work(Action<Diagnostic> said)
         {
-            if (settings.Model.Strategy == CompressionStrategy.Auto) return Search(request, settings, locked, digest, calibration, said, cancellation);
-            using var run = new CompressionRun(request, settings, digest, calibration, said);
+            if (settings.Model.Strategy == CompressionStrategy.Auto) return Search(request, settings, locked, digest, measurements, said, cancellation);
+            using var run = new CompressionRun(request, settings, digest, measurements, said);
             return run.Execute(cancellation);
         }
     }
 
     /// <summary>Looks for the best settings, or takes those of the lock file; then does with them what a build with these settings would do.</summary>
-    private static CompressionOutcome Search(CompressionRequest request, CompressionSettings settings, ChosenSettings? locked, Task<string> digest, CalibrationRecord calibration, Action<Diagnostic> said, CancellationToken cancellation)
+    private static CompressionOutcome Search(CompressionRequest request, CompressionSettings settings, ChosenSettings? locked, Task<string> digest, MeasurementRecord measurements, Action<Diagnostic> said, CancellationToken cancellation)
     {
         var found = locked is null ? new SearchRun(request, settings, digest, said, GuidedSearch.Run).Execute(cancellation) : SearchOutcome.Locked(request, settings.Model, locked);
         if (found is null) return new() { Status = CompressionStatus.Failed };
         var problems = new List<Diagnostic>();
         var chosen = OptionParser.Parse(found.Request.Item, found.Request.Rules, problems) ?? throw new DiagnosticException(problems[0]);
-        using var run = new CompressionRun(found.Request, chosen, digest, calibration, said) { Search = found };
+        using var run = new CompressionRun(found.Request, chosen, digest, measurements, said) { Search = found };
         return run.Execute(cancellation);
     }
 

@@ -79,8 +79,8 @@ public sealed record CompressionOutcome
     /// <summary>Full paths of files written beside the model that belong to it (external data).</summary>
     public IReadOnlyList<string> AdditionalOutputs { get; init; } = [];
 
-    /// <summary>Ranges of activations that the result was made with, <c>minimum maximum</c> by tensor.</summary>
-    public IReadOnlyDictionary<string, string> Calibration { get; init; } = new Dictionary<string, string>();
+    /// <summary>What the result was made with that was learnt by running the model.</summary>
+    public Statistics.Measurements Measured { get; init; } = Statistics.Measurements.None;
 
     /// <summary>The model's entry for the lock file; null when none was asked for.</summary>
     public Locking.LockedModel? Locked { get; init; }

@@ -17,18 +17,18 @@ internal sealed class CompressionRun : IDisposable
     private readonly CompressionRequest request;
     private readonly CompressionSettings settings;
     private readonly Task<string> sourceDigest;
-    private readonly CalibrationRecord calibration;
+    private readonly MeasurementRecord measurements;
     private readonly Action<Diagnostic> report;
     private readonly PassLog log;
     private readonly StagingFolder staging;
     private IReadOnlyList<WeightHistogram> histograms = [];
 
-    public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, CalibrationRecord calibration, Action<Diagnostic> report)
+    public CompressionRun(CompressionRequest request, CompressionSettings settings, Task<string> sourceDigest, MeasurementRecord measurements, Action<Diagnostic> report)
     {
         this.request = request;
         this.settings = settings;
         this.sourceDigest = sourceDigest;
-        this.calibration = calibration;
+        this.measurements = measurements;
         this.report = report;
         log = new PassLog
         {
@@ -58,7 +58,7 @@ internal sealed class CompressionRun : IDisposable
             var counter = new ModelCounter();
             var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
             Tell("compressing");
-            PassPlan.Run(model, settings, data.Statistics(request.Threads, calibration), data.Gradients(request.SourcePath, request.Threads), log, counter, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
@@ -141,7 +141,7 @@ internal sealed class CompressionRun : IDisposable
     {
         if (request.Lock is { ExpectedSha256: { } expected } locked && expected != result.Compressed.Sha256)
         {
-            Report(locked.UnexpectedResult(result.Compressed.Sha256));
+            Report(locked.UnexpectedResult(result.Compressed.Sha256, measurements.DifferentOutcomes));
             return new() { Status = CompressionStatus.Failed };
         }
 
@@ -156,7 +156,7 @@ internal sealed class CompressionRun : IDisposable
             ReportPaths = reports,
             AdditionalOutputs = others,
             Dependencies = Options.MetricCommand is { } command ? [.. dependencies, .. MetricProgram.FilesOf(command, request.MetricFolder)] : dependencies,
-            Calibration = calibration.Ranges,
+            Measured = measurements.Measured,
         };
     }
 
@@ -182,7 +182,7 @@ internal sealed class CompressionRun : IDisposable
     private ReportDetails Details(RunData data) => new()
     {
         Histograms = histograms,
-        Ranges = ReportFigures.Ranges(calibration.Ranges),
+        Ranges = ReportFigures.Ranges(measurements.Measured.Ranges),
         Gradients = ReportFigures.Gradients(Options, log),
         Confusion = data.Confusion,
     };

@@ -32,6 +32,7 @@ internal static class PassPlan
     {
         new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
         bool remembered = false;
+        var record = statistics?.Record ?? gradients?.Record;
         foreach (var pass in Weights(settings, statistics, gradients, log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -41,7 +42,8 @@ internal static class PassPlan
                 remembered = true;
             }
 
-            pass.Run(model, settings, log);
+            if (record is null) pass.Run(model, settings, log);
+            else new StepOutcomes(record, model).Watch(pass, () => pass.Run(model, settings, log));
         }
 
         if (!remembered) counter.Remember(model);
@@ -57,20 +59,20 @@ internal static class PassPlan
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         var decisions = new StaticDecisions();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions));
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, rehearses: true));
         foreach (var pass in Quantizers(settings, statistics, decisions)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, bool rehearses = false)
     {
         QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
         {
             yield return new RaiseOpset();
-            yield return statically = new QuantizeStatically(statistics, decisions);
+            yield return statically = new QuantizeStatically(statistics, decisions, rehearses);
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();

@@ -20,7 +20,7 @@ internal static class PruningPasses
     /// <param name="cancellation">Stops passes that run data.</param>
     public static IEnumerable<ModelPass> Of(Func<Func<CompressionOptions, bool>, bool> asks, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
     {
-        if (asks(o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(statistics, gradients, log), statistics, cancellation);
+        if (asks(o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind == PruningPatternKind.Channel)) yield return new RemoveChannels(ChannelScorers(statistics, gradients, log), statistics, statistics?.Record ?? gradients?.Record, cancellation);
         if (asks(o => o.Pruning == PruningCriterion.Magnitude && IsOfWeights(o))) yield return Compensated(new PruneByMagnitude());
         if (gradients is not null && asks(o => IsByGradient(o) && IsOfWeights(o))) yield return Compensated(new PruneByGradient(gradients, cancellation));
         if (statistics is not null && asks(o => o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt && IsOfWeights(o))) yield return new PruneByActivation(statistics, cancellation);

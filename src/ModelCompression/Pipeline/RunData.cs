@@ -39,14 +39,16 @@ internal sealed class RunData : IDisposable
 
     /// <summary>Statistics of the model's tensors over the calibration data, or null without such data.</summary>
     /// <param name="threads">Samples that run at the same time.</param>
-    /// <param name="record">Takes ranges, and has those of an earlier run; or null.</param>
-    public IStatisticsSource? Statistics(int threads, CalibrationRecord? record = null) =>
+    /// <param name="record">Takes what is measured, and has what an earlier run measured; or null.</param>
+    public IStatisticsSource? Statistics(int threads, MeasurementRecord? record = null) =>
         calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads) { Record = record };
 
     /// <summary>Gradients of the model over the training data, or null without such data.</summary>
     /// <param name="originalPath">The original model, for distillation.</param>
     /// <param name="threads">Parts of a mini-batch that run at the same time.</param>
-    public IGradientSource? Gradients(string originalPath, int threads) => training is null ? null : gradients ??= new GradientRunner(training, originalPath, threads);
+    /// <param name="record">As above.</param>
+    public IGradientSource? Gradients(string originalPath, int threads, MeasurementRecord? record = null) =>
+        training is null ? null : gradients ??= new GradientRunner(training, originalPath, threads) { Record = record };
 
     /// <summary>What was noticed in the samples read so far.</summary>
     public IEnumerable<Diagnostic> Warnings => new[] { validation, calibration, training }.SelectMany(d => d?.Warnings ?? []);

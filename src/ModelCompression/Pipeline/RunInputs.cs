@@ -20,9 +20,6 @@ internal sealed record RunInputs
     /// <summary>The tool's version, as lock files name it.</summary>
     public required string ToolVersion { get; init; }
 
-    /// <summary>Recorded ranges that take the place of calibration, or null.</summary>
-    public IReadOnlyDictionary<string, string>? Recorded { get; init; }
-
     /// <summary>The source model.</summary>
     public required InputFile Source { get; init; }
 

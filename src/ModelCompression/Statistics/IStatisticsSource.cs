@@ -8,8 +8,8 @@ public interface IStatisticsSource
     /// <summary>Number of samples a collection runs: those of <c>CalibrationData</c>, at most <c>CalibrationSamples</c>.</summary>
     int SampleCount { get; }
 
-    /// <summary>Ranges of an earlier run to take instead of measuring, and those of this run; null when nobody asks for them.</summary>
-    CalibrationRecord? Record => null;
+    /// <summary>Figures of an earlier run to take instead of measuring, and those of this run; null when nobody asks for them.</summary>
+    MeasurementRecord? Record => null;
 
     /// <summary>
     /// Runs the model as it stands over the samples once and fills the plan's statistics. Memory does not depend on the number of samples; results do not depend on

@@ -20,7 +20,7 @@ internal sealed class CachedRun(CompressionRequest request, RunInputs inputs, Re
             said.Add(diagnostic);
             report(diagnostic);
         });
-        if (outcome.Report is { } made) cache.Store(key, new CachedResult(made, said, outcome.Calibration), Files(outcome), cancellation);
+        if (outcome.Report is { } made) cache.Store(key, new CachedResult(made, said, outcome.Measured), Files(outcome), cancellation);
         return outcome;
     }
 
@@ -32,7 +32,7 @@ internal sealed class CachedRun(CompressionRequest request, RunInputs inputs, Re
         if (original) staging.AddOriginal(request.SourcePath, inputs.ExternalPaths);
         if (!File.Exists(staging.ModelPath) || FileDigest.Sha256(staging.ModelPath) != result.Report.Compressed.Sha256) return null;
         // A result that is not the locked one is made here, to see which of the two is right.
-        if (request.Lock?.ExpectedSha256 is { } expected && expected != result.Report.Compressed.Sha256) return null;
+        if (request.Lock?.OutputOf(inputs) is { } expected && expected != result.Report.Compressed.Sha256) return null;
         var others = staging.Publish();
         foreach (var diagnostic in result.Diagnostics) report(diagnostic with { File = request.SourcePath });
         string[] reports = [.. ReportSuffixes.Select(suffix => request.OutputPath + suffix).Where(others.Contains)];
@@ -44,7 +44,7 @@ internal sealed class CachedRun(CompressionRequest request, RunInputs inputs, Re
             ReportPaths = reports,
             AdditionalOutputs = [.. others.Except(reports)],
             Dependencies = inputs.Settings.TryGetValue("MetricCommand", out string? command) ? [.. inputs.ExternalPaths, .. MetricProgram.FilesOf(command, request.MetricFolder)] : inputs.ExternalPaths,
-            Calibration = result.Calibration,
+            Measured = result.Measured,
         };
     }
 

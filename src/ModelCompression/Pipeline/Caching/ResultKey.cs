@@ -8,7 +8,7 @@ namespace ModelCompression.Pipeline.Caching;
 internal static class ResultKey
 {
     /// <summary>Raised when the meaning of an entry changes.</summary>
-    private const string Format = "modelcompression-result 1";
+    private const string Format = "modelcompression-result 2";
 
     /// <summary>The key in lower-case hex. Equal keys mean equal results and reports.</summary>
     public static string Of(CompressionRequest request, RunInputs inputs)
@@ -21,7 +21,6 @@ internal static class ResultKey
         foreach (var (name, value) in inputs.Settings) Append(text, "setting", name, value);
         foreach (var (setting, files) in inputs.Data)
             foreach (var file in files) Append(text, "data", setting, file.Name, file.Sha256);
-        foreach (var (tensor, range) in inputs.Recorded ?? new Dictionary<string, string>()) Append(text, "range", tensor, range);
         Append(text, "reports", [.. request.Reports.Select(r => r.ToLowerInvariant()).Order(StringComparer.Ordinal)]);
         // Times mean something on a similar machine only.
         if (request.MeasureLatency || inputs.Settings.ContainsKey("MaxLatencyRatio")) Append(text, "latency", RuntimeInformation.ProcessArchitecture.ToString());

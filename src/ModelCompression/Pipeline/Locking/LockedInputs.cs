@@ -1,3 +1,5 @@
+using ModelCompression.Statistics;
+
 namespace ModelCompression.Pipeline.Locking;
 
 /// <summary>Makes entries of lock files.</summary>
@@ -8,8 +10,8 @@ internal static class LockedInputs
     /// <param name="outcome">What became of it.</param>
     /// <param name="outputPath">Full path of the result.</param>
     /// <param name="target">Its destination in the output folder.</param>
-    /// <param name="calibration">Ranges that were measured or taken, by tensor.</param>
-    public static LockedModel Entry(RunInputs inputs, CompressionOutcome outcome, string outputPath, string target, IReadOnlyDictionary<string, string> calibration)
+    /// <param name="measured">What was measured or taken.</param>
+    public static LockedModel Entry(RunInputs inputs, CompressionOutcome outcome, string outputPath, string target, Measurements measured)
     {
         string folder = Path.GetDirectoryName(outputPath)!;
         return new LockedModel
@@ -22,7 +24,9 @@ internal static class LockedInputs
             Chosen = outcome.Report!.Search?.Chosen,
             Output = new(target, outcome.Report.Compressed.Sha256),
             Files = Sorted(outcome.AdditionalOutputs.ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), FileDigest.Sha256)),
-            Calibration = Sorted(calibration),
+            Calibration = Sorted(measured.Ranges),
+            Measured = Sorted(measured.Values),
+            Outcomes = Sorted(measured.Outcomes),
         };
     }
 

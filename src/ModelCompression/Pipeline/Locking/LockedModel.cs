@@ -49,6 +49,14 @@ public sealed record LockedModel
     /// <summary>Ranges of activations as they were measured, <c>minimum maximum</c> by tensor: their last bits depend on the CPU, so a build with the same inputs takes these.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SortedDictionary<string, string>? Calibration { get; init; }
+
+    /// <summary>Other figures and choices that were measured, by step and place; a build with the same inputs takes these.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SortedDictionary<string, string>? Measured { get; init; }
+
+    /// <summary>SHA-256 of weights that calibration or training made, by step and weight: these are made again, and the digests tell which differ.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SortedDictionary<string, string>? Outcomes { get; init; }
 }
 
 /// <summary>A file of a lock file.</summary>

@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline.Locking;
 
@@ -13,8 +14,13 @@ public sealed record ModelLock(string Path, LockedModel? Entry, bool Enforced)
     /// <summary>The digest that the result must have, or null.</summary>
     internal string? ExpectedSha256 => Enforced ? Entry?.Output.Sha256 : null;
 
-    /// <summary>Ranges to take instead of measuring: only those that were measured from the same inputs.</summary>
-    internal IReadOnlyDictionary<string, string>? Recorded(RunInputs inputs) => Entry?.Calibration is { Count: > 0 } ranges && Differences(inputs).Count == 0 ? ranges : null;
+    /// <summary>The digest of the result that the same inputs gave, or null.</summary>
+    internal string? OutputOf(RunInputs inputs) => Entry is not null && Differences(inputs).Count == 0 ? Entry.Output.Sha256 : null;
+
+    /// <summary>Figures to take instead of measuring: only those that were measured from the same inputs.</summary>
+    internal Measurements? Recorded(RunInputs inputs) =>
+        Entry is null || (Entry.Calibration ?? Entry.Measured ?? Entry.Outcomes) is null || Differences(inputs).Count > 0 ? null
+        : new(Entry.Calibration ?? [], Entry.Measured ?? [], Entry.Outcomes ?? []);
 
     /// <summary>What a search with the same inputs chose, or null.</summary>
     internal Reports.ChosenSettings? Chosen(RunInputs inputs) => Entry?.Chosen is { } chosen && Differences(inputs).Count == 0 ? chosen : null;
@@ -33,8 +39,16 @@ public sealed record ModelLock(string Path, LockedModel? Entry, bool Enforced)
     }
 
     /// <summary>The error for a result that is not the locked one although its inputs are.</summary>
-    internal Diagnostic UnexpectedResult(string sha256) => Diagnostic.Error("MCB5011",
-        $"The result has SHA-256 {sha256}, the lock file '{Name}' says {Entry!.Output.Sha256}, although model, data, settings and tool version are the locked ones. The steps whose results depend on the CPU's floating point are listed in docs/lock-file.md; share results by a cache, or lock on this kind of machine.");
+    /// <param name="sha256">Digest of the result.</param>
+    /// <param name="outcomes">Steps that gave other weights.</param>
+    internal Diagnostic UnexpectedResult(string sha256, IReadOnlyList<string> outcomes)
+    {
+        string more = outcomes.Count > MostDifferences ? $" and {outcomes.Count - MostDifferences} more" : "";
+        string cause = outcomes.Count == 0 ? "No step that is compared gave other weights; a gate may have decided otherwise."
+            : $"Other weights came from {string.Join(", ", outcomes.Take(MostDifferences))}{more}: sums of products over the data, whose last bits depend on the CPU.";
+        return Diagnostic.Error("MCB5011",
+            $"The result has SHA-256 {sha256}, the lock file '{Name}' says {Entry!.Output.Sha256}, although model, data, settings and tool version are the locked ones. {cause} Share the locked result by ModelCompressionCachePath, whose key does not contain the CPU, or lock on this kind of machine (docs/lock-file.md).");
+    }
 
     private string Name => System.IO.Path.GetFileName(Path);
 

@@ -17,7 +17,7 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     public int SampleCount => Math.Min(maxSamples, samples.Count);
 
     /// <inheritdoc/>
-    public CalibrationRecord? Record { get; init; }
+    public MeasurementRecord? Record { get; init; }
 
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)

@@ -2,6 +2,7 @@ using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Runtime.Training;
 
@@ -13,6 +14,9 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
 {
     private readonly Lazy<Teacher> teacher = new(() => new Teacher(originalPath));
     private readonly Lazy<TrainingSamples> samples = new(() => new TrainingSamples(data));
+
+    /// <inheritdoc/>
+    public MeasurementRecord? Record { get; init; }
 
     /// <inheritdoc/>
     public int FeedCount => data.Count;

@@ -93,16 +93,16 @@ public sealed class LockFileTests : IDisposable
     [DataRow(-1.0000001f, 7.0000005f)]
     public void Ranges_AreKeptToTheLastBit(float minimum, float maximum)
     {
-        var measured = new CalibrationRecord();
-        measured.Add("t", minimum, maximum);
+        var measured = new MeasurementRecord();
+        measured.AddRange("t", minimum, maximum);
 
-        var taken = new CalibrationRecord(measured.Ranges);
+        var taken = new MeasurementRecord(measured.Measured);
 
-        Assert.IsTrue(taken.TryGet("t", out float low, out float high));
+        Assert.IsTrue(taken.TryGetRange("t", out float low, out float high));
         Assert.AreEqual(BitConverter.SingleToInt32Bits(minimum), BitConverter.SingleToInt32Bits(low));
         Assert.AreEqual(BitConverter.SingleToInt32Bits(maximum), BitConverter.SingleToInt32Bits(high));
-        Assert.IsFalse(taken.TryGet("other", out _, out _));
-        CollectionAssert.AreEqual(measured.Ranges.ToArray(), taken.Ranges.ToArray());
+        Assert.IsFalse(taken.TryGetRange("other", out _, out _));
+        CollectionAssert.AreEqual(measured.Measured.Ranges.ToArray(), taken.Measured.Ranges.ToArray());
     }
 
     private void Update(string project, string target, params string[] targets) => LockFile.Update(LockPath, folder.Combine(project.Split('/')), target, Model(target, "s", "r"), targets);

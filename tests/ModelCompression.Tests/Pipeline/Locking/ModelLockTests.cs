@@ -105,6 +105,37 @@ public sealed class ModelLockTests : IDisposable
     }
 
     [TestMethod]
+    public void CachedResult_ServesABuildThatHasALockEntryByNow()
+    {
+        File.Copy(PipelineFixture.SampleData, folder.Combine("data", "calib.npz"));
+        (string, string)[] settings = [("Quantization", "Static"), ("CalibrationData", folder.Combine("data", "calib.npz")), ("CalibrationSamples", "8")];
+        using var cache = ResultCache.Open(folder.Combine("cache"), "/", diagnostics.Add)!;
+
+        var first = Run(null, false, cache, settings);
+        var second = Run(first.Locked, true, cache, settings);
+
+        Assert.IsFalse(first.FromCache);
+        Assert.IsTrue(second.FromCache);
+        CollectionAssert.AreEqual(LockFile.Serialize(Document(first.Locked!)), LockFile.Serialize(Document(second.Locked!)));
+        Assert.IsNotEmpty(second.Locked!.Measured!);
+    }
+
+    [TestMethod]
+    public void OtherWeights_AreNamedInTheError()
+    {
+        File.Copy(PipelineFixture.SampleData, folder.Combine("data", "calib.npz"));
+        (string, string)[] settings = [("WeightBits", "3"), ("QuantizationAlgorithm", "Gptq"), ("BiasCorrection", "false"), ("CalibrationData", folder.Combine("data", "calib.npz")), ("CalibrationSamples", "8")];
+        var entry = Run(null, false, settings).Locked!;
+        string step = entry.Outcomes!.Keys.First();
+        var other = new SortedDictionary<string, string>(entry.Outcomes, StringComparer.Ordinal) { [step] = new string('1', 64) };
+
+        Run(entry with { Outcomes = other, Output = entry.Output with { Sha256 = new string('0', 64) } }, true, settings);
+
+        StringAssert.StartsWith(step, "Gptq of ");
+        Assert.Contains($"Other weights came from {step}:", diagnostics.Single(d => d.Code == "MCB5011").Message);
+    }
+
+    [TestMethod]
     public void RecordedRanges_TakeThePlaceOfCalibration()
     {
         File.Copy(PipelineFixture.SampleData, folder.Combine("data", "calib.npz"));
@@ -122,12 +153,12 @@ public sealed class ModelLockTests : IDisposable
         CollectionAssert.AreEqual(wider, other.Calibration);
 
         // Ranges of other inputs are not taken.
-        var changed = Run(entry with { Calibration = wider }, false, [.. settings, ("QuantizationGranularity", "Tensor")]).Locked!;
-        // Those of the second run depend on biases, which are corrected for the granularity.
-        CollectionAssert.AreEqual(FirstRun(entry.Calibration), FirstRun(changed.Calibration!));
+        (string, string)[] uncorrected = [.. settings, ("BiasCorrection", "false")];
+        var own = Run(null, false, uncorrected).Locked!;
+        CollectionAssert.AreEqual(own.Calibration, Run(entry with { Calibration = wider }, false, uncorrected).Locked!.Calibration);
     }
 
-    private static KeyValuePair<string, string>[] FirstRun(IReadOnlyDictionary<string, string> calibration) => [.. calibration.Where(r => !r.Key.EndsWith("#2", StringComparison.Ordinal))];
+    private static LockDocument Document(LockedModel model) => new() { Projects = { ["a.csproj"] = new() { ["m.onnx"] = model } } };
 
     private static string Widened(string range)
     {

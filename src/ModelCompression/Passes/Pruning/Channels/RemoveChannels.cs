@@ -16,8 +16,9 @@ namespace ModelCompression.Passes.Pruning.Channels;
 /// </remarks>
 /// <param name="scorers">The criteria at hand.</param>
 /// <param name="statistics">Calibration data, on which the remaining weights are refitted, or null.</param>
+/// <param name="record">Takes the channels that were chosen by measured scores, and has what to take instead; or null.</param>
 /// <param name="cancellation">Stops the work.</param>
-public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStatisticsSource? statistics = null, CancellationToken cancellation = default) : ModelPass
+public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStatisticsSource? statistics = null, MeasurementRecord? record = null, CancellationToken cancellation = default) : ModelPass
 {
     /// <summary>What was chosen among groups that are ranked together, by sparsity.</summary>
     private readonly Dictionary<double, Dictionary<ChannelGroup, bool[]>> global = [];
@@ -72,11 +73,18 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
         var decisions = new List<(ChannelGroup, bool[])>();
         for (int i = 0; i < open.Count; i++)
         {
-            var removed = Select(i, open, candidates);
+            var removed = open[i].Options.Pruning == PruningCriterion.Magnitude || record is null ? Select(i, open, candidates) : Recorded(i, open, candidates, record);
             if (removed.AsSpan().Contains(true)) decisions.Add((open[i].Group, removed));
         }
 
         return decisions;
+    }
+
+    private bool[] Recorded(int index, List<ScoredGroup> groups, List<ChannelCandidate> candidates, MeasurementRecord record)
+    {
+        int count = candidates[index].UnitCount;
+        string text = record.Words($"channels removed at {ChannelReport.NameOf(groups[index].Group)}", () => IndexText.Write(Select(index, groups, candidates)), recorded => IndexText.TryRead(recorded, count) is not null);
+        return IndexText.TryRead(text, count)!;
     }
 
     private bool[] Select(int index, List<ScoredGroup> groups, List<ChannelCandidate> candidates)

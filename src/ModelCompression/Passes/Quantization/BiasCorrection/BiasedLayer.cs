@@ -24,18 +24,18 @@ internal sealed record BiasedLayer(ScalableLayer Layer, Use Bias, int Depth)
     public long[] ChannelShape => Layer.IsConvolution ? [Layer.OutputChannels, .. Enumerable.Repeat(1L, Layer.Tensor.Rank - 2)] : [Layer.OutputChannels];
 
     /// <summary>Adds a shift to the bias.</summary>
-    public void Shift(double[] shift, GraphScope scope)
+    public void Shift(float[] shift, GraphScope scope)
     {
         if (Bias.Node.Input(Bias.Index) is not { } value)
         {
-            var added = Tensor.Float([shift.Length], Array.ConvertAll(shift, s => (float)(s / Factor)));
+            var added = Tensor.Float([shift.Length], Array.ConvertAll(shift, s => (float)((double)s / Factor)));
             Bias.Node.SetInput(Bias.Index, ConstantStorage.Add(scope, Layer.Node.Output()!.Name + "_bias", added, Bias.Node));
             return;
         }
 
         scope.TryGetFixed(value, out var tensor);
         float[] elements = tensor!.AsSpan<float>().ToArray();
-        for (int c = 0; c < elements.Length; c++) elements[c] = (float)(elements[c] + (shift[c] / Factor));
+        for (int c = 0; c < elements.Length; c++) elements[c] = (float)(elements[c] + ((double)shift[c] / Factor));
         PerChannelConstant.Exchange(Bias, Tensor.Float(tensor.Dims, elements), scope);
     }
 

@@ -36,6 +36,22 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         var scope = GraphScope.Of(model).First();
         var layers = Find(scope, settings, log);
         if (layers.Count == 0 || WhyTooLong(layers, settings) is { } reason && Refuse(layers, reason, log)) return;
+        var record = statistics.Record ?? new MeasurementRecord();
+        // What an earlier build has found makes the whole rehearsal needless.
+        var shifts = layers.TrueForAll(l => record.Has(KeyOf(l))) ? [] : Measure(layers, model, settings);
+        foreach (var layer in layers)
+        {
+            int channels = layer.Layer.OutputChannels;
+            if (record.Numbers(KeyOf(layer), channels, () => shifts.GetValueOrDefault(layer)) is { } shift) Write(layer, shift, scope, log);
+            else log.Refused(Name, layer.Layer.Node.DisplayName, "bias not corrected: its output cannot be observed in both models");
+        }
+    }
+
+    private static string KeyOf(BiasedLayer layer) => $"bias shift of {layer.Output.Name}";
+
+    /// <summary>Quantizes a copy and compares means.</summary>
+    private Dictionary<BiasedLayer, float[]> Measure(List<BiasedLayer> layers, Model model, CompressionSettings settings)
+    {
         var outputs = layers.ConvertAll(l => (l, l.Output));
         int depth = layers.Select(l => l.Depth).Distinct().Count();
         double macs = depth * Means.Of(outputs, model, statistics, samples: 1).MacsPerSample;
@@ -44,12 +60,7 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         var copy = ModelCopy.Of(model).Model;
         var scratch = new PassLog();
         foreach (var pass in quantizers()) pass.Run(copy, settings, scratch);
-        var shifts = Correct(layers, means, copy, samples);
-        foreach (var layer in layers)
-        {
-            if (shifts.TryGetValue(layer, out double[]? shift)) Write(layer, shift, scope, log);
-            else log.Refused(Name, layer.Layer.Node.DisplayName, "bias not corrected: its output cannot be observed in both models");
-        }
+        return Correct(layers, means, copy, samples);
     }
 
     private List<BiasedLayer> Find(GraphScope scope, CompressionSettings settings, PassLog log)
@@ -91,9 +102,9 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
     }
 
     /// <summary>Corrects the copy depth by depth and returns the shifts.</summary>
-    private Dictionary<BiasedLayer, double[]> Correct(List<BiasedLayer> layers, Means wanted, Model copy, int samples)
+    private Dictionary<BiasedLayer, float[]> Correct(List<BiasedLayer> layers, Means wanted, Model copy, int samples)
     {
-        var shifts = new Dictionary<BiasedLayer, double[]>();
+        var shifts = new Dictionary<BiasedLayer, float[]>();
         var values = new Dictionary<string, Value>(StringComparer.Ordinal);
         foreach (var value in copy.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) values[value.Name] = value;
         foreach (var wave in layers.Where(l => values.ContainsKey(l.Output.Name)).GroupBy(l => l.Depth).OrderBy(g => g.Key))
@@ -102,9 +113,10 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
             var actual = Means.Of(outputs, copy, statistics, samples);
             foreach (var (layer, output) in outputs)
             {
-                if (MeanShift.Between(wanted.Of(layer), actual.Of(layer), layer.Layer.OutputChannels) is not { } shift) continue;
+                if (MeanShift.Between(wanted.Of(layer), actual.Of(layer), layer.Layer.OutputChannels) is not { } found) continue;
+                float[] shift = Array.ConvertAll(found, s => (float)s);
                 shifts.Add(layer, shift);
-                AddBehind(output, Tensor.Float(layer.ChannelShape, Array.ConvertAll(shift, s => (float)s)));
+                AddBehind(output, Tensor.Float(layer.ChannelShape, shift));
             }
         }
 
@@ -122,7 +134,7 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         if (output.IsGraphOutput) graph.ReplaceOutput(output, shifted);
     }
 
-    private void Write(BiasedLayer layer, double[] shift, GraphScope scope, PassLog log)
+    private void Write(BiasedLayer layer, float[] shift, GraphScope scope, PassLog log)
     {
         layer.Shift(shift, scope);
         log.Applied(Name, layer.Layer.Node.DisplayName, FormattableString.Invariant($"bias shifted by up to {shift.Max(Math.Abs):G3}"));

@@ -77,7 +77,9 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
             return;
         }
 
-        double[] factors = Factors(group);
+        var record = statistics.Record ?? new MeasurementRecord();
+        float[] measured = record.Numbers($"smoothing of {group.Activation.Name}", group.Layers[0].InputChannels, () => Array.ConvertAll(Factors(group), f => (float)f))!;
+        double[] factors = Array.ConvertAll(measured, f => (double)f);
         string form = "folded into the normalization";
         if (group.TakesAllUses) foreach (var constant in group.Tail) PerChannelConstant.Divide(constant, factors, scope);
         else

@@ -42,9 +42,10 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         "MCB4070",
         FormattableString.Invariant($"{layers} layers have fewer calibration rows than {algorithm} needs; they were rounded as by Hqq, which needs no data. Give more CalibrationData or raise CalibrationSamples."));
 
-    private static Outcome Encode(NBitPlan plan, IRowRounder? rounder)
+    private Outcome Encode(NBitPlan plan, IRowRounder? rounder)
     {
         var weight = NBitEncoder.TryMake(plan, rounder);
+        if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
         if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");

@@ -16,13 +16,10 @@ internal sealed class ActivationRanges
     private readonly Dictionary<Value, ChannelRangeStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly CompressionOptions options;
-    private readonly CalibrationRecord? record;
+    private readonly MeasurementRecord? record;
 
-    private readonly string suffix;
-
-    private ActivationRanges(CompressionOptions options, CalibrationRecord? record, string suffix)
+    private ActivationRanges(CompressionOptions options, MeasurementRecord? record)
     {
-        this.suffix = suffix;
         this.options = options;
         this.record = record;
     }
@@ -33,10 +30,10 @@ internal sealed class ActivationRanges
     /// <param name="options">Options.</param>
     /// <param name="source">The data.</param>
     /// <param name="perChannel">True to look at channels too, where the plan can make use of them.</param>
-    /// <param name="suffix">Distinguishes records of a second run on a changed model from those of the first.</param>
-    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, string suffix = "")
+    /// <param name="record">Takes what the result is made with, and has what to take instead; null for a rehearsal.</param>
+    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, MeasurementRecord? record)
     {
-        var ranges = new ActivationRanges(options, source.Record, suffix);
+        var ranges = new ActivationRanges(options, record);
         var wanted = new StatisticsPlan();
         foreach (var tensor in plan.Tensors) ranges.Need(tensor, wanted, perChannel);
         source.Collect(model, wanted);
@@ -66,15 +63,23 @@ internal sealed class ActivationRanges
         if (ranges.TryGetValue(tensor, out var range)) return range;
         range = StaticOperators.FixedRange(tensor.Producer) ?? Useful(tensor, RangeChoice.Of(statistics[tensor], options));
         ranges.Add(tensor, range);
-        record?.Add(tensor.Name + suffix, range.Min, range.Max);
+        record?.AddRange(tensor.Name, range.Min, range.Max);
         return range;
     }
 
     /// <summary>Means of a tensor's channels (axis 1) over the samples, or null when they were not looked at.</summary>
-    public double[]? ChannelMeans(Value tensor) => channels.TryGetValue(tensor, out var statistic) && statistic is { IsUsable: true, Min.Length: > 0 } ? statistic.Means : null;
+    public float[]? ChannelMeans(Value tensor)
+    {
+        if (!channels.TryGetValue(tensor, out var statistic) || statistic is not { IsUsable: true, Min.Length: > 0 }) return null;
+        float[] Means() => Array.ConvertAll(statistic.Means, m => (float)m);
+        return record is null ? Means() : record.Numbers($"channel means of {tensor.Name}", statistic.Min.Length, Means);
+    }
 
     /// <summary>One scale per quantized tensor; tensors that share one get the widest of their ranges.</summary>
-    public IReadOnlyDictionary<Value, ActivationScale> Scales(StaticPlan plan, int bits)
+    /// <param name="plan">The tensors.</param>
+    /// <param name="bits">Bits of a code.</param>
+    /// <param name="areFinal">True for the plan that will be written, whose scales are recorded; false for one that is tried.</param>
+    public IReadOnlyDictionary<Value, ActivationScale> Scales(StaticPlan plan, int bits, bool areFinal = false)
     {
         var wide = new Dictionary<Value, (float Min, float Max)>(ReferenceEqualityComparer.Instance);
         foreach (var tensor in plan.Tensors)
@@ -88,7 +93,7 @@ internal sealed class ActivationRanges
         foreach (var tensor in plan.Tensors)
         {
             var (min, max) = wide[plan.RootOf(tensor.Tensor)];
-            scales.Add(tensor.Tensor, PerChannel(tensor, bits) ?? ActivationScale.Covering(min, max, bits));
+            scales.Add(tensor.Tensor, PerChannel(tensor, bits, areFinal ? record : null) ?? ActivationScale.Covering(min, max, bits));
         }
 
         return scales;
@@ -97,7 +102,7 @@ internal sealed class ActivationRanges
     private void Need(QuantizedTensor tensor, StatisticsPlan wanted, bool perChannel)
     {
         var value = tensor.Tensor;
-        if (record?.TryGet(value.Name + suffix, out float low, out float high) == true) ranges[value] = (low, high);
+        if (record?.TryGetRange(value.Name, out float low, out float high) == true) ranges[value] = (low, high);
         statistics[value] = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null
             ? wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic())
             : wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic());
@@ -113,9 +118,18 @@ internal sealed class ActivationRanges
     }
 
     /// <summary>Scales per channel where the plan allows them, or null.</summary>
-    private ActivationScale? PerChannel(QuantizedTensor tensor, int bits)
+    private ActivationScale? PerChannel(QuantizedTensor tensor, int bits, MeasurementRecord? kept)
     {
         if (tensor.Side == ChannelSide.None || !channels.TryGetValue(tensor.Tensor, out var statistic) || !statistic.IsUsable || statistic.Min.Length < 2) return null;
+        float[]? found = kept is null ? Measured() : kept.Numbers($"zero point and channel scales of {tensor.Tensor.Name}", 1 + statistic.Min.Length, Measured);
+        if (found is not [float zero, .. float[] channelScales]) return null;
+        return new(new AffineScale(channelScales.Max(), (int)zero), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = channelScales };
+
+        float[]? Measured() => MeasuredScales(tensor, statistic, (1 << bits) - 1) is { } made ? [made.ZeroPoint, .. made.Scales] : null;
+    }
+
+    private ChannelScales? MeasuredScales(QuantizedTensor tensor, ChannelRangeStatistic statistic, int levels)
+    {
         var (min, max) = (new float[statistic.Min.Length], new float[statistic.Min.Length]);
         var (whole, useful) = (Of(tensor.Tensor), UsefulRange.Of(tensor.Tensor));
         for (int c = 0; c < min.Length; c++)
@@ -124,9 +138,7 @@ internal sealed class ActivationRanges
             max[c] = Widened(Math.Min(statistic.Max[c], whole.Max), useful);
         }
 
-        if (ChannelScales.TryMake(min, max, ChannelWeights.Of(tensor, min.Length), (1 << bits) - 1) is not { } scales) return null;
-        float[] balanced = Balanced(tensor, scales.Scales, statistic);
-        return new(new AffineScale(balanced.Max(), scales.ZeroPoint), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = balanced };
+        return ChannelScales.TryMake(min, max, ChannelWeights.Of(tensor, min.Length), levels) is { } scales ? scales with { Scales = Balanced(tensor, scales.Scales, statistic) } : null;
     }
 
     /// <summary>A channel has far fewer elements than a tensor, so that other data will exceed what was observed; within the part of the range that matters there is room for it.</summary>

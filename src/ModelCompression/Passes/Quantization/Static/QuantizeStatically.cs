@@ -10,7 +10,8 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Lets linear operators, and what lies between them, compute with 8-bit integers: <c>Quantization=Static</c>. Ranges of activations come from calibration data.</summary>
 /// <param name="source">Calibration data.</param>
 /// <param name="decisions">Keeps the choice of operators for a later run, or has it from an earlier one; null for a single run.</param>
-public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions? decisions = null) : ModelPass
+/// <param name="rehearses">True if the run only shows what quantization would do: its ranges are not those of the result.</param>
+public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions? decisions = null, bool rehearses = false) : ModelPass
 {
     /// <summary>Samples that operators are judged on.</summary>
     private const int ComparedSamples = 16;
@@ -20,7 +21,6 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
 
     /// <summary>Share of all multiplications, and multiplications per converted element, below which integers save no time.</summary>
     private const double MinShare = 0.001, MinPerElement = 16;
-
 
     /// <summary>Bytes that the weights quantized so far take less.</summary>
     public long SavedByteLength { get; private set; }
@@ -37,15 +37,15 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var selector = new NodeSelector(model, WeightCatalog.Of(model), settings);
         var nodes = selector.Select();
         if (nodes.Count == 0) return;
-        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), decisions is { AreMade: true } ? "#2" : "");
-        var excluded = decisions is { AreMade: true } ? decisions.For(model) : Exclude(model, nodes, selector, ranges, settings);
+        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record);
+        var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, settings));
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
         if (nodes.Count == 0) return;
         if (TargetProcessor.WhyNotJudgedHere(settings.Model.TargetCpu, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
-        var scales = ranges.Scales(plan, settings.Model.ActivationBits);
+        var scales = ranges.Scales(plan, settings.Model.ActivationBits, areFinal: true);
         var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);

@@ -16,7 +16,7 @@ internal static class RoundingShift
     /// <param name="rounded">Codes and scales.</param>
     /// <param name="means">E[x_c].</param>
     /// <param name="input">Scale of the input.</param>
-    public static double[] Of(ConvView view, Tensor weight, WeightScales rounded, double[] means, ActivationScale input)
+    public static double[] Of(ConvView view, Tensor weight, WeightScales rounded, float[] means, ActivationScale input)
     {
         var elements = weight.AsSpan<float>();
         var codes = rounded.Codes.AsSpan<sbyte>();

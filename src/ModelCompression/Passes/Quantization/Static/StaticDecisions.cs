@@ -1,4 +1,6 @@
+using System.Globalization;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization.Static;
 
@@ -7,6 +9,8 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// </summary>
 public sealed class StaticDecisions
 {
+    private const string Count = "operators that stay float", Kept = "float operator at ";
+
     private Dictionary<string, string>? reasons;
 
     /// <summary>True after the first run.</summary>
@@ -23,6 +27,25 @@ public sealed class StaticDecisions
             if (reasons!.TryGetValue(Key(node), out string? reason)) excluded.TryAdd(node, reason);
         return excluded;
     }
+
+    /// <summary>The choice of an earlier build with the same inputs, or a new one, which is recorded.</summary>
+    /// <param name="record">The record, or null.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="choose">Chooses.</param>
+    internal static IReadOnlyDictionary<Node, string> Recorded(MeasurementRecord? record, Model model, Func<IReadOnlyDictionary<Node, string>> choose)
+    {
+        if (record is null) return choose();
+        var kept = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
+        foreach (var node in model.Graph.Nodes)
+            if (record.Has(Kept + Key(node))) kept.TryAdd(node, record.Words(Kept + Key(node), () => ""));
+        if (record.Words(Count, () => "") == Text(kept.Count)) return kept;
+        var chosen = choose();
+        record.Words(Count, () => Text(chosen.Count), _ => false);
+        foreach (var (node, reason) in chosen) record.Words(Kept + Key(node), () => reason, _ => false);
+        return chosen;
+    }
+
+    private static string Text(int count) => count.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Names of nodes may be empty or repeated; those of values are neither.</summary>
     private static string Key(Node node) => node.Outputs.FirstOrDefault(o => o is not null)?.Name ?? "";

@@ -77,7 +77,7 @@ public sealed class SmoothActivationsTests
         CollectionAssert.AreEqual(before, OnnxWriter.ToBytes(model.Model));
     }
 
-    private static Calibrator Samples() => new(new FixedSamples("x", Dims, [.. Enumerable.Range(0, 8).Select(Sample)]), 8, 2);
+    internal static Calibrator Samples() => new(new FixedSamples("x", Dims, [.. Enumerable.Range(0, 8).Select(Sample)]), 8, 2);
 
     private static float[] Sample(int seed)
     {
@@ -92,7 +92,7 @@ public sealed class SmoothActivationsTests
         return m;
     }
 
-    private static TestModel Make(string name)
+    internal static TestModel Make(string name)
     {
         var m = new TestModel(17);
         var x = m.Input("x", Dims);
