@@ -61,7 +61,7 @@ internal sealed class OtherCpuGradients(IGradientSource inner, MeasurementRecord
 
     public MeasurementRecord? Record => record;
 
-    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null) => new Session(inner.Open(model, weights, loss, current));
+    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null) => new Session(inner.Open(model, weights, loss, current, gateAxes));
 
     private sealed class Session(IGradientSession inner) : IGradientSession
     {
