@@ -124,7 +124,8 @@ internal static class ConvolutionRules
     {
         long n = xDims[0], c = xDims[1] / group, m = gDims[1] / group;
         long positions = gDims[2..].Aggregate(1L, (a, b) => a * b), kernel = window.Kernel.Aggregate(1L, (a, b) => a * b);
-        var parts = WindowElements.All(emit, x, xDims, gDims[2..], window).Select(part => emit.Reshape(part, n, group, c, positions)).ToList();
+        var elements = WindowElements.FiltersPay(xDims, gDims[2..], window) ? WindowElements.ByFilters(emit, x, xDims[1], window) : WindowElements.All(emit, x, xDims, gDims[2..], window);
+        var parts = elements.Select(part => emit.Reshape(part, n, group, c, positions)).ToList();
         Value product;
         if (group == 1 && positions * (m + (kernel * c)) < m * kernel * c)
         {
@@ -161,7 +162,7 @@ internal static class ConvolutionRules
     private static Value BiasGradient(NodeGradient n, long[] y) =>
         n.Emit.Reshape(n.Emit.ReduceSum(n.DY, [.. Enumerable.Range(0, y.Length).Where(i => i != 1)]), y[1]);
 
-    private static NodeAttribute[] Attributes(WindowGeometry window, IReadOnlyList<long> pads) =>
+    internal static NodeAttribute[] Attributes(WindowGeometry window, IReadOnlyList<long> pads) =>
     [
         NodeAttribute.Of("kernel_shape", [.. window.Kernel]),
         NodeAttribute.Of("strides", [.. window.Strides]),

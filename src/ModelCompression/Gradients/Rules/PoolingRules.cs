@@ -8,6 +8,9 @@ namespace ModelCompression.Gradients.Rules;
 /// <remarks>Average: ∂y, divided by the elements of its window, goes to each of them. Max: ∂y goes to the element that was taken, the first of several equal ones.</remarks>
 internal static class PoolingRules
 {
+    /// <summary>Windows in a row up to which multiplying by zeros costs less than copying.</summary>
+    private const long MaxRowLength = 16;
+
     public static void AddTo(Dictionary<string, Action<NodeGradient>> rules)
     {
         rules["AveragePool"] = Average;
@@ -49,7 +52,10 @@ internal static class PoolingRules
         bool tiles = Enumerable.Range(0, window.SpatialRank).All(i => window.Kernel[i] == window.Strides[i] && window.Pads[i] == 0 && y[i + 2] * window.Kernel[i] == x[i + 2] && window.Dilations[i] == 1);
         if (tiles && window.SpatialRank == 2)
         {
-            // Windows side by side: repeating is cheaper. The inner axis is repeated by a product with ones, the outer by copying whole rows.
+            // Windows side by side: repeating is cheaper. Short rows are repeated along both axes by a product with a matrix of ones and zeros.
+            if (y[3] <= MaxRowLength)
+                return emit.Reshape(emit.MatMul(emit.Reshape(g, planes * y[2], y[3]), emit.Constant(Repeating(y[3], window.Kernel[0], window.Kernel[1]))), x);
+            // Longer ones: the inner axis is repeated by a product with ones, the outer by copying whole rows.
             var rows = emit.MatMul(emit.Reshape(g, planes * y[2] * y[3], 1), emit.Constant(Ones(1, window.Kernel[1])));
             var repeated = emit.Expand(emit.Reshape(rows, planes * y[2], 1, x[3]), planes * y[2], window.Kernel[0], x[3]);
             return emit.Reshape(repeated, x);
@@ -58,6 +64,16 @@ internal static class PoolingRules
         var ones = emit.Constant(Ones([1, 1, .. window.Kernel]));
         var spread = ConvolutionRules.TransposedConvolution(emit, emit.Reshape(g, [planes, 1, .. y[2..]]), ones, window, x[2..], y[2..], group: 1);
         return emit.Reshape(spread, x);
+    }
+
+    /// <summary>[columns, rows·columns·width]: column c goes to <paramref name="width"/> places in each of <paramref name="height"/> rows.</summary>
+    private static Tensor Repeating(long columns, long height, long width)
+    {
+        long wide = columns * width;
+        var matrix = new float[columns * height * wide];
+        for (long c = 0; c < columns; c++)
+            for (long r = 0; r < height; r++) matrix.AsSpan((int)((((c * height) + r) * wide) + (c * width)), (int)width).Fill(1);
+        return Tensor.Float([columns, height * wide], matrix);
     }
 
     private static Tensor Ones(params long[] dims)

@@ -1,11 +1,18 @@
 using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Gradients.Rules;
 
 /// <summary>The elements that the positions of a sliding window meet.</summary>
 internal static class WindowElements
 {
+    /// <summary>Channels that ONNX Runtime keeps together at most.</summary>
+    private const int RuntimeBlock = 16;
+
+    /// <summary>Elements of a tensor that a core's second cache holds, 1 MiB.</summary>
+    private const long CachedElements = 1 << 18;
+
     /// <summary>Per window element, in row-major order, a tensor [N, C, positions…] of what it meets; zeros in the padding.</summary>
     /// <param name="emit">Adds nodes.</param>
     /// <param name="x">[N, C, spatial…].</param>
@@ -30,6 +37,27 @@ internal static class WindowElements
         var padded = emit.Pad(x, begins, ends);
         foreach (long[] offset in Offsets(window.Kernel))
             yield return isOld ? OldElement(emit, padded, [.. offset.Select((o, i) => o * window.Dilations[i])], [dims[0], dims[1], .. positions], window) : Element(emit, padded, offset, positions, window);
+    }
+
+    /// <summary>Whether <see cref="ByFilters"/> is the faster way: steps make slices slow, and small tensors stay in the cache. It serves windows that reach no farther than their padding.</summary>
+    public static bool FiltersPay(long[] dims, long[] positions, WindowGeometry window)
+    {
+        if (dims[1] % RuntimeBlock != 0 || window.Kernel.All(k => k == 1) || window.SpatialRank != 2 || window.Pads.Any(p => p < 0)) return false;
+        for (int i = 0; i < window.SpatialRank; i++)
+            if (positions[i] != ((dims[i + 2] + window.Pads[i] + window.Pads[i + window.SpatialRank] - window.Extent(i)) / window.Strides[i]) + 1) return false;
+        return window.Strides.Any(s => s > 1) || dims[0] * dims[1] * positions.Aggregate(1L, (a, b) => a * b) <= CachedElements;
+    }
+
+    /// <summary>The same tensors by depthwise convolutions whose filters are one in one place: a runtime that keeps channels in blocks makes them where the convolution before left its result.</summary>
+    public static IEnumerable<Value> ByFilters(GradientEmitter emit, Value x, long channels, WindowGeometry window)
+    {
+        int count = (int)window.Kernel.Aggregate(1L, (a, b) => a * b);
+        for (int element = 0; element < count; element++)
+        {
+            var filters = new float[channels * count];
+            for (int c = 0; c < channels; c++) filters[(c * count) + element] = 1;
+            yield return emit.Op("Conv", [x, emit.Constant(Tensor.Float([channels, 1, .. window.Kernel], filters))], [.. ConvolutionRules.Attributes(window, window.Pads), NodeAttribute.Of("group", channels)]);
+        }
     }
 
     /// <summary>All index tuples below the given sizes, the last one running fastest.</summary>
