@@ -123,6 +123,9 @@ public sealed class Model : IDisposable
     /// <summary>Full path of the file the model was read from, or null.</summary>
     public string? SourcePath { get; internal set; }
 
+    /// <summary>Bytes that the model took where it was read, external data included; 0 for a model made in memory.</summary>
+    public long StoredByteLength { get; internal set; }
+
     /// <summary>What the reader found worth mentioning, none of it an error: an unknown IR version, nodes out of order.</summary>
     public IReadOnlyList<Diagnostic> Notes { get; internal set; } = [];
 

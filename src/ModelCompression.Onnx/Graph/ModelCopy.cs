@@ -22,6 +22,7 @@ public sealed class ModelCopy
             HasTrainingInfo = source.HasTrainingInfo,
             ExternalDataFiles = source.ExternalDataFiles,
             SourcePath = source.SourcePath,
+            StoredByteLength = source.StoredByteLength,
             Notes = source.Notes,
             Opaque = source.Opaque,
         };

@@ -21,6 +21,7 @@ public static class OnnxReader
             // The folder of the name that was given, not of what a link leads to: that is where the user sees the model.
             var model = Read(source, path, Path.GetDirectoryName(full));
             model.SourcePath = full;
+            model.StoredByteLength = model.ExternalDataFiles.Append(full).Sum(f => new FileInfo(f).Length);
             model.Own(file);
             return model;
         }
@@ -38,7 +39,9 @@ public static class OnnxReader
     {
         if (bytes.IsEmpty) throw ReadContext.Error(null, "MCB2002", "The model is empty.");
         using var source = ByteSource.Of(bytes);
-        return Read(source, null, null);
+        var model = Read(source, null, null);
+        model.StoredByteLength = bytes.Length;
+        return model;
     }
 
     private static Model Read(ByteSource source, string? path, string? folder)

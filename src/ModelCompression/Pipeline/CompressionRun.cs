@@ -56,7 +56,7 @@ internal sealed class CompressionRun : IDisposable
         try
         {
             var counter = new ModelCounter();
-            var original = counter.Count(model) with { Bytes = ByteLength([request.SourcePath, .. dependencies]) };
+            var original = counter.Count(model) with { Bytes = model.StoredByteLength };
             Tell("compressing");
             PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
@@ -202,8 +202,6 @@ internal sealed class CompressionRun : IDisposable
         check.Original.Status == OriginalStatus.Ran && data.FidelitySamples.Count > 0 ? data.FidelitySamples.Read(check.Original.Attempt, 0) : null;
 
     private string[] StagedFiles() => [.. Directory.EnumerateFiles(staging.Folder).Order(StringComparer.Ordinal)];
-
-    private static long ByteLength(IEnumerable<string> paths) => paths.Sum(p => new FileInfo(p).Length);
 
     /// <summary>The original's run reads the source file; it must be over before the model is closed and the caller goes on.</summary>
     private static void WaitFor(FidelityCheck check)

@@ -12,7 +12,7 @@ namespace ModelCompression.Passes.Quantization;
 internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long savedByteLength = 0, long savedEarlier = 0)
 {
     /// <summary>Size that all constants and nodes together aim at, relative to the original.</summary>
-    private const double SizeRatio = 0.2852;
+    private const double SizeRatio = 0.2846;
 
     /// <summary>The same behind a pass that has quantized the weights that are not sensitive.</summary>
     private const double SizeRatioOfRest = 0.32;
@@ -34,6 +34,9 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
 
     /// <summary>What may be spent then.</summary>
     private const double HopelessExtra = 0.025;
+
+    /// <summary>Size of the file relative to what the model takes now, up to which <see cref="SizeRatio"/> is taken of the file.</summary>
+    private const double MaxSavedBefore = 1.25;
 
     /// <summary>Σ sensitivity · noise-to-signal at which more precision is not worth its bytes: 50 dB.</summary>
     private const double NoiseTarget = 1e-5;
@@ -112,6 +115,8 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
             after += decision.Plan is { } plan ? StoredSize.Of(plan) : StoredSize.OfFloat(decision.Site);
         }
 
+        // What was saved before, by storing equal weights once say, may be spent too, as far as that is in proportion.
+        before = Math.Max(before, Math.Min(model.StoredByteLength, (long)(before * MaxSavedBefore)));
         foreach (int i in adaptive) own += StoredSize.Of(decisions[i].Plan!);
         long adaptiveBefore = adaptive.Sum(i => decisions[i].Site.Tensor.ByteLength);
         double extra = after > before * HopelessRatio ? HopelessExtra : LeastExtra;

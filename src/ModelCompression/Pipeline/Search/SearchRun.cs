@@ -41,8 +41,7 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
         var folds = new SampleFolds(Math.Min(settings.Model.CrossValidationFolds ?? 1, evaluation.FeedCount));
         var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)), clock) { MeasuresLatency = goal.Options.Objective == SearchObjective.Latency || goal.Options.MaxLatencyRatio is not null };
         int[] all = [.. Enumerable.Range(0, evaluation.FeedCount)];
-        long originalBytes = new[] { request.SourcePath }.Concat(model.ExternalDataFiles).Sum(f => new FileInfo(f).Length);
-        var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), originalBytes);
+        var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), model.StoredByteLength);
         var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, clock, Tell);
         IReadOnlyList<SearchLayer> layers;
         using (var cleaned = bench.Cleaned(cancellation)) layers = SearchLayer.Of(cleaned, IsFree);

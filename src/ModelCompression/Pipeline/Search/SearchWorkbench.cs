@@ -126,7 +126,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
 
     private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, CancellationToken cancellation)
     {
-        if (new FileInfo(model.SourcePath!).Length + model.ExternalDataFiles.Sum(f => new FileInfo(f).Length) <= MaxInMemory)
+        if (model.StoredByteLength <= MaxInMemory)
         {
             byte[] bytes = OnnxWriter.ToBytes(model);
             return (ModelSession.Open(bytes, candidate.Name, SessionSettings.Default, ModelRole.Compressed), bytes.Length);

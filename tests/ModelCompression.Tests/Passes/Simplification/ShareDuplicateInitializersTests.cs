@@ -75,7 +75,7 @@ public sealed class ShareDuplicateInitializersTests
     }
 
     [TestMethod]
-    public void ConstantOfSubgraph_BeforeTheOuterConstantNode_StaysItsOwn()
+    public void ConstantOfSubgraph_BeforeTheOuterConstantNode_MovesOutWithIt()
     {
         var m = new TestModel();
         var tensor = m.RandomTensor(100);
@@ -86,6 +86,49 @@ public sealed class ShareDuplicateInitializersTests
         otherwise.Output(otherwise.Node("Neg", [x]));
         var y = m.Node("If", [m.Input("c", DataType.Bool)], NodeAttribute.Of("then_branch", then.Graph), NodeAttribute.Of("else_branch", otherwise.Graph));
         m.Output(m.Node("Add", [y, m.Node("Constant", [], NodeAttribute.Of("value", tensor))]));
+        m.RunEquivalently(new ShareDuplicateInitializers());
+        Assert.HasCount(2, m.Graph.Initializers.Single().Uses);
+    }
+
+    [TestMethod]
+    [DataRow(64, 8, true)]
+    [DataRow(63, 8, false)]
+    [DataRow(64, 3, false)]
+    public void EqualConstantsOfBranches_MoveAroundThem(int length, int irVersion, bool shared)
+    {
+        var m = new TestModel();
+        m.Model.IrVersion = irVersion;
+        var tensor = m.RandomTensor(length);
+        var x = m.Input("x", length);
+        var then = m.Subgraph("then");
+        then.Output(then.Node("Add", [x, Constant(then, tensor)]));
+        var deeper = m.Subgraph("deeper");
+        deeper.Output(deeper.Node("Mul", [x, Constant(deeper, tensor)]));
+        var flat = m.Subgraph("flat");
+        flat.Output(flat.Node("Sub", [x, Constant(flat, tensor)]));
+        var otherwise = m.Subgraph("else");
+        otherwise.Output(otherwise.Node("If", [m.Input("d", DataType.Bool)], NodeAttribute.Of("then_branch", deeper.Graph), NodeAttribute.Of("else_branch", flat.Graph)));
+        m.Output(m.Node("If", [m.Input("c", DataType.Bool)], NodeAttribute.Of("then_branch", then.Graph), NodeAttribute.Of("else_branch", otherwise.Graph)));
+        m.RunEquivalently(new ShareDuplicateInitializers());
+        Assert.HasCount(shared ? 1 : 0, m.Graph.Initializers);
+        Assert.AreEqual(shared ? 0 : 3, new[] { then, deeper, flat }.Sum(b => b.Graph.Initializers.Count + b.Graph.Nodes.Count(n => n.Is("Constant"))));
+
+        // Before IR 4 an initializer would have to be an input of the branch.
+        Value Constant(TestModel branch, Tensor content) => irVersion < 4 ? branch.Node("Constant", [], NodeAttribute.Of("value", Copy(content))) : branch.Constant("w", Copy(content));
+    }
+
+    [TestMethod]
+    public void ConstantThatABranchReturns_StaysItsOwn()
+    {
+        var m = new TestModel();
+        var tensor = m.RandomTensor(100);
+        var branches = new[] { "then", "else" }.Select(name =>
+        {
+            var branch = m.Subgraph(name);
+            branch.Output(branch.Constant(name, Copy(tensor)));
+            return branch;
+        }).ToArray();
+        m.Output(m.Node("If", [m.Input("c", DataType.Bool)], NodeAttribute.Of("then_branch", branches[0].Graph), NodeAttribute.Of("else_branch", branches[1].Graph)));
         Assert.IsEmpty(m.RunEquivalently(new ShareDuplicateInitializers()).Edits);
     }
 
