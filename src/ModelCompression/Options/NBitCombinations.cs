@@ -6,8 +6,6 @@ internal static class NBitCombinations
     /// <summary>What the settings lack, or what contradicts itself (MCB1004).</summary>
     public static IEnumerable<string> Missing(CompressionOptions o)
     {
-        if (o.Quantization == QuantizationMode.Static && o.QuantizationFormat == QuantizationFormat.MatMulNBits)
-            yield return "QuantizationFormat=MatMulNBits needs Quantization=WeightOnly; the operator rounds activations itself (ActivationBits=8)";
         if (o.Quantization != QuantizationMode.WeightOnly) yield break;
         if (o is { QuantizationFormat: QuantizationFormat.MatMulNBits, QuantizationGranularity: QuantizationGranularity.Tensor })
             yield return "QuantizationFormat=MatMulNBits has scales per block; leave QuantizationGranularity=Tensor out";
@@ -24,8 +22,6 @@ internal static class NBitCombinations
     {
         if (o.Quantization is not (QuantizationMode.Dynamic or QuantizationMode.Static)) yield break;
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm} with Quantization={o.Quantization}";
-        if (o.WeightBits != 8) yield return $"WeightBits={o.WeightBits} with Quantization={o.Quantization}";
-        if (o.QuantizationScheme is QuantizationScheme.PowerOfTwo or QuantizationScheme.Codebook) yield return $"QuantizationScheme={o.QuantizationScheme} with Quantization={o.Quantization}";
         if (o.QuantizationGranularity == QuantizationGranularity.Block) yield return $"QuantizationGranularity=Block with Quantization={o.Quantization}";
     }
 }

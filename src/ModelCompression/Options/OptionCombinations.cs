@@ -68,6 +68,7 @@ internal static class OptionCombinations
         if (o.Quantization == QuantizationMode.Dynamic && o.ActivationBits != 8) yield return "Quantization=Dynamic rounds activations to 8 bits; ActivationBits=16 needs Static";
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
+        foreach (string missing in IntegerCombinations.Missing(o)) yield return missing;
         if (o.MetricCommand is not null && o.Strategy == CompressionStrategy.Auto) yield return "MetricCommand judges one result and cannot guide Strategy=Auto, which needs ValidationData; leave one of them out";
         if (o.BiasCorrection == true && o.CalibrationData.Count == 0) yield return "BiasCorrection=true needs CalibrationData";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
@@ -87,6 +88,5 @@ internal static class OptionCombinations
     private static IEnumerable<string> Unavailable(CompressionOptions o)
     {
         foreach (string missing in NBitCombinations.Unavailable(o)) yield return missing;
-        if (o.Quantization is not (QuantizationMode.Float16 or QuantizationMode.Dynamic) && o.QuantizationFormat is QuantizationFormat.QOperator) yield return $"QuantizationFormat={o.QuantizationFormat}";
     }
 }

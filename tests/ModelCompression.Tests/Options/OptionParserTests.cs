@@ -84,6 +84,42 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("QOperator", "Symmetric", "8", "8", null)]
+    [DataRow("QDQ", "PowerOfTwo", "8", "16", null)]
+    [DataRow("QOperator", "Symmetric", "8", "16", "ActivationBits=16")]
+    [DataRow("QDQ", "Codebook", "8", "8", "unevenly spaced")]
+    [DataRow("QDQ", "Asymmetric", "8", "8", "keeps symmetric")]
+    [DataRow("QDQ", "Symmetric", "4", "8", "WeightOnly")]
+    [DataRow("Folded", "Symmetric", "8", "8", "back into floats")]
+    [DataRow("MatMulNBits", "Symmetric", "8", "8", "WeightOnly")]
+    public void Static_TakesWhatIntegerArithmeticCan(string format, string scheme, string weightBits, string activationBits, string? problem)
+    {
+        var diagnostics = new List<Diagnostic>();
+        OptionParser.Parse(Source([("Quantization", "Static"), ("CalibrationData", "c.npz"), ("QuantizationFormat", format), ("QuantizationScheme", scheme), ("WeightBits", weightBits), ("ActivationBits", activationBits)]), [], diagnostics);
+        if (problem is null)
+        {
+            Assert.IsEmpty(diagnostics);
+            return;
+        }
+
+        Assert.AreEqual("MCB1004", diagnostics.Single().Code);
+        Assert.Contains(problem, diagnostics[0].Message);
+    }
+
+    [TestMethod]
+    [DataRow("WeightOnly", "QuantizationFormat", "QOperator")]
+    [DataRow("Dynamic", "QuantizationScheme", "Codebook")]
+    [DataRow("Dynamic", "QuantizationScheme", "PowerOfTwo")]
+    [DataRow("Dynamic", "WeightBits", "4")]
+    public void IntegerArithmetic_ThatASchemeLacks_IsAnError(string quantization, string name, string value)
+    {
+        var diagnostics = new List<Diagnostic>();
+        Assert.IsNull(OptionParser.Parse(Source([("Quantization", quantization), (name, value)]), [], diagnostics));
+        Assert.AreEqual("MCB1004", diagnostics.Single().Code);
+        Assert.Contains(name, diagnostics[0].Message);
+    }
+
+    [TestMethod]
     public void QuantizationFormat_WithoutQuantization_HasNoEffect()
     {
         var diagnostics = new List<Diagnostic>();

@@ -93,7 +93,8 @@ internal sealed class ActivationRanges
         foreach (var tensor in plan.Tensors)
         {
             var (min, max) = wide[plan.RootOf(tensor.Tensor)];
-            scales.Add(tensor.Tensor, PerChannel(tensor, bits, areFinal ? record : null) ?? ActivationScale.Covering(min, max, bits));
+            var whole = ActivationScale.Covering(min, max, bits);
+            scales.Add(tensor.Tensor, PerChannel(tensor, bits, areFinal ? record : null) ?? (options.QuantizationScheme == QuantizationScheme.PowerOfTwo ? whole.InFixedPoint() : whole));
         }
 
         return scales;

@@ -20,4 +20,19 @@ internal sealed record ActivationScale(AffineScale Map, DataType Type)
     /// <summary>The scale that covers a range and 0.</summary>
     public static ActivationScale Covering(float min, float max, int bits) =>
         new(AffineScale.Covering(min, max, CodeRange.Asymmetric(bits)), bits == 8 ? DataType.UInt8 : DataType.UInt16);
+
+    /// <summary>The same with the scale rounded up to a power of two, and the zero point that goes with it.</summary>
+    public ActivationScale InFixedPoint()
+    {
+        float scale = PowerOfTwoFrom(Map.Scale);
+        return new(new AffineScale(scale, (int)Math.Round(-Min / scale, MidpointRounding.ToEven)), Type);
+    }
+
+    /// <summary>The least power of two that is not below a scale; 0 stays 0.</summary>
+    public static float PowerOfTwoFrom(float scale)
+    {
+        if (scale <= 0) return 0;
+        float power = MathF.ScaleB(1, MathF.ILogB(scale));
+        return power < scale ? 2 * power : power;
+    }
 }

@@ -9,7 +9,7 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <remarks>
 /// Linear operators come first: they are where time is spent. Operators between them follow where that keeps values in integers all the way: those that move
 /// elements behind a quantized node, and those that compute where all they read is quantized already and an integer operator reads the result.
-/// With <c>QuantizationFormat=QDQ</c> or <c>QOperator</c> all operators of the list are taken that a runtime could compute with integers.
+/// With <c>QuantizationFormat=QDQ</c> linear operators without an integer kernel are taken too.
 /// </remarks>
 internal sealed class NodeSelector
 {
@@ -55,7 +55,7 @@ internal sealed class NodeSelector
     private void SelectLinear(Node node, string? exclusion)
     {
         string? reason = exclusion ?? (node.Graph != model.Graph ? "it lies in a branch, loop or function, where calibration does not see its inputs" : Skip(node));
-        if (reason is null && !StaticOperators.HasIntegerKernel(node) && settings.For(node).QuantizationFormat == QuantizationFormat.Auto) reason = $"ONNX Runtime has no integer kernel for {node.OpType}";
+        if (reason is null && !StaticOperators.HasIntegerKernel(node) && settings.For(node).QuantizationFormat is QuantizationFormat.Auto or QuantizationFormat.QOperator) reason = $"ONNX Runtime has no integer kernel for {node.OpType}";
         if (reason is null && linear.TryMake(node, out reason) is { } quantized)
         {
             chosen.Add(node, quantized);

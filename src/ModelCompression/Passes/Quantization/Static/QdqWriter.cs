@@ -61,7 +61,7 @@ internal sealed class QdqWriter
         if (tensor.Everywhere && tensor.Tensor.IsGraphOutput) graph.ReplaceOutput(tensor.Tensor, pair);
         if (tensor.Absorbed is not null) Absorb(tensor, scale, codes);
         // The name stands for the values of the original: not for multiples of them, nor for values that are cut where their consumers cannot tell.
-        if (tensor.Side == ChannelSide.Output && scale.Channels is not null && !tensor.Source.IsGraphOutput) tensor.Source.ExchangeNames(codes);
+        if (tensor.Side == ChannelSide.Output && scale.Channels is not null && tensor.Source is { IsGraphOutput: false, IsReferencedByName: false }) tensor.Source.TakeNameOf(codes);
     }
 
     /// <summary>Removes a Relu or Clip whose bounds the codes have; otherwise puts it in front of the codes.</summary>

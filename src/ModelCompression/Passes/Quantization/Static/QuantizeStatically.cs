@@ -10,7 +10,7 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Lets linear operators, and what lies between them, compute with 8-bit integers: <c>Quantization=Static</c>. Ranges of activations come from calibration data.</summary>
 /// <param name="source">Calibration data.</param>
 /// <param name="decisions">Keeps the choice of operators for a later run, or has it from an earlier one; null for a single run.</param>
-/// <param name="rehearses">True if the run only shows what quantization would do: its ranges are not those of the result.</param>
+/// <param name="rehearses">True if the run only shows what quantization would do: its ranges are not those of the result, and values between operators can be observed (QDQ pairs whatever the format).</param>
 public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions? decisions = null, bool rehearses = false) : ModelPass
 {
     /// <summary>Samples that operators are judged on.</summary>
@@ -49,7 +49,11 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);
+        if (rehearses) return;
+        foreach (var (node, reason) in QOperatorWriter.Write(model, plan.Nodes.Where(n => UsesOperators(n.Node, settings)))) log.Refused(Name, node.DisplayName, $"kept as QDQ: {reason}");
     }
+
+    private static bool UsesOperators(Node node, CompressionSettings settings) => settings.For(node).QuantizationFormat == QuantizationFormat.QOperator;
 
     /// <summary>Linear operators that stay float, and why: tensors without a usable range, too little work, too much noise.</summary>
     private IReadOnlyDictionary<Node, string> Exclude(Model model, IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, ActivationRanges ranges, CompressionSettings settings)
@@ -78,7 +82,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
 
     /// <summary>True where activations may have scales per channel: DequantizeLinear knows axes and the user wants channels.</summary>
     private static bool AllowsChannels(Model model, CompressionOptions options) =>
-        model.OpsetImports.Onnx >= QdqFormat.AxisOpset && options.QuantizationGranularity == QuantizationGranularity.Channel;
+        model.OpsetImports.Onnx >= QdqFormat.AxisOpset && options.QuantizationGranularity == QuantizationGranularity.Channel && options.QuantizationScheme != QuantizationScheme.PowerOfTwo;
 
     /// <summary>True for the classifier in front of the Softmax that a model returns.</summary>
     private static bool MakesScores(Node node)
@@ -105,7 +109,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
             record.Bits = 8;
             record.CompressedBytes = weight.Codes.ByteLength + (weight.Scales.Length * sizeof(float));
             record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
-            record.AddAction(FormattableString.Invariant($"static int8 per {(weight.Scales.Length > 1 ? "channel" : "tensor")}, uint{settings.Model.ActivationBits} activations, QDQ"));
+            record.AddAction(FormattableString.Invariant($"static int8 per {(weight.Scales.Length > 1 ? "channel" : "tensor")}, uint{settings.Model.ActivationBits} activations, {(UsesOperators(node.Node, settings) ? "QOperator" : "QDQ")}"));
             SavedByteLength += tensor.ByteLength - record.CompressedBytes;
             log.Applied(Name, node.Node.DisplayName, record.Action);
         }

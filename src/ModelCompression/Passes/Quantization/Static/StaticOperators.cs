@@ -57,7 +57,7 @@ internal static class StaticOperators
     {
         "Conv", "Gemm", "MatMul", "Add", "Mul", "LeakyRelu", "Sigmoid", "AveragePool", "GlobalAveragePool", "Concat",
         "MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Split", "Slice", "Gather", "GatherElements", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Identity", "Pad", "Resize",
-        "Relu", "Clip", "Softmax",
+        "Relu", "Clip", "Softmax", "Where",
     };
 
     /// <summary>What the operator does.</summary>

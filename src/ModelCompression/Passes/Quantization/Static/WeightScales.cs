@@ -28,8 +28,9 @@ internal sealed record WeightScales(Tensor Codes, float[] Scales, QuantizationNo
     /// <param name="axis">Channel axis, or null for one scale.</param>
     /// <param name="codes">Symmetric codes.</param>
     /// <param name="least">Smallest allowed scale per channel (one entry per scale), or empty.</param>
+    /// <param name="isPowerOfTwo">True to round scales up to powers of two: fixed point.</param>
     /// <returns>Null when an element is NaN or infinite.</returns>
-    public static WeightScales? TryMake(Tensor weight, int? axis, CodeRange codes, ReadOnlySpan<double> least)
+    public static WeightScales? TryMake(Tensor weight, int? axis, CodeRange codes, ReadOnlySpan<double> least, bool isPowerOfTwo = false)
     {
         var layout = axis is { } a ? ChannelLayout.Of(weight.Dims, [a]) : ChannelLayout.PerTensor(weight.ElementCount);
         var ranges = ChannelRanges.Of(weight, layout);
@@ -41,6 +42,7 @@ internal sealed record WeightScales(Tensor Codes, float[] Scales, QuantizationNo
             // A channel without weights takes any scale; the smallest keeps its bias precise.
             if (ranges.AbsMax(c) == 0 && least.Length > 0) scale = 0;
             if (least.Length > 0 && scale < least[c]) scale = (float)(least[c] * (1 + 1e-6));
+            if (isPowerOfTwo) scale = ActivationScale.PowerOfTwoFrom(scale);
             maps[c] = new(scale > 0 ? scale : 1, 0);
         }
 

@@ -160,6 +160,27 @@ public sealed class QuantizeStaticallyTests
         Assert.IsTrue(log.Edits.Any(e => !e.Applied && e.Reason == "its weights are not constant"), string.Join('\n', log.Edits));
     }
 
+    [TestMethod]
+    public void PowerOfTwo_HasScalesOfFixedPoint()
+    {
+        var test = Chain();
+        byte[] before = OnnxWriter.ToBytes(test.Model);
+        using var reference = Open(before);
+
+        Quantize(test, Options with { QuantizationScheme = QuantizationScheme.PowerOfTwo });
+
+        foreach (var node in test.Graph.Nodes.Where(n => n.OpType == "DequantizeLinear"))
+        {
+            node.Inputs[1]!.TryGetConstant(out var scales);
+            foreach (float scale in scales!.AsSpan<float>()) Assert.AreEqual(Math.ScaleB(1, Math.ILogB(scale)), scale, node.DisplayName);
+        }
+
+        var sample = new CalibrationRows(test.Model, 1).Read(0, 0);
+        float[] expected = First(reference.Run(sample.Inputs)), actual = Run(test.Model, sample);
+        // Steps are at most twice as large as without: half as many codes, of which 128 of 255 remain.
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 0.1 * expected.Max(Math.Abs));
+    }
+
     private static TestModel Chain()
     {
         var test = new TestModel();
