@@ -14,6 +14,9 @@ namespace ModelCompression.Pipeline;
 /// <summary>One model on its way from source to result.</summary>
 internal sealed class CompressionRun : IDisposable
 {
+    /// <summary>SQNR below which a result that nothing else judges is worth a warning.</summary>
+    private const double LowSqnrDb = 10;
+
     private readonly CompressionRequest request;
     private readonly CompressionSettings settings;
     private readonly Task<string> sourceDigest;
@@ -106,6 +109,7 @@ internal sealed class CompressionRun : IDisposable
 
         string? whyOriginal = compressed.Bytes >= original.Bytes && Options.FineTuneEpochs == 0 ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
+        if (LowFidelity(fidelity) is { } warning) Report(warning);
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
         if (Options.MetricCommand is not null) Tell("running MetricCommand");
@@ -116,6 +120,14 @@ internal sealed class CompressionRun : IDisposable
         var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
         return ApplyGates(result with { Validation = validation, Details = log.KeepsWeights ? Details(data) : null });
+    }
+
+    /// <summary>Without a metric nobody else would say that the result may be useless.</summary>
+    private Diagnostic? LowFidelity(FidelityResult fidelity)
+    {
+        if (Options.ValidationData.Count > 0 || Options.MetricCommand is not null || !fidelity.OutputsVary || !(fidelity.SqnrDb < LowSqnrDb)) return null;
+        string figure = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SQNR {fidelity.SqnrDb:0.0} dB on {fidelity.Inputs.ToString().ToLowerInvariant()} inputs");
+        return new Diagnostic("MCB4045", DiagnosticSeverity.Warning, $"The outputs are far from the original's: {figure}. Below {LowSqnrDb} dB the error is a third of the output or more. Give ValidationData to see what it does to the task; more WeightBits, lower Sparsity or ExcludeNodes for the worst layers of the report bring it closer.");
     }
 
     private CompressionReport? ApplyGates(CompressionReport result)

@@ -118,6 +118,9 @@ public sealed record FidelityFigures
     /// <summary>Share of rows with the same highest score; null when no output has rows of scores.</summary>
     public double? TopOneAgreement { get; init; }
 
+    /// <summary>False when the original's outputs have one value nearly everywhere on these samples (a saturated score): then the figures say nothing about accuracy.</summary>
+    public bool OutputsVary { get; init; } = true;
+
     /// <summary><c>validation</c>, <c>calibration</c> or <c>synthetic</c>.</summary>
     public required string Inputs { get; init; }
 }

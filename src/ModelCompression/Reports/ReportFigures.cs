@@ -34,6 +34,7 @@ internal static class ReportFigures
         SqnrDb = Finite(fidelity.SqnrDb),
         Cosine = Math.Round(fidelity.Cosine!.Value, Digits),
         TopOneAgreement = Finite(fidelity.TopOneAgreement),
+        OutputsVary = fidelity.OutputsVary,
         Inputs = fidelity.Inputs switch { SampleOrigin.Validation => "validation", SampleOrigin.Calibration => "calibration", _ => "synthetic" },
     };
 

@@ -18,6 +18,7 @@ public static class SummaryLine
         if (report.Status == "original") return $"{line}, original kept: {report.StatusReason}";
         if (report.Validation is { } v) return line + string.Create(Invariant, $", {v.Metric} {Number(v.Original)} -> {Number(v.Compressed)}");
         if (report.Fidelity is not { } f) return line;
+        if (!f.OutputsVary) return $"{line}, not judged: the original's outputs do not vary on {f.Inputs} inputs";
         string sqnr = f.SqnrDb is { } db ? string.Create(Invariant, $"SQNR {db:0.0} dB") : "outputs equal";
         return $"{line}, {sqnr} on {f.Inputs} inputs";
     }

@@ -116,7 +116,7 @@ public sealed class FidelityCheck
         }
 
         string? reason = run.Reason ?? (randomOperator is null ? null : $"outputs were not compared: {randomOperator} gives other values at each run");
-        return comparison.Summarize(samples.Origin, run.SampleIndices.Count, reason);
+        return comparison.Summarize(samples.Origin, run.SampleIndices.Count, reason) with { OutputsVary = run.OutputsVary };
     }
 
     /// <summary>A model that fails in the same way when optimized, as an application opens it, was broken before it was compressed.</summary>

@@ -85,8 +85,8 @@ public sealed class SyntheticInputs : SampleSource
         foreach (var attempt in SyntheticAttempt.Ladder)
         {
             if (ElementCount(plans, attempt) > MaxElementCount) continue;
-            string shapes = string.Join(';', plans.Select(p => string.Join(',', p.ShapeFor(attempt))));
-            if (seen.Add(hasIntegers ? $"{shapes} {attempt.Fill}" : shapes)) distinct.Add(attempt);
+            string differs = string.Join(';', plans.Select(p => string.Join(',', p.ShapeFor(attempt)))) + (attempt.IsNormalized && plans.Any(p => p.IsPicture(attempt)) ? " normalized" : "");
+            if (seen.Add(hasIntegers ? $"{differs} {attempt.Fill}" : differs)) distinct.Add(attempt);
         }
 
         return distinct;

@@ -40,6 +40,19 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void ResultFarFromTheOriginal_IsWarnedAboutUnlessAMetricJudges()
+    {
+        using var fixture = new PipelineFixture();
+        (string, string)[] settings = [("Pruning", "Magnitude"), ("PruningPattern", "Channel"), ("Sparsity", "0.9")];
+
+        Assert.IsLessThan(10, fixture.Run(settings).Report!.Fidelity!.SqnrDb!.Value);
+        Assert.Contains(d => d.Code == "MCB4045" && d.Severity == DiagnosticSeverity.Warning, fixture.Diagnostics);
+        fixture.Diagnostics.Clear();
+        fixture.Run([.. settings, ("ValidationData", PipelineFixture.SampleData)]);
+        Assert.DoesNotContain(d => d.Code == "MCB4045", fixture.Diagnostics);
+    }
+
+    [TestMethod]
     public void Dynamic_ComputesWithIntegersAndKeepsTheAccuracy()
     {
         using var fixture = new PipelineFixture();

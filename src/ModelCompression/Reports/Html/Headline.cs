@@ -14,7 +14,9 @@ internal static class Headline
         Tile("Size", $"{Bytes(o.Bytes)} → {Bytes(c.Bytes)}", o.Bytes == 0 ? "" : Signed(((double)c.Bytes / o.Bytes) - 1) + (c.GzipBytes is { } gzip ? $", {Bytes(gzip)} after gzip" : ""));
         if (report.Validation is { } v)
             Tile(v.Metric, $"{Number(v.Original, "0.0000")} → {Number(v.Compressed, "0.0000")}", $"on {Count(v.Samples)} samples");
-        if (report.Fidelity is { } f)
+        if (report.Fidelity is { OutputsVary: false } saturated)
+            Tile("Fidelity", "not judged", $"the original's outputs do not vary on {saturated.Samples} {saturated.Inputs} samples; give ValidationData");
+        else if (report.Fidelity is { } f)
             Tile("Fidelity", f.SqnrDb is { } db ? $"{Number(db, "0.0")} dB SQNR" : "outputs equal", $"cosine {Number(f.Cosine, "0.00000")}, {f.Samples} {f.Inputs} samples" + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
         else if (report.FidelityReason is { } reason)
             Tile("Fidelity", "not measured", reason);

@@ -32,6 +32,9 @@ public sealed record FidelityResult
     /// <summary>Share of rows of the first score-like output whose largest element stands at the same place, or null without such an output.</summary>
     public double? TopOneAgreement { get; init; }
 
+    /// <summary>False when the original's outputs have one value nearly everywhere on these samples: then the figures say nothing about accuracy.</summary>
+    public bool OutputsVary { get; init; } = true;
+
     /// <summary>Per output, in the model's order.</summary>
     public IReadOnlyList<OutputFidelity> Outputs { get; init; } = [];
 

@@ -39,6 +39,9 @@ public sealed class OriginalRun
     /// <summary>The attempt that worked; see <see cref="SampleSource.AttemptCount"/>.</summary>
     public int Attempt { get; internal init; }
 
+    /// <summary>False when every floating point output has one value nearly everywhere, so that comparing it shows nothing.</summary>
+    public bool OutputsVary { get; internal init; } = true;
+
     /// <summary>Indices of the samples that were run.</summary>
     internal IReadOnlyList<int> SampleIndices { get; init; } = [];
 

@@ -8,6 +8,9 @@ internal static class OriginalRunner
 {
     private const long MaxKeptByteLength = 64L << 20;
 
+    /// <summary>Ways to make inputs that are tried because outputs of the first were saturated.</summary>
+    private const int MaxMoreAttempts = 8;
+
     /// <summary>Opens, runs and closes the original.</summary>
     /// <param name="path">Model file.</param>
     /// <param name="samples">What to feed.</param>
@@ -71,11 +74,15 @@ internal static class OriginalRunner
     private static OriginalRun RunAttempts(ModelSession session, SampleSource samples, int maxSamples, CancellationToken cancellation)
     {
         DiagnosticException? first = null;
-        for (int attempt = 0; attempt < samples.AttemptCount; attempt++)
+        OriginalRun? saturated = null;
+        for (int attempt = 0, left = MaxMoreAttempts; attempt < samples.AttemptCount && left > 0; attempt++)
         {
             try
             {
-                return RunSamples(session, samples, attempt, Spread(samples.Count, maxSamples), cancellation);
+                var run = RunSamples(session, samples, attempt, Spread(samples.Count, maxSamples), cancellation);
+                if (run.OutputsVary) return run;
+                saturated ??= run;
+                left--;
             }
             catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2041")
             {
@@ -83,6 +90,7 @@ internal static class OriginalRunner
             }
         }
 
+        if (saturated is not null) return saturated;
         var problem = first!.Diagnostic;
         return samples.Origin == SampleOrigin.Synthetic
             ? OnlyLoads(session, $"it does not run on synthetic inputs: {RuntimeError.OneLine(first.InnerException?.Message ?? problem.Message)}")
@@ -107,6 +115,7 @@ internal static class OriginalRunner
             Attempt = attempt,
             SampleIndices = indices[..outputs.Count],
             Outputs = outputs,
+            OutputsVary = OutputVariation.IsSeen(outputs),
         };
     }
 

@@ -38,6 +38,9 @@ internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimen
         return [.. Dimensions.Select((d, axis) => d.Size is >= 0 and var size ? size : OpenDimension.SizeOf(d.Symbol, axis, rank, rank >= 4, attempt))];
     }
 
+    /// <summary>True when a picture of values in 0…1 would be made up.</summary>
+    public bool IsPicture(SyntheticAttempt attempt) => PixelMaximum == 1f && SyntheticSignal.IsPicture(ShapeFor(attempt));
+
     private static Dimension[]? DimensionsOf(Value input, Shape? shape)
     {
         if (shape is null && RequiredSizes.RankOf(input) is { } rank) shape = new Shape(Enumerable.Repeat(Dimension.Unknown, rank));

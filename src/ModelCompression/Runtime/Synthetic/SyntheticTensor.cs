@@ -17,7 +17,7 @@ internal static class SyntheticTensor
         // Digits are words to a text model and numbers to one that parses them.
         if (plan.Type == DataType.String) return Tensor.FromStrings(shape, [.. Enumerable.Range(0, checked((int)count)).Select(i => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)))]);
         if (plan.Type is DataType.Float or DataType.Float16 or DataType.BFloat16 or DataType.Double)
-            return FromFloats(plan.Type, shape, SyntheticSignal.Make(plan, shape, random));
+            return FromFloats(plan.Type, shape, SyntheticSignal.Make(plan, shape, attempt.IsNormalized, random));
 
         var integers = new long[count];
         FillIntegers(integers, plan, attempt, random);
