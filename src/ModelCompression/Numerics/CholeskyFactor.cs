@@ -3,10 +3,16 @@ using System.Numerics.Tensors;
 namespace ModelCompression.Numerics;
 
 /// <summary>The lower triangular L with A = L·Lᵀ of a symmetric positive definite matrix.</summary>
-/// <remarks>Every element is one dot product in a fixed order: the result does not depend on the number of threads.</remarks>
+/// <remarks>Blocked by columns; every element's sums have a fixed order: the result does not depend on the number of threads.</remarks>
 internal sealed class CholeskyFactor
 {
-    private const int ParallelFrom = 96;
+    /// <summary>Columns factored together.</summary>
+    private const int Panel = 64;
+
+    /// <summary>Rows of a thread's turn; divides by four so that results do not depend on where turns begin.</summary>
+    private const int Strip = 32;
+
+    private const long ParallelWork = 1 << 17;
 
     private readonly double[] factor;
     private readonly int size;
@@ -23,21 +29,50 @@ internal sealed class CholeskyFactor
     public static CholeskyFactor? TryCreate(ReadOnlySpan<double> matrix, int size)
     {
         var factor = matrix.ToArray();
-        for (int j = 0; j < size; j++)
+        for (int first = 0; first < size; first += Panel)
         {
-            var row = factor.AsSpan(j * size, j);
-            double pivot = factor[(j * size) + j] - TensorPrimitives.Dot<double>(row, row);
-            if (!(pivot > 0) || !double.IsFinite(pivot)) return null;
-            double diagonal = factor[(j * size) + j] = Math.Sqrt(pivot);
-            int column = j;
-            void Row(int i) => factor[(i * size) + column] =
-                (factor[(i * size) + column] - TensorPrimitives.Dot<double>(factor.AsSpan(i * size, column), factor.AsSpan(column * size, column))) / diagonal;
-            if ((size - j) * (long)j < ParallelFrom * ParallelFrom * 4)
-                for (int i = j + 1; i < size; i++) Row(i);
-            else Parallel.For(j + 1, size, Row);
+            int end = Math.Min(first + Panel, size), panel = first;
+            // What the columns before take from this panel; then the panel's own columns, row by row below its triangle.
+            ForStrips(first, size, (long)(size - first) * first * (end - first), (from, to) => BlockedProducts.Subtract(factor, size, from, to, panel, end, panel));
+            if (!FactorTriangle(factor, size, first, end)) return null;
+            ForStrips(end, size, (long)(size - end) * Panel * Panel, (from, to) =>
+            {
+                for (int i = from; i < to; i++) SolveRow(factor, size, i, panel, end);
+            });
         }
 
         return new(factor, size);
+    }
+
+    private static bool FactorTriangle(double[] factor, int size, int first, int end)
+    {
+        for (int i = first; i < end; i++)
+        {
+            SolveRow(factor, size, i, first, i);
+            var row = factor.AsSpan((i * size) + first, i - first);
+            double pivot = factor[(i * size) + i] - TensorPrimitives.Dot<double>(row, row);
+            if (!(pivot > 0) || !double.IsFinite(pivot)) return false;
+            factor[(i * size) + i] = Math.Sqrt(pivot);
+        }
+
+        return true;
+    }
+
+    /// <summary>Elements <paramref name="first"/> to <paramref name="end"/> of a row of L, from what is left of A there.</summary>
+    private static void SolveRow(double[] factor, int size, int i, int first, int end)
+    {
+        for (int j = first; j < end; j++)
+        {
+            double rest = factor[(i * size) + j] - TensorPrimitives.Dot<double>(factor.AsSpan((i * size) + first, j - first), factor.AsSpan((j * size) + first, j - first));
+            factor[(i * size) + j] = rest / factor[(j * size) + j];
+        }
+    }
+
+    private static void ForStrips(int first, int end, long work, Action<int, int> body)
+    {
+        int strips = (end - first + Strip - 1) / Strip;
+        if (work < ParallelWork) body(first, end);
+        else Parallel.For(0, strips, s => body(first + (s * Strip), Math.Min(end, first + ((s + 1) * Strip))));
     }
 
     /// <summary>Replaces B by A⁻¹·B.</summary>
@@ -46,7 +81,6 @@ internal sealed class CholeskyFactor
     public void Solve(double[] right, int columns)
     {
         // Columns are independent; each thread takes a strip of them.
-        const int Strip = 32;
         int strips = (columns + Strip - 1) / Strip;
         Parallel.For(0, strips, s => Solve(right, columns, s * Strip, Math.Min(Strip, columns - (s * Strip))));
     }
@@ -64,18 +98,17 @@ internal sealed class CholeskyFactor
     public double[] InverseOfLower()
     {
         var inverse = new double[size * size];
-        const int Strip = 64;
-        Parallel.For(0, (size + Strip - 1) / Strip, s =>
+        Parallel.For(0, (size + Panel - 1) / Panel, s =>
         {
-            int first = s * Strip;
+            int first = s * Panel;
             for (int i = first; i < size; i++)
             {
-                int length = Math.Min(Strip, i - first + 1);
+                int length = Math.Min(Panel, i - first + 1);
                 var row = inverse.AsSpan((i * size) + first, length);
-                if (i < first + Strip) row[i - first] = 1;
+                if (i < first + Panel) row[i - first] = 1;
                 for (int k = first; k < i; k++)
                 {
-                    int known = Math.Min(Strip, k - first + 1);
+                    int known = Math.Min(Panel, k - first + 1);
                     Subtract(row[..known], inverse.AsSpan((k * size) + first, known), factor[(i * size) + k]);
                 }
 

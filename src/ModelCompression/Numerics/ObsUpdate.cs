@@ -48,6 +48,60 @@ internal sealed class ObsUpdate
         return new(upper, width);
     }
 
+    /// <summary>Prepares the update for inputs given as fewer rows than columns; null when they are zero.</summary>
+    /// <remarks>
+    /// U, row by row from the last: [H⁻¹]ᵢⱼ of the columns from i on is (δᵢⱼ − xᵢᵀ·S·xⱼ)/λ with S = (λ + Σ_{k ≥ i} xₖxₖᵀ)⁻¹, n·n, to which each column adds a term of rank one
+    /// (Sherman, Morrison 1950).
+    /// </remarks>
+    /// <param name="rows">X, row-major.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="damping">Added to the diagonal, relative to its mean.</param>
+    public static ObsUpdate? FromRows(float[] rows, int width, double damping = 0.01)
+    {
+        int count = rows.Length / width;
+        double lambda = damping * TensorPrimitives.SumOfSquares<double>(Array.ConvertAll(rows, x => (double)x)) / width;
+        if (!(lambda > 0) || !double.IsFinite(lambda)) return null;
+        var columns = new float[rows.Length];
+        for (int r = 0; r < count; r++)
+            for (int i = 0; i < width; i++) columns[(i * count) + r] = rows[(r * width) + i];
+        var inverse = new double[count * count];
+        for (int r = 0; r < count; r++) inverse[r * (count + 1)] = 1 / lambda;
+        var (weights, x) = (new float[width * count], new double[count]);
+        var diagonal = new double[width];
+        for (int i = width - 1; i >= 0; i--)
+        {
+            TensorPrimitives.ConvertTruncating<float, double>(columns.AsSpan(i * count, count), x);
+            diagonal[i] = Downdate(inverse, x, count, weights.AsSpan(i * count, count));
+        }
+
+        var upper = new float[width * width];
+        Parallel.For(0, width, i =>
+        {
+            // 1 − xᵢᵀSxᵢ = 1/(1 + xᵢᵀS'xᵢ) with S' of the columns behind i: no digits are lost.
+            double own = diagonal[i] / lambda, root = Math.Sqrt(own);
+            upper[(i * width) + i] = (float)root;
+            for (int j = i + 1; j < width; j++)
+                upper[(i * width) + j] = (float)(-TensorPrimitives.Dot<float>(weights.AsSpan(i * count, count), columns.AsSpan(j * count, count)) / (lambda * root));
+        });
+        return new(upper, width);
+    }
+
+    /// <summary>S' becomes S = S' − S'xxᵀS'/(1 + xᵀS'x); gives S·x and 1 − xᵀSx.</summary>
+    private static double Downdate(double[] inverse, double[] x, int count, Span<float> product)
+    {
+        var v = new double[count];
+        for (int r = 0; r < count; r++) v[r] = TensorPrimitives.Dot<double>(inverse.AsSpan(r * count, count), x);
+        double rest = 1 / (1 + TensorPrimitives.Dot<double>(v, x));
+        for (int r = 0; r < count; r++)
+        {
+            product[r] = (float)(v[r] * rest);
+            var row = inverse.AsSpan(r * count, count);
+            TensorPrimitives.MultiplyAdd<double>(v, -v[r] * rest, row, row);
+        }
+
+        return rest;
+    }
+
     /// <summary>Removes the elements that a mask marks.</summary>
     /// <param name="rows">Elements, row after row; overwritten.</param>
     /// <param name="removed">One mark per element.</param>

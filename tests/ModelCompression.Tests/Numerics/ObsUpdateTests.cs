@@ -55,8 +55,29 @@ public sealed class ObsUpdateTests
     }
 
     [TestMethod]
+    [DataRow(3, 40), DataRow(17, 64), DataRow(60, 130)]
+    public void FromRows_IsWhatTheirGramMatrixGives(int count, int width)
+    {
+        var random = new Random(count);
+        var x = Enumerable.Range(0, count * width).Select(_ => (float)(random.NextDouble() - 0.4)).ToArray();
+        var gram = new double[width * width];
+        for (int r = 0; r < count; r++)
+            for (int i = 0; i < width; i++)
+                for (int j = 0; j < width; j++) gram[(i * width) + j] += (double)x[(r * width) + i] * x[(r * width) + j];
+        var marks = Enumerable.Range(0, 4 * width).Select(_ => random.NextDouble() < 0.5).ToArray();
+        var expected = Enumerable.Range(0, 4 * width).Select(_ => (float)(random.NextDouble() - 0.5)).ToArray();
+        var actual = (float[])expected.Clone();
+        ObsUpdate.TryCreate(gram, width)!.Remove(expected, marks);
+        ObsUpdate.FromRows(x, width)!.Remove(actual, marks);
+        Assert.IsGreaterThan(0.1f, expected.Max());
+        // Binary32 factors and sweeps of at most 130 steps; the damped matrix has condition numbers of some hundred.
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 1e-4f);
+    }
+
+    [TestMethod]
     public void TryCreate_WithoutInputs_IsNull()
     {
+        Assert.IsNull(ObsUpdate.FromRows(new float[8], 4));
         Assert.IsNull(ObsUpdate.TryCreate(new double[16], 4));
         Assert.IsNull(ObsUpdate.TryCreate([double.NaN], 1));
     }
@@ -68,7 +89,7 @@ public sealed class ObsUpdateTests
         var gram = Gram(K, 60);
         var random = new Random(2);
         var cross = Enumerable.Range(0, K * M).Select(_ => random.NextDouble() - 0.5).ToArray();
-        var moments = new Moments(gram, cross, [50, 50, 50, 50], new double[K], new double[M]);
+        var moments = new Moments(gram, cross, 200, new double[K], new double[M]);
         var removed = Enumerable.Range(0, K * M).Select(_ => random.Next(2) == 0).ToArray();
         var prior = removed.Select(r => r ? 0 : random.NextDouble()).ToArray();
         double lambda = 0.01 * Enumerable.Range(0, K).Average(i => gram[(i * K) + i]);

@@ -6,7 +6,7 @@ namespace ModelCompression.Tests.Numerics;
 public sealed class RidgeRegressionTests
 {
     [TestMethod]
-    [DataRow(1), DataRow(2), DataRow(7), DataRow(40), DataRow(130), DataRow(260)]
+    [DataRow(1), DataRow(2), DataRow(7), DataRow(40), DataRow(64), DataRow(130), DataRow(197), DataRow(260)]
     public void Solve_SatisfiesTheEquations(int size)
     {
         var matrix = PositiveDefinite(size, size);
@@ -78,6 +78,25 @@ public sealed class RidgeRegressionTests
                 moved[i] += step;
                 Assert.IsGreaterThan(least, Objective(moved));
             }
+    }
+
+    [TestMethod]
+    [DataRow(true, false), DataRow(false, false), DataRow(true, true)]
+    public void FewRows_FitLikeTheirMoments(bool centred, bool partly)
+    {
+        const int K = 30, M = 4;
+        var (joined, rows) = Rows(12, K, M);
+        float[] first = [.. rows.Take(7).SelectMany(r => r).Select(v => (float)v)], second = [.. rows.Skip(7).SelectMany(r => r).Select(v => (float)v)];
+        var (moments, few) = (Moments.Of(joined, K, M, centred), RegressionRows.Of(first, second, K, M, centred));
+        var prior = Enumerable.Range(0, K * M).Select(i => Math.Cos(i)).ToArray();
+        bool[]? removed = partly ? [.. Enumerable.Range(0, K * M).Select(i => i % 3 == 0)] : null;
+        double[] expected = RidgeRegression.Fit(moments, prior, 0.01, removed)!, actual = RidgeRegression.Fit(few, prior, 0.01, removed)!;
+        Assert.IsGreaterThan(0.01, expected.Zip(prior, (a, b) => Math.Abs(a - b)).Max());
+        // The rows were rounded to binary32, relative 6e-8; the ridge bounds how far that is amplified.
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 1e-4);
+        Assert.AreEqual(moments.SquaredError(actual), few.SquaredError(actual), 1e-4 * few.SquaredError(prior));
+        Assert.AreEqual(moments.SquaredY, few.SquaredY, 1e-5 * moments.SquaredY);
+        for (int j = 0; j < M; j++) Assert.AreEqual(moments.MeanY[j], few.MeanY[j], 1e-6);
     }
 
     private static double[] PositiveDefinite(int size, int seed)

@@ -61,6 +61,30 @@ public sealed class RegressionStatisticTests
         CollectionAssert.AreEqual(new double[] { 45, 9, 45, 9, 3, 9, 45, 9, 45 }, statistic.Moments(0, 0).ToArray());
     }
 
+    [TestMethod]
+    public void FewLongRows_AreKept_AndGiveTheSameMoments()
+    {
+        const int X = 900;
+        var statistic = new RegressionStatistic(TensorRows.Along(-1), TensorRows.Along(-1), 100);
+        var squares = new RegressionStatistic(TensorRows.Along(-1), TensorRows.Along(-1), 100, onlySquares: true);
+        float[][] x = [.. Enumerable.Range(0, 9).Select(i => RandomFloats.Make(i, X))], y = [.. Enumerable.Range(0, 9).Select(i => RandomFloats.Make(i + 20, 2))];
+        for (int s = 0; s < 9; s++)
+        {
+            statistic.Add(new(x[s], [1, X], s), new(y[s], [1, 2], s));
+            squares.Add(new(x[s], [1, X], s), new(x[s], [1, X], s));
+        }
+
+        Assert.IsTrue(statistic.HasFewRows);
+        Assert.AreEqual(4 * statistic.Width, statistic.Rows(1, 0).Length);
+        CollectionAssert.AreEqual(x[2], statistic.Rows(0, 0).Slice(statistic.Width, X).ToArray());
+        double[] kept = statistic.SquaredColumns(0), energies = squares.SquaredColumns(0);
+        CollectionAssert.AreEqual(energies.Select(e => (float)e).ToArray(), kept.Select(e => (float)e).ToArray());
+        double expected = Enumerable.Range(0, 9).Where(s => s % 2 == 0).Sum(s => (double)x[s][3] * y[s][1]);
+        // Five products in binary32.
+        Assert.AreEqual(expected, statistic.Moments(0, 0)[(3 * statistic.Width) + X + 2], 5 * 1.2e-7 * 5);
+        Assert.IsFalse(statistic.HasFewRows, "Moments take the place of the rows.");
+    }
+
     private static float[] Row(float[] x, float[] y, int position, int group, int groups)
     {
         int channels = 4 / groups, outputs = 6 / groups;

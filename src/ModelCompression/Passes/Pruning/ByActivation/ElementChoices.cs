@@ -24,9 +24,8 @@ internal static class ElementChoices
     public static ElementChoice SparseGpt(CompressionOptions options) => (matrix, statistic, group, columns) =>
     {
         int inputs = matrix.Inputs;
-        var gram = Gram(matrix, statistic, group);
         var rows = matrix.Rows(columns, []);
-        if (ObsUpdate.TryCreate(gram, matrix.RowLength) is not { } update) return (columns, matrix.Columns<bool>(Lowest(options, matrix, rows, Energy(matrix, statistic, group))));
+        if ((statistic.HasFewRows ? ObsUpdate.FromRows(Rows(matrix, statistic, group), matrix.RowLength) : ObsUpdate.TryCreate(Gram(matrix, statistic, group), matrix.RowLength)) is not { } update) return (columns, matrix.Columns<bool>(Lowest(options, matrix, rows, Energy(matrix, statistic, group))));
         if (options.PruningPattern.Kind == PruningPatternKind.NOfM) update.RemoveFromGroups(rows, matrix.ColumnGroups(options.PruningPattern.M), options.PruningPattern.N);
         else update.RemoveShare(rows, inputs, options.Sparsity!.Value);
         RestoreEmpty(matrix, rows, matrix.Rows(columns, []));
@@ -47,13 +46,21 @@ internal static class ElementChoices
     private static double[] Energy(WeightMatrix matrix, RegressionStatistic statistic, int group)
     {
         var energy = new double[matrix.Inputs];
-        for (int i = 0; i < energy.Length; i++)
-        {
-            int at = matrix.Source(i) * (statistic.Width + 1);
-            energy[i] = statistic.Moments(0, group)[at] + statistic.Moments(1, group)[at];
-        }
-
+        double[] squares = statistic.SquaredColumns(group);
+        for (int i = 0; i < energy.Length; i++) energy[i] = squares[matrix.Source(i)];
         return energy;
+    }
+
+    /// <summary>X in row order, with the bias' one as last column where rows have one.</summary>
+    private static float[] Rows(WeightMatrix matrix, RegressionStatistic statistic, int group)
+    {
+        int length = matrix.RowLength, at = 0;
+        ReadOnlySpan<float> even = statistic.Rows(0, group), odd = statistic.Rows(1, group);
+        var rows = new float[(even.Length + odd.Length) / statistic.Width * length];
+        foreach (var half in new[] { even.ToArray(), odd.ToArray() })
+            for (int r = 0; r < half.Length; r += statistic.Width, at += length)
+                for (int i = 0; i < length; i++) rows[at + i] = half[r + matrix.Source(i)];
+        return rows;
     }
 
     /// <summary>XᵀX in row order, with the bias' one as last column where rows have one.</summary>

@@ -26,8 +26,16 @@ internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value>
     private GraphCopy After => after ??= GraphCopy.Start(model.Graph, twin.Graph, twin.Graph.Inputs.ToDictionary(i => i.Name));
 
     /// <summary>Asks for the moments of an operator's inputs in the pruned model and its wanted outputs.</summary>
-    public RegressionStatistic Request(LinearSite site, StatisticsPlan plan, int maxRowsPerSample)
+    public RegressionStatistic Request(RefitTarget target, StatisticsPlan plan, int maxRowsPerSample)
     {
+        var site = target.Linear;
+        if (target.NeedsOnlyNorms)
+        {
+            // A graph needs a node, and an operator at the beginning reads an input of the graph.
+            var x = After[site.X].Producer is null ? twin.Graph.AddNode("Identity", [After[site.X]], ["read"]).Outputs[0]! : After[site.X];
+            return plan.Need(x, x, new RegressionStatistic(site.XRows, site.XRows, maxRowsPerSample, onlySquares: true));
+        }
+
         var wanted = Wanted(site);
         return plan.Need(After[site.X], wanted, new RegressionStatistic(site.XRows, TensorRows.Along(site.ChannelAxis), maxRowsPerSample));
     }

@@ -85,7 +85,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
         cancellation.ThrowIfCancellationRequested();
         var round = new FitRound(original.Model, original.Values, model, removal);
         var plan = new StatisticsPlan { SampleLimit = samples };
-        var statistics = targets.Select(t => round.Request(t.Linear, plan, Math.Max(16, RowsPerColumn * t.Matrix.Inputs / samples))).ToArray();
+        var statistics = targets.Select(t => round.Request(t, plan, Math.Max(16, RowsPerColumn * t.Matrix.Inputs / samples))).ToArray();
         source.Collect(round.Twin, plan, cancellation);
         var records = new List<RefitRecord>();
         for (int i = 0; i < targets.Length; i++)
@@ -106,6 +106,14 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
             var columns = matrix.Columns(old.AsSpan<float>(), g);
             bool[]? removed = null;
             if (target.Choose is { } choose) (columns, removed) = choose(matrix, statistic, g, columns);
+            if (target.NeedsOnlyNorms)
+            {
+                for (int i = 0; i < columns.Length; i++)
+                    if (removed?[i] == true) columns[i] = 0;
+                matrix.Write(columns, g, weights);
+                continue;
+            }
+
             var fit = LinearFit.Fit(statistic, g, columns, site.Bias is not null, removed, target.Fits);
             matrix.Write(fit.Weights, g, weights);
             for (int j = 0; j < matrix.Outputs && fit.Bias is not null; j++) bias[(g * matrix.Outputs) + j] = (float)fit.Bias[j];
@@ -115,6 +123,6 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
         if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) return null;
         site.Weight.SetConstant(Tensor.Float(old.Dims, weights));
         if (target.EstimatesBias && site.Bias is { } b && b.TryGetConstant(out var shape)) b.SetConstant(Tensor.Float(shape.Dims, bias));
-        return new(site.Weight, Math.Sqrt(errorBefore / energy), Math.Sqrt(errorAfter / energy));
+        return target.NeedsOnlyNorms ? new(site.Weight, double.NaN, double.NaN) : new(site.Weight, Math.Sqrt(errorBefore / energy), Math.Sqrt(errorAfter / energy));
     }
 }

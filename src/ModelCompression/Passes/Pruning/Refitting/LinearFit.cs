@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using ModelCompression.Numerics;
 using ModelCompression.Statistics;
 
@@ -23,22 +24,33 @@ internal static class LinearFit
     /// <param name="fits">False to only set those to zero.</param>
     public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept, bool[]? removed, bool fits)
     {
-        int k = statistic.XWidth, m = statistic.YWidth;
-        var even = statistic.Moments(0, group);
-        var odd = statistic.Moments(1, group);
-        var all = new double[even.Length];
-        for (int i = 0; i < all.Length; i++) all[i] = even[i] + odd[i];
-        var total = Moments.Of(all, k, m, hasIntercept);
+        var (even, odd, total) = statistic.HasFewRows ? Rows(statistic, group, hasIntercept) : Moments(statistic, group, hasIntercept);
         for (int i = 0; i < prior.Length; i++)
             if (removed is not null && removed[i]) prior[i] = 0;
         var weights = prior;
-        if (fits && ChooseRidge(Moments.Of(even, k, m, hasIntercept), Moments.Of(odd, k, m, hasIntercept), prior, removed) is { } ridge && RidgeRegression.Fit(total, prior, ridge, removed) is { } fitted)
+        if (fits && ChooseRidge(even, odd, prior, removed) is { } ridge && RidgeRegression.Fit(total, prior, ridge, removed) is { } fitted)
             weights = fitted;
-        return new(weights, hasIntercept ? Bias(total, weights) : null, total.SquaredError(prior), total.SquaredError(weights), Energy(total));
+        return new(weights, hasIntercept ? Bias(total, weights) : null, total.SquaredError(prior), total.SquaredError(weights), total.SquaredY);
+    }
+
+    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Rows(RegressionStatistic statistic, int group, bool hasIntercept)
+    {
+        int k = statistic.XWidth, m = statistic.YWidth;
+        ReadOnlySpan<float> even = statistic.Rows(0, group), odd = statistic.Rows(1, group);
+        return (RegressionRows.Of(even, [], k, m, hasIntercept), RegressionRows.Of(odd, [], k, m, hasIntercept), RegressionRows.Of(even, odd, k, m, hasIntercept));
+    }
+
+    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Moments(RegressionStatistic statistic, int group, bool hasIntercept)
+    {
+        int k = statistic.XWidth, m = statistic.YWidth;
+        ReadOnlySpan<double> even = statistic.Moments(0, group), odd = statistic.Moments(1, group);
+        var all = new double[even.Length];
+        TensorPrimitives.Add(even, odd, all);
+        return (Numerics.Moments.Of(even, k, m, hasIntercept), Numerics.Moments.Of(odd, k, m, hasIntercept), Numerics.Moments.Of(all, k, m, hasIntercept));
     }
 
     /// <summary>The ridge whose fit to one half of the samples has the least error on the other, both ways round; null when none is better than no change.</summary>
-    private static double? ChooseRidge(Moments even, Moments odd, double[] prior, bool[]? removed)
+    private static double? ChooseRidge(RegressionData even, RegressionData odd, double[] prior, bool[]? removed)
     {
         bool isLong = even.K > LongRow || removed is not null;
         double best = even.SquaredError(prior) + odd.SquaredError(prior);
@@ -54,23 +66,16 @@ internal static class LinearFit
         return chosen;
     }
 
-    private static double HeldOut(Moments fitted, Moments judged, double[] prior, double ridge, bool[]? removed) =>
+    private static double HeldOut(RegressionData fitted, RegressionData judged, double[] prior, double ridge, bool[]? removed) =>
         RidgeRegression.Fit(fitted, prior, ridge, removed) is { } weights ? judged.SquaredError(weights) : double.PositiveInfinity;
 
     /// <summary>The intercept: mean of Y less what the weights make of the mean of X.</summary>
-    private static double[] Bias(Moments moments, double[] weights)
+    private static double[] Bias(RegressionData moments, double[] weights)
     {
         var bias = moments.MeanY.AsSpan().ToArray();
         for (int i = 0; i < moments.K; i++)
             for (int j = 0; j < bias.Length; j++) bias[j] -= moments.MeanX[i] * weights[(i * bias.Length) + j];
         return bias;
-    }
-
-    private static double Energy(Moments moments)
-    {
-        double sum = 0;
-        foreach (double y in moments.YY) sum += y;
-        return sum;
     }
 }
 

@@ -27,12 +27,15 @@ internal sealed record RefitTarget(LinearSite Linear, ElementChoice? Choose = nu
     /// <summary>How the weights are ordered.</summary>
     public WeightMatrix Matrix { get; } = new(Linear);
 
+    /// <summary>True if the choice needs nothing but the norms of the inputs, and nothing is fitted.</summary>
+    public bool NeedsOnlyNorms => !Fits && !EstimatesBias;
+
     /// <summary>True if a fit can be afforded.</summary>
-    public bool IsAffordable => Matrix.Inputs <= MaxInputs && Matrix.Inputs + Matrix.Outputs <= MaxWidth;
+    public bool IsAffordable => NeedsOnlyNorms || Matrix.Inputs <= MaxInputs && Matrix.Inputs + Matrix.Outputs <= MaxWidth;
 }
 
 /// <summary>How well a weight was refitted.</summary>
 /// <param name="Weight">The weight.</param>
-/// <param name="ErrorBefore">Norm of the layer's error relative to its output, with the best bias.</param>
+/// <param name="ErrorBefore">Norm of the layer's error relative to its output, with the best bias; NaN where nothing was fitted.</param>
 /// <param name="ErrorAfter">The same after the refit.</param>
 internal sealed record RefitRecord(Value Weight, double ErrorBefore, double ErrorAfter);
