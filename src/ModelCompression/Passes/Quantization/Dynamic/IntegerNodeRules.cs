@@ -16,11 +16,17 @@ internal static class IntegerNodeRules
 
     private const string Microsoft = "com.microsoft";
 
+    private static readonly HashSet<string> KeepsProportions = new(StringComparer.Ordinal)
+    {
+        "Clip", "Max", "Min", "Relu", "Abs", "Add", "Mul", "Cast", "Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten",
+    };
+
     /// <summary>Why a node with weights cannot, or had better not, compute with integers; null when nothing speaks against it yet.</summary>
     public static string? WhyNot(Node node, CompressionOptions options, GraphTarget target)
     {
         if (node.IsParameterized) return "its attributes come from the function's caller";
         if (options.QuantizationScheme is not (QuantizationScheme.Symmetric or QuantizationScheme.Asymmetric)) return $"integer kernels take evenly spaced codes, not {options.QuantizationScheme}";
+        if (FeedsLogarithm(node)) return "its output goes through a logarithm, where small values count as much as large ones; activation codes keep only the large ones";
         if (options.QuantizationGranularity == QuantizationGranularity.Block) return "integer kernels take one scale per channel or tensor, not per block";
         if (target.Opset < WeightPlanner.BroadcastOpset) return FormattableString.Invariant($"opset {target.Opset} has no broadcasting to scale the products with; opset {WeightPlanner.BroadcastOpset} and later have");
         return (node.IsOnnxDomain, node.OpType) switch
@@ -32,6 +38,24 @@ internal static class IntegerNodeRules
             (true, "Conv") => null,
             _ => $"ONNX Runtime has no dynamic integer kernel for {(node.IsOnnxDomain ? "" : node.Domain + ".")}{node.OpType}",
         };
+    }
+
+    /// <summary>
+    /// True when a Log takes the output as it is or scaled, shifted, clipped or reordered, as for spectra in dB. Codes with one scale for all activations are exact to 1/255
+    /// of the largest: what lies 40 dB below is lost, and the logarithm shows it.
+    /// </summary>
+    private static bool FeedsLogarithm(Node node)
+    {
+        const int maxSteps = 6;
+        var reached = new List<Node> { node };
+        for (int step = 0; step < maxSteps && reached.Count > 0; step++)
+        {
+            reached = [.. reached.SelectMany(n => n.Outputs).OfType<Value>().SelectMany(v => v.Uses).Select(u => u.Node)];
+            if (reached.Exists(n => n.Is("Log"))) return true;
+            reached.RemoveAll(n => !n.IsOnnxDomain || !KeepsProportions.Contains(n.OpType));
+        }
+
+        return false;
     }
 
     /// <summary>The call that a node becomes, or null when an operand is not a stored weight in the place where the kernel wants one.</summary>

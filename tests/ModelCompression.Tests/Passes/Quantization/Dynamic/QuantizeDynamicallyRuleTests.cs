@@ -89,6 +89,19 @@ public sealed class QuantizeDynamicallyRuleTests
     }
 
     [TestMethod]
+    [DataRow("Log", true)]
+    [DataRow("Softmax", false)]
+    public void ProductUnderALogarithm_StaysFloat(string end, bool kept)
+    {
+        var model = new TestModel();
+        var scaled = model.Node("Mul", [model.Node("MatMul", [model.Input("x", 4, 32), model.Weight("w", 32, 32)]), model.Constant("c", Tensor.Float([1], [2f]))]);
+        model.Output(model.Node(end, [model.Node("Clip", [scaled, model.Constant("least", Tensor.Float([], [1e-6f]))])]));
+        var log = model.Run(new QuantizeDynamically(), Dynamic);
+        Assert.AreEqual(kept, model.OpTypes().Contains("MatMul"));
+        Assert.AreEqual(kept, log.Edits.Any(e => e.Reason.Contains("logarithm", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     public void ProductOfActivations_IsReported()
     {
         var model = new TestModel();
