@@ -69,7 +69,7 @@ internal static class OptionCombinations
         if (o.Equalization == Equalization.SmoothQuant && o.CalibrationData.Count == 0) yield return "Equalization=SmoothQuant needs CalibrationData; CrossLayer needs no data";
         foreach (string missing in NBitCombinations.Missing(o)) yield return missing;
         foreach (string missing in IntegerCombinations.Missing(o)) yield return missing;
-        if (o.MetricCommand is not null && o.Strategy == CompressionStrategy.Auto) yield return "MetricCommand judges one result and cannot guide Strategy=Auto, which needs ValidationData; leave one of them out";
+        if (o.MetricCommand is not null && o.CrossValidationFolds is not null) yield return "CrossValidationFolds needs ValidationData: a MetricCommand judges all its samples at once";
         if (o.BiasCorrection == true && o.CalibrationData.Count == 0) yield return "BiasCorrection=true needs CalibrationData";
         if (o.FineTuneEpochs > 0 && o.TrainingData.Count == 0) yield return "FineTuneEpochs needs TrainingData";
         if (o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor && o.TrainingData.Count == 0) yield return $"Pruning={o.Pruning} needs TrainingData, with labels or expected outputs";

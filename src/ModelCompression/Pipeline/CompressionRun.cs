@@ -112,12 +112,14 @@ internal sealed class CompressionRun : IDisposable
         if (LowFidelity(fidelity) is { } warning) Report(warning);
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
-        if (Options.MetricCommand is not null) Tell("running MetricCommand");
-        var validation = Options.MetricCommand is { } command
-            ? new MetricProgram(command, request.MetricFolder, Options.MetricTimeLimit ?? TimeSpan.FromMinutes(10)).Evaluate(request.SourcePath, staging.ModelPath, cancellation)
+        var program = MetricProgram.Of(Options, request.MetricFolder);
+        if (program is not null) Tell("running MetricCommand");
+        var validation = program is not null
+            ? program.Evaluate(request.SourcePath, staging.ModelPath, cancellation)
             : data.Evaluate(request.SourcePath, staging.ModelPath, request.Threads, request.Progress, cancellation);
-        if (Options.MaxLatencyRatio is not null || request.MeasureLatency) Tell("measuring latency");
-        var latency = Options.MaxLatencyRatio is not null || request.MeasureLatency ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
+        bool timed = request.MeasureLatency || Options.MaxLatencyRatio is not null || Options.Objective == SearchObjective.Latency;
+        if (timed) Tell("measuring latency");
+        var latency = timed ? data.MeasureLatency(request.SourcePath, staging.ModelPath, check, cancellation) : null;
         var result = ReportOf(original, compressed, texts, fidelity) with { Latency = latency };
         return ApplyGates(result with { Validation = validation, Details = log.KeepsWeights ? Details(data) : null });
     }

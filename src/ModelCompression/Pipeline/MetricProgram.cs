@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Options;
 using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline;
@@ -19,8 +20,12 @@ internal sealed class MetricProgram(string command, string folder, TimeSpan time
     private const string Placeholder = "{model}";
     private const int ShownCharacters = 300;
 
-    /// <summary>What a program said.</summary>
-    private sealed record Answer(double Metric, string Name, bool LowerIsBetter, int Samples);
+    private static readonly TimeSpan DefaultTimeLimit = TimeSpan.FromMinutes(10);
+
+    /// <summary>The program that the options name, or null.</summary>
+    /// <param name="options">Options.</param>
+    /// <param name="folder">Working directory.</param>
+    public static MetricProgram? Of(CompressionOptions options, string folder) => options.MetricCommand is { } command ? new(command, folder, options.MetricTimeLimit ?? DefaultTimeLimit) : null;
 
     /// <summary>Runs the program on both models.</summary>
     /// <exception cref="DiagnosticException">MCB5030: it failed. MCB5031: it printed no metric. MCB5032: it took too long.</exception>
@@ -45,7 +50,9 @@ internal sealed class MetricProgram(string command, string folder, TimeSpan time
         [.. command.Split([' ', '\t', '"', '\'', '=', ';', '|', '&', '<', '>'], StringSplitOptions.RemoveEmptyEntries).Where(token => token != Placeholder)
             .Select(token => Path.GetFullPath(Path.Combine(folder, token))).Where(File.Exists).Distinct(StringComparer.Ordinal)];
 
-    private Answer Run(string modelPath, CancellationToken cancellation)
+    /// <summary>Runs the program on one model.</summary>
+    /// <exception cref="DiagnosticException">As above.</exception>
+    public MetricAnswer Run(string modelPath, CancellationToken cancellation)
     {
         using var process = Start(modelPath);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -88,7 +95,7 @@ internal sealed class MetricProgram(string command, string folder, TimeSpan time
         return command.Contains(Placeholder, StringComparison.Ordinal) ? command.Replace(Placeholder, quoted, StringComparison.Ordinal) : $"{command} {quoted}";
     }
 
-    private static Answer Parse(string output)
+    private static MetricAnswer Parse(string output)
     {
         string? line = output.Split('\n').Select(l => l.Trim()).LastOrDefault(l => l.StartsWith('{'));
         string reason = "no line of JSON";
@@ -133,3 +140,10 @@ internal sealed class MetricProgram(string command, string folder, TimeSpan time
         }
     }
 }
+
+/// <summary>What a metric program said of a model.</summary>
+/// <param name="Metric">The metric.</param>
+/// <param name="Name">What reports call it.</param>
+/// <param name="LowerIsBetter">True for errors.</param>
+/// <param name="Samples">Samples it judged; 0 when it does not say.</param>
+internal sealed record MetricAnswer(double Metric, string Name, bool LowerIsBetter, int Samples);

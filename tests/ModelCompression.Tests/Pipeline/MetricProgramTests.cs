@@ -97,13 +97,6 @@ public sealed class MetricProgramTests : IDisposable
         Assert.IsFalse(Run(cache).FromCache);
     }
 
-    [TestMethod]
-    public void Search_DoesNotIgnoreIt()
-    {
-        Assert.AreEqual(CompressionStatus.Failed, fixture.Run(("MetricCommand", ByScript), ("Strategy", "Auto"), ("MaxMetricDrop", "0.1"), ("ValidationData", PipelineFixture.SampleData)).Status);
-        Assert.AreEqual("MCB1004", fixture.Diagnostics.Single().Code);
-    }
-
     private CompressionOutcome Run(ResultCache cache)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(fixture.Output)!);

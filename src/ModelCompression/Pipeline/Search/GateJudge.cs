@@ -5,11 +5,9 @@ namespace ModelCompression.Pipeline.Search;
 
 /// <summary>Holds results against the gates, and decides which of two candidates is better.</summary>
 /// <param name="options">Options with the gates; a search has at least one on the metric.</param>
-/// <param name="metric">Metric.</param>
-/// <param name="original">Metric of the original by fold.</param>
-/// <param name="weights">Samples by fold.</param>
+/// <param name="metric">Metric, and what the original reaches.</param>
 /// <param name="originalBytes">Bytes of the original.</param>
-internal sealed class GateJudge(CompressionOptions options, Metric metric, double?[] original, long[] weights, long originalBytes)
+internal sealed class GateJudge(CompressionOptions options, JudgedMetric metric, long originalBytes)
 {
     private const double TypicalScoreNoise = 0.03;
 
@@ -17,10 +15,10 @@ internal sealed class GateJudge(CompressionOptions options, Metric metric, doubl
     public CompressionOptions Options => options;
 
     /// <summary>Samples by fold.</summary>
-    public IReadOnlyList<long> FoldWeights => weights;
+    public IReadOnlyList<long> FoldWeights => metric.Weights;
 
     /// <summary>Output noise at which the gate on the metric may just be passed: where to start.</summary>
-    public double ExpectedNoise => metric switch
+    public double ExpectedNoise => metric.BuiltIn switch
     {
         Metric.Sqnr when options.MinMetric is { } least => Math.Pow(10, -least / 10) * 0.8,
         Metric.Cosine when options.MaxMetricDrop is { } drop and > 0 => 1.6 * drop,
@@ -60,9 +58,9 @@ internal sealed class GateJudge(CompressionOptions options, Metric metric, doubl
 
     private ValidationFigures Validation(TrialResult result, Func<int, bool> useFold)
     {
-        double? before = Mean(original, useFold), after = Mean(result.Metric, useFold);
-        double? drop = before is null && after is null ? 0 : before is null || after is null ? null : metric is Metric.Mse or Metric.Mae ? after - before : before - after;
-        return new() { Metric = metric.ToString(), Samples = (int)weights.Where((_, f) => useFold(f)).Sum(), Original = before, Compressed = after, Drop = drop, LowerIsBetter = metric is Metric.Mse or Metric.Mae };
+        double? before = Mean(metric.Original, useFold), after = Mean(result.Metric, useFold);
+        double? drop = before is null && after is null ? 0 : before is null || after is null ? null : metric.LowerIsBetter ? after - before : before - after;
+        return new() { Metric = metric.Name, Samples = metric.Samples ?? (int)metric.Weights.Where((_, f) => useFold(f)).Sum(), Original = before, Compressed = after, Drop = drop, LowerIsBetter = metric.LowerIsBetter };
     }
 
     private double? Mean(double?[] folds, Func<int, bool> useFold)
@@ -71,10 +69,10 @@ internal sealed class GateJudge(CompressionOptions options, Metric metric, doubl
         long count = 0;
         for (int f = 0; f < folds.Length; f++)
         {
-            if (!useFold(f) || weights[f] == 0) continue;
+            if (!useFold(f) || metric.Weights[f] == 0) continue;
             if (folds[f] is not { } value) return null;
-            sum += value * weights[f];
-            count += weights[f];
+            sum += value * metric.Weights[f];
+            count += metric.Weights[f];
         }
 
         return count == 0 ? null : sum / count;

@@ -19,6 +19,9 @@ internal sealed record LayerMethod(string Label, SortedDictionary<string, string
     /// <summary>Bits of its codes.</summary>
     public string Bits => Settings.GetValueOrDefault("WeightBits", "");
 
+    /// <summary>True for values of its own instead of a grid; these are not rounded but chosen, so that no rounding method applies.</summary>
+    public bool HasPalette => Settings.GetValueOrDefault("QuantizationScheme") == "Codebook";
+
     /// <summary>True if no weight is removed.</summary>
     public bool IsDense => Sparsity == 0;
 

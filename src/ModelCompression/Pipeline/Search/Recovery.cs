@@ -6,7 +6,7 @@ namespace ModelCompression.Pipeline.Search;
 /// <summary>A setting for the whole model that may let a mix pass which does not without it.</summary>
 /// <param name="Label">Short name; empty for none.</param>
 /// <param name="Item">Metadata of the item.</param>
-/// <param name="Layer">Metadata of every layer that is stored in codes.</param>
+/// <param name="Layer">Metadata of every layer that is rounded to codes.</param>
 /// <param name="DenseOnly">True when layers cannot also lose single weights.</param>
 internal sealed record Recovery(string Label, SortedDictionary<string, string> Item, SortedDictionary<string, string> Layer, bool DenseOnly)
 {
@@ -16,9 +16,15 @@ internal sealed record Recovery(string Label, SortedDictionary<string, string> I
     /// <summary>Fewest trials in which a recovery can show what it is worth.</summary>
     public const int Trials = 5;
 
+    /// <summary>True for the refit of pruned layers, where it is not part of every trial.</summary>
+    public bool Refits { get; private init; }
+
     /// <summary>What the data at hand allows and the user has not decided.</summary>
-    public static IEnumerable<Recovery> For(CompressionOptions options)
+    /// <param name="options">Options.</param>
+    /// <param name="canRefit">True to try refitted layers.</param>
+    public static IEnumerable<Recovery> For(CompressionOptions options, bool canRefit)
     {
+        if (canRefit) yield return new("refitted", Empty(), Empty(), false) { Refits = true };
         if (options.TrainingData.Count > 0) yield return new("fine-tuned", With("FineTuneEpochs", "2"), Empty(), false);
         if (options.CalibrationData.Count > 0)
         {

@@ -26,7 +26,7 @@ internal sealed class SearchConclusion(CompressionRequest request, SearchGoal go
         }
         else report(Diagnostic.Note("MCB5021", Describe(chosen.Candidate.With(goal.Added))));
 
-        return new SearchOutcome(chosen.Candidate.With(goal.Added).ApplyTo(request), Figures(chosen, selection), [.. trials.Trials.Select((t, i) => Figure(t, i + 1, chosen, selection))]);
+        return new SearchOutcome(SearchOutcome.RequestFor(chosen.Candidate.With(goal.Added), request, goal.Options), Figures(chosen, selection), [.. trials.Trials.Select((t, i) => Figure(t, i + 1, chosen, selection))]);
     }
 
     private SearchFigures Figures(Trial chosen, FoldSelection selection) => new()

@@ -17,6 +17,8 @@ internal sealed record SearchGoal(CompressionOptions Options, SortedDictionary<s
     /// <summary>Adds defaults.</summary>
     public static SearchGoal Of(CompressionOptions options, RunData data)
     {
+        if (options.MetricCommand is not null && options.MaxMetricDrop is null && options.MinMetric is null)
+            throw new DiagnosticException("MCB5023", "The search needs a limit for what MetricCommand prints: set MaxMetricDrop or MinMetric.");
         if (options.MaxMetricDrop is not null || options.MinMetric is not null) return new(options, new(StringComparer.Ordinal), null);
         if (data.Validation is not { } validation)
         {

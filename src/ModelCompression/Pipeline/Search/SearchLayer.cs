@@ -1,5 +1,6 @@
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Passes.Pruning.Refitting;
 
 namespace ModelCompression.Pipeline.Search;
 
@@ -9,6 +10,9 @@ namespace ModelCompression.Pipeline.Search;
 /// <param name="ByteLength">Bytes of the weights.</param>
 internal sealed record SearchLayer(IReadOnlyList<string> Nodes, IReadOnlyList<string> Weights, long ByteLength)
 {
+    /// <summary>Multiplications that refitting the weights takes when half of them are removed: a system of equations per output.</summary>
+    public double RefitProducts { get; init; }
+
     /// <summary>Finds the layers of a cleaned-up model, in graph order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="isFree">False for nodes whose settings are not the search's to choose.</param>
@@ -28,8 +32,15 @@ internal sealed record SearchLayer(IReadOnlyList<string> Nodes, IReadOnlyList<st
         var nodes = sites.SelectMany(s => s.Uses).Select(u => u.Node).ToArray();
         // A name with a separator or a wildcard cannot be written in a rule.
         return nodes.All(n => isFree(n) && !n.DisplayName.AsSpan().ContainsAny(";*") && n.DisplayName.Trim() == n.DisplayName)
-            ? new([.. nodes.Select(n => n.DisplayName).Distinct(StringComparer.Ordinal)], [.. sites.Select(s => s.Value.Name)], sites.Sum(s => s.Tensor.ByteLength))
+            ? new([.. nodes.Select(n => n.DisplayName).Distinct(StringComparer.Ordinal)], [.. sites.Select(s => s.Value.Name)], sites.Sum(s => s.Tensor.ByteLength)) { RefitProducts = sites.Sum(RefitProductsOf) }
             : null;
+    }
+
+    private static double RefitProductsOf(WeightSite site)
+    {
+        if (site.Uses is not [{ Node: var node }] || LinearSite.TryCreate(node) is not { } linear || linear.Weight != site.Value || new RefitTarget(linear, null, true, true) is not { IsAffordable: true, Matrix: var matrix }) return 0;
+        double kept = matrix.Inputs / 2.0;
+        return matrix.Outputs * kept * kept * kept / 3;
     }
 
     private static int Root(int[] group, int i)

@@ -11,7 +11,11 @@ internal sealed record SearchOutcome(CompressionRequest Request, SearchFigures F
 {
     /// <summary>The outcome of an earlier search with the same inputs.</summary>
     public static SearchOutcome Locked(CompressionRequest request, CompressionOptions options, ChosenSettings chosen) => new(
-        SearchCandidate.Of(chosen).ApplyTo(request),
+        RequestFor(SearchCandidate.Of(chosen), request, options),
         new SearchFigures { Objective = options.Objective.ToString(), Chosen = chosen, Ended = "taken from the lock file" },
         Trials: null);
+
+    /// <summary>The request that makes a candidate; the latency it was chosen by is measured again for the report.</summary>
+    public static CompressionRequest RequestFor(SearchCandidate candidate, CompressionRequest request, CompressionOptions options) =>
+        candidate.ApplyTo(request) with { MeasureLatency = request.MeasureLatency || options.Objective == SearchObjective.Latency };
 }

@@ -35,17 +35,30 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
         var goal = SearchGoal.Of(settings.Model, data);
         if (goal.Note is { } note) report(note);
         int maxFeeds = settings.Model.ValidationData.Count > 0 ? int.MaxValue : MaxUnlabelledFeeds;
-        using var evaluation = RepeatedEvaluation.Start(request.SourcePath, data.FidelitySamples, data.Validation, goal.Options.Metric, maxFeeds, request.Threads, cancellation);
+        var program = MetricProgram.Of(settings.Model, request.MetricFolder);
+        using var evaluation = RepeatedEvaluation.Start(request.SourcePath, data.FidelitySamples, program is null ? data.Validation : null, goal.Options.Metric, maxFeeds, request.Threads, cancellation);
         string sha256 = sourceDigest.GetAwaiter().GetResult();
         var clock = new SearchClock(settings.Model.SearchTimeLimit);
         var folds = new SampleFolds(Math.Min(settings.Model.CrossValidationFolds ?? 1, evaluation.FeedCount));
-        var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)), clock) { MeasuresLatency = goal.Options.Objective == SearchObjective.Latency || goal.Options.MaxLatencyRatio is not null };
+        var bench = new SearchWorkbench(request, goal.Added, sha256, data, evaluation, folds, new TrialStore(request.OutputPath, SearchKey.Of(request, settings.Model, sha256, folds.Count)), clock) { Program = program, MeasuresLatency = goal.Options.Objective == SearchObjective.Latency || goal.Options.MaxLatencyRatio is not null };
         int[] all = [.. Enumerable.Range(0, evaluation.FeedCount)];
-        var judge = new GateJudge(goal.Options, evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original), model.StoredByteLength);
-        var trials = new TrialLog(bench, judge, settings.Model.SearchTrials, clock, Tell);
+        var metric = program is not null ? JudgedMetric.Of(program.Run(request.SourcePath, cancellation)) : JudgedMetric.Of(evaluation.Metric, folds.Values(evaluation.Metric, all, evaluation.Original), folds.Weights(evaluation.Original));
+        var trials = new TrialLog(bench, new GateJudge(goal.Options, metric, model.StoredByteLength), settings.Model.SearchTrials, clock, Tell, cancellation);
         IReadOnlyList<SearchLayer> layers;
         using (var cleaned = bench.Cleaned(cancellation)) layers = SearchLayer.Of(cleaned, IsFree);
-        strategy(new SearchContext(bench, trials, layers, LayerMethods.For(layers, request.Item.Values), goal.Options), cancellation);
+        bench.Plan(layers);
+        using (var limit = clock.Limit(cancellation))
+        {
+            try
+            {
+                strategy(new SearchContext(bench, trials, layers, LayerMethods.For(layers, request.Item.Values), goal.Options), limit.Token);
+            }
+            catch (OperationCanceledException) when (trials.IsLate && !cancellation.IsCancellationRequested)
+            {
+                // The time was used up within a trial: what is known by now decides.
+            }
+        }
+
         return new SearchConclusion(request, goal, trials, bench, report).Conclude();
     }
 

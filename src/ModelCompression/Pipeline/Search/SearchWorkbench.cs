@@ -24,8 +24,31 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
 
     private readonly bool hasCalibration = request.Item.Values.Any(v => v.Key.Equals("CalibrationData", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrWhiteSpace(v.Value));
 
+    /// <summary>Multiplications up to which refitting pruned layers is part of every trial: about a second.</summary>
+    private const double MaxRefitProducts = 6e9;
+
+    /// <summary>Multiplications up to which it is tried at all: minutes.</summary>
+    private const double MaxRecoveryProducts = 1e12;
+
+    /// <summary>True if refitting pruned layers takes too long to be part of every trial.</summary>
+    public bool AvoidsRefit { get; private set; }
+
+    /// <summary>True if trials with refitted layers are affordable although not all trials can be.</summary>
+    public bool CanRefit { get; private set; }
+
+    /// <summary>Decides how often pruned layers are refitted, by their work alone.</summary>
+    public void Plan(IReadOnlyList<SearchLayer> layers)
+    {
+        double products = layers.Sum(l => l.RefitProducts);
+        AvoidsRefit = hasCalibration && products > MaxRefitProducts && !request.Item.Values.Keys.Contains("Compensation", StringComparer.OrdinalIgnoreCase);
+        CanRefit = AvoidsRefit && products <= MaxRecoveryProducts;
+    }
+
     /// <summary>True when the time is used up; what only prepares trials is then left out.</summary>
     public bool IsLate => clock.IsLate;
+
+    /// <summary>The user's program that judges models; null for a built-in metric.</summary>
+    public MetricProgram? Program { get; init; }
 
     /// <summary>True to measure the latency of every trial against the original's.</summary>
     public bool MeasuresLatency { get; init; }
@@ -40,7 +63,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
     public TrialResult Measure(SearchCandidate candidate, CancellationToken cancellation)
     {
         FeedsRun += evaluation.FeedCount;
-        return store.GetOrAdd(MeasuresLatency ? "timed" : "trial", candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, [.. Enumerable.Range(0, evaluation.FeedCount)], MeasuresLatency, cancellation));
+        return store.GetOrAdd(MeasuresLatency ? "timed" : "trial", candidate.Key, SearchJson.Default.TrialResult, () => Run(candidate, [.. Enumerable.Range(0, evaluation.FeedCount)], isTrial: true, cancellation), r => !r.IsTransient);
     }
 
     /// <summary>Measures a candidate on a part of the samples, for the distance of its outputs.</summary>
@@ -50,7 +73,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
     public TrialResult Probe(SearchCandidate candidate, IReadOnlyList<int> feeds, CancellationToken cancellation)
     {
         FeedsRun += feeds.Count;
-        return store.GetOrAdd(FormattableString.Invariant($"probe{feeds.Count}"), candidate.Key, SearchJson.Default.TrialResult, () => Run(Quick(candidate), feeds, false, cancellation));
+        return store.GetOrAdd(FormattableString.Invariant($"probe{feeds.Count}"), candidate.Key, SearchJson.Default.TrialResult, () => Run(Quick(candidate), feeds, isTrial: false, cancellation));
     }
 
     /// <summary>True if the settings of a candidate are possible at all, together with the user's.</summary>
@@ -85,7 +108,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         return Make(candidate.ApplyTo(plain), out _, cancellation);
     }
 
-    private TrialResult Run(SearchCandidate candidate, IReadOnlyList<int> feeds, bool timed, CancellationToken cancellation)
+    private TrialResult Run(SearchCandidate candidate, IReadOnlyList<int> feeds, bool isTrial, CancellationToken cancellation)
     {
         try
         {
@@ -93,11 +116,12 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
             string scratch = store.ScratchPath(candidate.Key + ".onnx");
             try
             {
-                var (session, bytes) = Open(model, candidate, scratch, cancellation);
+                var (session, bytes) = Open(model, candidate, scratch, isTrial && Program is not null, cancellation);
                 using (session)
                 {
                     var result = Judge(evaluation.Evaluate(session, feeds, cancellation), feeds, bytes);
-                    return timed ? result with { LatencyRatio = evaluation.LatencyRatio(session, cancellation) } : result;
+                    if (isTrial && Program is not null) result = result with { Metric = [Program.Run(scratch, cancellation).Metric] };
+                    return isTrial && MeasuresLatency ? result with { LatencyRatio = evaluation.LatencyRatio(session, cancellation) } : result;
                 }
             }
             finally
@@ -108,25 +132,27 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         }
         catch (DiagnosticException e)
         {
-            return new TrialResult { Problem = $"{e.Diagnostic.Code}: {e.Diagnostic.Message}" };
+            return new TrialResult { Problem = $"{e.Diagnostic.Code}: {e.Diagnostic.Message}", IsTransient = e.Diagnostic.Code is "MCB5030" or "MCB5031" or "MCB5032" };
         }
     }
 
     /// <summary>Without the correction of biases, which takes two runs over the calibration data: predictions and sensitivities hold for all candidates alike.</summary>
-    private SearchCandidate Quick(SearchCandidate candidate) =>
+    private SearchCandidate Quick(SearchCandidate candidate) => Uncorrected(AvoidsRefit ? WithoutRefit(candidate) : candidate);
+
+    private SearchCandidate Uncorrected(SearchCandidate candidate) =>
         hasCalibration && !candidate.Settings.ContainsKey("BiasCorrection") && !request.Item.Values.Keys.Contains("BiasCorrection", StringComparer.OrdinalIgnoreCase)
             ? candidate.With(new(StringComparer.Ordinal) { ["BiasCorrection"] = "false" })
             : candidate;
 
     /// <summary>Without refitting pruned layers, which changes neither bytes nor what is removed, but takes far longer than all other passes.</summary>
-    private SearchCandidate WithoutRefit(SearchCandidate candidate) => !hasCalibration ? candidate : new(
+    public SearchCandidate WithoutRefit(SearchCandidate candidate) => !hasCalibration ? candidate : new(
         candidate.Name, candidate.Settings, [.. candidate.Rules.Select(r => r.Settings.ContainsKey("Pruning") && !r.Settings.ContainsKey("Compensation")
             ? r with { Settings = new(r.Settings.Append(new("Compensation", "None")).ToDictionary(), StringComparer.Ordinal) }
             : r)]);
 
-    private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, CancellationToken cancellation)
+    private static (ModelSession Session, long Bytes) Open(Model model, SearchCandidate candidate, string scratch, bool asFile, CancellationToken cancellation)
     {
-        if (model.StoredByteLength <= MaxInMemory)
+        if (!asFile && model.StoredByteLength <= MaxInMemory)
         {
             byte[] bytes = OnnxWriter.ToBytes(model);
             return (ModelSession.Open(bytes, candidate.Name, SessionSettings.Default, ModelRole.Compressed), bytes.Length);

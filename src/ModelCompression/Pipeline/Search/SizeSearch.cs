@@ -45,7 +45,7 @@ internal sealed class SizeSearch
     public void Run(CancellationToken cancellation)
     {
         int total = trials.Left, first = trials.Count;
-        var recoveries = Recovery.For(trials.Judge.Options).Where(r => IsAllowed(r)).ToArray();
+        var recoveries = Recovery.For(trials.Judge.Options, bench.CanRefit).Where(r => IsAllowed(r)).ToArray();
         Bisect(cancellation);
         Refine(first + Math.Max(total / 2, total - (recoveries.Length * Recovery.Trials)), cancellation);
         foreach (var recovery in recoveries) Walk(recovery, cancellation);
@@ -157,7 +157,11 @@ internal sealed class SizeSearch
 
     private Mix? Incumbent() => trials.BestOf(t => t.Verdict.MetricHolds && made.ContainsKey(t.Candidate.Key)) is { } best ? made[best.Candidate.Key] : null;
 
-    private SearchCandidate Candidate(int[] choice, Recovery recovery) => CandidateMaker.Mix(table.Layers, [.. choice.Select(m => table.Methods[m])], recovery);
+    private SearchCandidate Candidate(int[] choice, Recovery recovery)
+    {
+        var candidate = CandidateMaker.Mix(table.Layers, [.. choice.Select(m => table.Methods[m])], recovery);
+        return bench.AvoidsRefit && !recovery.Refits ? bench.WithoutRefit(candidate) : candidate;
+    }
 
     private sealed record Mix(int[] Choice, double Noise, Recovery Recovery, long Bytes);
 }

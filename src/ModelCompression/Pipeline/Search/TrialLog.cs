@@ -6,7 +6,8 @@ namespace ModelCompression.Pipeline.Search;
 /// <param name="maxTrials">Most trials.</param>
 /// <param name="clock">Time limit.</param>
 /// <param name="tell">Told of each trial.</param>
-internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTrials, SearchClock clock, Action<Trial, int> tell)
+/// <param name="unlimited">Cancels the first trial, which no time limit ends: there is always something to choose.</param>
+internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTrials, SearchClock clock, Action<Trial, int> tell, CancellationToken unlimited)
 {
     private readonly List<Trial> trials = [];
     private readonly Dictionary<string, Trial> known = new(StringComparer.Ordinal);
@@ -30,10 +31,11 @@ internal sealed class TrialLog(SearchWorkbench bench, GateJudge judge, int maxTr
     public GateJudge Judge => judge;
 
     /// <summary>Measures a candidate; one that was tried before costs nothing.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled, or the time was used up within the trial, which then does not count.</exception>
     public Trial Try(SearchCandidate candidate, CancellationToken cancellation)
     {
         if (known.TryGetValue(candidate.Key, out var before)) return before;
-        var result = bench.Measure(candidate, cancellation);
+        var result = bench.Measure(candidate, trials.Count == 0 ? unlimited : cancellation);
         var trial = new Trial(candidate, result, judge.Judge(result));
         trials.Add(trial);
         known.Add(candidate.Key, trial);

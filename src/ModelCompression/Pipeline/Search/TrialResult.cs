@@ -22,6 +22,10 @@ internal sealed record TrialResult
 
     /// <summary>Why there is no result; null when there is.</summary>
     public string? Problem { get; init; }
+
+    /// <summary>True for a problem of the user's program, which may be gone the next time: it is not kept.</summary>
+    [JsonIgnore]
+    public bool IsTransient { get; init; }
 }
 
 /// <summary>What passes make of the layers with one method for all of them.</summary>

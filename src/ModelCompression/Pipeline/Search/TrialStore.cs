@@ -36,13 +36,18 @@ internal sealed class TrialStore
     public string ScratchPath(string name) => Path.Combine(folder, name);
 
     /// <summary>Takes a result from disk, or makes it and keeps it.</summary>
-    public T GetOrAdd<T>(string kind, string candidate, JsonTypeInfo<T> type, Func<T> make)
+    /// <param name="kind">What is known of the candidate.</param>
+    /// <param name="candidate">Its key.</param>
+    /// <param name="type">Serialization.</param>
+    /// <param name="make">Makes it.</param>
+    /// <param name="keeps">False for results that are not to be kept; null keeps all.</param>
+    public T GetOrAdd<T>(string kind, string candidate, JsonTypeInfo<T> type, Func<T> make, Func<T, bool>? keeps = null)
         where T : class
     {
         string path = Path.Combine(folder, $"{kind}-{candidate}.json");
         if (Read(path, type) is { } known) return known;
         var made = make();
-        Write(path, made, type);
+        if (keeps?.Invoke(made) != false) Write(path, made, type);
         return made;
     }
 
