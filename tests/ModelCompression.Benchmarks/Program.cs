@@ -6,6 +6,7 @@ return args switch
     ["race", { }, { }, ..] => ToolRace.Run(args[1..]),
     ["schemes", { }, ..] => SchemeTable.Run(args[1..]),
     ["gradients", { }, { }, ..] => GradientCost.Run(args[1..]),
+    ["criteria", { }, { }, { }, ..] => CriteriaTable.Run(args[1..]),
     ["search", { }, { }, ..] => SearchRace.Run(args[1..]),
     _ => Usage(),
 };
@@ -21,6 +22,8 @@ static int Usage()
                                bytes, fidelity, accuracy and latency of every scheme, and of other tools
           gradients MODEL DATA [MINI-BATCHES] [FILE]
                                CPU time of scores by gradients against the forward run of the same samples; FILE takes the gradient graph
+          criteria MODEL TRAINING_DATA VALIDATION_DATA [EPOCHS]
+                               metric of every pruning criterion at 30, 50, 70 and 90 %: without recovery, refitted, fine-tuned
           search MODEL VALIDATION_DATA [SEEDS] [NAME=VALUE ...]
                                Strategy=Auto against random search at equal cost
         """);

@@ -6,7 +6,8 @@ namespace ModelCompression.Passes.Pruning.Channels;
 /// <remarks>
 /// <para><c>Layer</c>: of n units, ⌊sparsity·n⌋ with the lowest scores. <c>Global</c>: scores are divided by their group's mean and all units ranked together; as many go as bring
 /// the removed share of all channels as close to the sparsity as rounding allows without exceeding it.</para>
-/// <para>The kept channels of a group are rounded up to a multiple of <c>ChannelMultiple</c>, and never fewer than one multiple stays, so no layer is emptied.</para>
+/// <para>The kept channels of a group are rounded up to a multiple of <c>ChannelMultiple</c>, and never fewer than one multiple stays, so no layer is emptied. In a
+/// global ranking convolutions with 32 channels or more then keep whole blocks of 16 (<see cref="BlockRounding"/>).</para>
 /// </remarks>
 internal static class ChannelSelection
 {
@@ -40,6 +41,7 @@ internal static class ChannelSelection
         }
 
         var kept = KeptCounts(candidates, ranked, low);
+        BlockRounding.Apply(candidates, kept, [.. candidates.Select(c => c.RoundKept(Least(c)))], limit);
         return [.. candidates.Select((c, g) => Lowest(c, kept[g]))];
     }
 
@@ -50,9 +52,11 @@ internal static class ChannelSelection
     {
         var kept = candidates.Select(c => c.UnitCount).ToArray();
         for (int i = 0; i < prefix; i++) kept[ranked[i].Group]--;
-        for (int g = 0; g < kept.Length; g++) kept[g] = candidates[g].RoundKept(Math.Max(kept[g], (int)Math.Ceiling(MinGlobalShare * candidates[g].UnitCount)));
+        for (int g = 0; g < kept.Length; g++) kept[g] = candidates[g].RoundKept(Math.Max(kept[g], Least(candidates[g])));
         return kept;
     }
+
+    private static int Least(ChannelCandidate candidate) => (int)Math.Ceiling(MinGlobalShare * candidate.UnitCount);
 
     private static bool[] Lowest(ChannelCandidate candidate, int kept) =>
         candidate.Order(_ => 0).Take(candidate.UnitCount - kept).Aggregate(new bool[candidate.UnitCount], Mark);
