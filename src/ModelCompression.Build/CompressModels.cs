@@ -22,8 +22,10 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     public string? WorkerOverride { get; set; }
 
     /// <summary>The models to compress: <c>StaleModels</c> of <see cref="FindStaleModels"/>.</summary>
-    [Required]
     public ITaskItem[] StaleModels { get; set; } = [];
+
+    /// <summary>True to write the page with all models of the project although none is stale: a model is gone.</summary>
+    public bool PageIsOld { get; set; }
 
     /// <summary>Results of another instance of this project.</summary>
     public ITaskItem[] SharedModels { get; set; } = [];
@@ -57,6 +59,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
         {
             _workerHash = WorkerIdentity.Compute(EffectiveWorkerPath, OutputDirectory, remember: true);
             if (work.Count > 0) CompressLocked(work);
+            else if (PageIsOld && HasPage) NewRun().WritePage(OutputDirectory);
             Finish();
         }
         catch (OperationCanceledException)
@@ -81,22 +84,24 @@ public sealed class CompressModels : ModelTask, ICancelableTask
         ReadLock();
         work.RemoveAll(model => TakeExisting(model) || TakeShared(model));
         if (work.Count == 0) return;
-        _run = new WorkerRun(this, Log, new DiagnosticLog(Log), _locations, _cancellation)
-        {
-            Host = DotNetHostCandidates,
-            Worker = EffectiveWorkerPath,
-            IsOwnWorker = EffectiveWorkerPath == Path.GetFullPath(WorkerPath),
-            MaxCpuCount = MaxCpuCount,
-            Request = NewRequest(),
-        };
-        _run.Compress(work, OutputDirectory, Remember);
+        NewRun().Compress(work, OutputDirectory, Remember);
     }
+
+    private WorkerRun NewRun() => _run = new WorkerRun(this, Log, new DiagnosticLog(Log), _locations, _cancellation)
+    {
+        Host = DotNetHostCandidates,
+        Worker = EffectiveWorkerPath,
+        IsOwnWorker = EffectiveWorkerPath == Path.GetFullPath(WorkerPath),
+        MaxCpuCount = MaxCpuCount,
+        Request = NewRequest(),
+    };
 
     private WorkerRequest NewRequest() => new()
     {
         ToolVersion = ToolVersion,
         ProjectFile = ProjectFile,
         ProjectDirectory = ProjectDirectory,
+        OutputDirectory = OutputDirectory,
         Reports = ReportNames,
         CachePath = string.IsNullOrWhiteSpace(CachePath) ? null : CachePath,
         LockFile = LockFilePath,
@@ -143,21 +148,8 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     /// <summary>Lists every model that has a valid result, in the order of the items.</summary>
     private void Finish()
     {
-        var results = new List<ITaskItem>(ModelItems.Count);
-        var files = new HashSet<string>(StringComparer.Ordinal);
-        var additional = new List<string>();
-        foreach (var model in ModelItems)
-        {
-            var state = ModelState.Read(model.StatePath);
-            AddFiles(files, model, state);
-            if (state is not null) additional.AddRange(state.AdditionalOutputs);
-            if (model.Problem is null && state is not null && state.Key == KeyOf(model, _workerHash)) results.Add(ToItem(model, state));
-        }
-        AddProjectFiles(files);
-        var index = new OutputIndex(OutputDirectory);
-        RemovedFiles = ToItems(index.Orphans(files));
-        index.Update(files);
-        index.UpdateAdditional(additional);
-        CompressedModels = [.. results];
+        var listing = ListOutputs((model, state) => model.Problem is null && state is not null && state.Key == KeyOf(model, _workerHash));
+        RemovedFiles = ToItems(listing.Update(new OutputIndex(OutputDirectory)));
+        CompressedModels = [.. listing.Results];
     }
 }

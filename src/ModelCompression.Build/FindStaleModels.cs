@@ -33,6 +33,10 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
     [Output]
     public bool Share { get; set; }
 
+    /// <summary>True when no model is stale but one is gone, so that the page with all models must be written again.</summary>
+    [Output]
+    public bool PageIsOld { get; set; }
+
     /// <summary>Set by MSBuild in a build that only asks whether there is anything to do.</summary>
     public bool FailIfNotIncremental { get; set; }
 
@@ -56,28 +60,22 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
         WarnAboutRules();
         var workerHash = WorkerIdentity.Compute(EffectiveWorkerPath, OutputDirectory, remember: !FailIfNotIncremental);
         var stale = new List<ITaskItem>();
-        var results = new List<ITaskItem>(ModelItems.Count);
-        var files = new HashSet<string>(StringComparer.Ordinal);
-        var additional = new List<string>();
-        foreach (var model in ModelItems)
+        var listing = ListOutputs((model, state) =>
         {
-            var state = ModelState.Read(model.StatePath);
-            AddFiles(files, model, state);
-            if (state is not null) additional.AddRange(state.AdditionalOutputs);
             var reason = ReasonToCompress(model, workerHash, state, out var restamped);
             if (reason is null)
             {
                 if (restamped && !FailIfNotIncremental) state!.Write(model.StatePath);
-                results.Add(ToItem(model, state!));
-                continue;
+                return true;
             }
             Report(model, reason);
             stale.Add(new TaskItem(EscapedIdentity(model)));
-        }
-        AddProjectFiles(files);
-        UpdateIndex(files, additional);
+            return false;
+        });
+        UpdateIndex(listing);
         StaleModels = [.. stale];
-        CompressedModels = stale.Count == 0 ? [.. results] : [];
+        PageIsOld &= stale.Count == 0;
+        CompressedModels = stale.Count == 0 && !PageIsOld ? [.. listing.Results] : [];
         Share = stale.Count > 0 && CanShare && HasSharingProperty();
         return !Log.HasLoggedErrors;
     }
@@ -100,19 +98,20 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
         }
     }
 
-    private void UpdateIndex(HashSet<string> files, List<string> additional)
+    private void UpdateIndex(OutputListing listing)
     {
         var index = new OutputIndex(OutputDirectory);
-        var orphans = index.Orphans(files);
         if (FailIfNotIncremental)
         {
-            foreach (var orphan in orphans)
+            foreach (var orphan in index.Orphans(listing.Files))
                 Diagnostics.Error(BuildDiagnostics.NotUpToDateCode, ProjectFile, 0, 0, BuildDiagnostics.NotUpToDate(orphan, "no CompressModel item makes it any more"));
             return;
         }
-        index.Update(files);
-        index.UpdateAdditional(additional);
+        var orphans = listing.Update(index);
         RemovedFiles = ToItems(orphans);
+        PageIsOld = orphans.Count > 0 && HasPage;
+        // Better no page than one with models that are gone, if nothing comes to write it.
+        if (PageIsOld) File.Delete(Path.Combine(OutputDirectory, PageName));
     }
 
     private bool HasSharingProperty()

@@ -113,8 +113,24 @@ public abstract class ModelTask : Task
         return item;
     }
 
+    /// <summary>Goes through the models: those with a valid result become items, and every file that belongs to one is listed.</summary>
+    /// <param name="holds">True for a model whose result is valid.</param>
+    private protected OutputListing ListOutputs(Func<ModelItem, ModelState?, bool> holds)
+    {
+        var listing = new OutputListing();
+        foreach (var model in ModelItems)
+        {
+            var state = ModelState.Read(model.StatePath);
+            AddFiles(listing.Files, model, state);
+            if (state is not null) listing.Additional.AddRange(state.AdditionalOutputs);
+            if (holds(model, state)) listing.Results.Add(ToItem(model, state!));
+        }
+        if (HasPage) listing.Files.Add(PageName);
+        return listing;
+    }
+
     /// <summary>Every file that belongs to a model, relative to the output directory.</summary>
-    private protected void AddFiles(ICollection<string> files, ModelItem model, ModelState? state)
+    private void AddFiles(ICollection<string> files, ModelItem model, ModelState? state)
     {
         files.Add(model.TargetPath);
         files.Add(PathText.Relative(OutputDirectory, model.StatePath));
@@ -123,11 +139,10 @@ public abstract class ModelTask : Task
         foreach (var output in state.AdditionalOutputs) files.Add(output);
     }
 
-    /// <summary>Adds what belongs to the project rather than to a model: the page that lists its models.</summary>
-    private protected void AddProjectFiles(ICollection<string> files)
-    {
-        if (ModelItems.Count > 1 && ReportNames.Contains("Html") && ReportNames.Contains("Json")) files.Add("compression-report.html");
-    }
+    private protected const string PageName = "compression-report.html";
+
+    /// <summary>True if there is a page that lists the models of the project.</summary>
+    private protected bool HasPage => ModelItems.Count > 1 && ReportNames.Contains("Html") && ReportNames.Contains("Json");
 
     private protected static ITaskItem[] ToItems(List<string> files) => [.. files.ConvertAll(file => new TaskItem(PathText.Escape(file)))];
 

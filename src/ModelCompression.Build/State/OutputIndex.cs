@@ -16,6 +16,9 @@ internal sealed class OutputIndex(string outputDirectory)
     /// <summary>Name of the list of files that belong to a model without being named by an item. The targets read it to ship them.</summary>
     public const string AdditionalFileName = "additional.state";
 
+    /// <summary>What is behind a result's name in the name of the folder with the trials of its search.</summary>
+    private const string SearchSuffix = ".search";
+
     private readonly string _path = Path.Combine(outputDirectory, FileName);
 
     /// <summary>Files listed but not in <paramref name="current"/>; relative to the output directory, with <c>/</c>.</summary>
@@ -68,6 +71,7 @@ internal sealed class OutputIndex(string outputDirectory)
         try
         {
             File.Delete(path);
+            if (Directory.Exists(path + SearchSuffix)) Directory.Delete(path + SearchSuffix, recursive: true);
             for (var folder = Path.GetDirectoryName(path)!; IsBelowOutput(folder) && Directory.GetFileSystemEntries(folder).Length == 0; folder = Path.GetDirectoryName(folder)!)
                 Directory.Delete(folder);
         }

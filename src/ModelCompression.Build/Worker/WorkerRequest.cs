@@ -15,6 +15,8 @@ internal sealed class WorkerRequest
 
     public string ProjectDirectory { get; set; } = "";
 
+    public string OutputDirectory { get; set; } = "";
+
     public string ResponseFile { get; set; } = "";
 
     public int Threads { get; set; } = 1;
@@ -38,7 +40,7 @@ internal sealed class WorkerRequest
     {
         var json = new JsonText();
         json.Object().Value("protocolVersion", ProtocolVersion).Value("toolVersion", ToolVersion);
-        json.Value("projectFile", ProjectFile).Value("projectDirectory", ProjectDirectory).Value("responseFile", ResponseFile);
+        json.Value("projectFile", ProjectFile).Value("projectDirectory", ProjectDirectory).Value("outputDirectory", OutputDirectory).Value("responseFile", ResponseFile);
         json.Value("threads", Threads).Value("parentProcessId", ParentProcessId);
         json.Value("cachePath", CachePath).Value("lockFile", LockFile).Value("lockedMode", LockedMode);
         json.List("targets", Targets).Array("models");

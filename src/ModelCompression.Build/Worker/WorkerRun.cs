@@ -62,6 +62,17 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         }
     }
 
+    /// <summary>Writes the page with all models of the project.</summary>
+    /// <param name="outputDirectory">Where it is, and the request is put.</param>
+    public void WritePage(string outputDirectory)
+    {
+        var host = FindHost();
+        if (!CanRun(host)) return;
+        Request.Threads = 1;
+        Request.ParentProcessId = Process.GetCurrentProcess().Id;
+        RunOnce(host, [], outputDirectory, (_, _) => { });
+    }
+
     /// <summary>One process. Removes from <paramref name="open"/> what is settled; true when the rest is worth another run.</summary>
     private bool RunOnce(string? host, List<ModelItem> open, string outputDirectory, Action<ModelItem, WorkerResult> finished)
     {
@@ -91,6 +102,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
 
     private bool Settle(WorkerProcess process, List<ModelItem> open, Action<ModelItem, WorkerResult> finished)
     {
+        if (open.Count == 0) return false;
         WorkerResponse response;
         try
         {

@@ -14,7 +14,8 @@ internal static class IndexPage
     /// <summary>Writes or removes the page. A page that cannot be written is no reason to fail a build.</summary>
     public static void Update(BuildRequest request)
     {
-        if (request.Models.Count == 0 || Root(request.Models[0]) is not { } root || !request.Models[0].Reports.ContainsKey("Html")) return;
+        string? root = request.Models.Count > 0 ? Root(request.Models[0]) : request.OutputDirectory is { Length: > 0 } folder ? folder : null;
+        if (root is null || (request.Models.Count > 0 && !request.Models[0].Reports.ContainsKey("Html"))) return;
         string page = Path.Combine(root, ProjectIndex.FileName);
         try
         {

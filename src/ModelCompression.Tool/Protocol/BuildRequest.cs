@@ -18,6 +18,9 @@ internal sealed record BuildRequest
     /// <summary>Full path of its folder.</summary>
     public string ProjectDirectory { get; init; } = "";
 
+    /// <summary>Full path of the folder that destinations are relative to; empty when the models tell.</summary>
+    public string OutputDirectory { get; init; } = "";
+
     /// <summary>Where the answer is wanted.</summary>
     public string ResponseFile { get; init; } = "";
 

@@ -39,5 +39,30 @@ public sealed class GateTests : IDisposable
         StringAssert.Contains(_solution.Build("app", "--no-restore").Output, "Accuracy 0.850 -> 0.850");
     }
 
+    [TestMethod]
+    public void FailedGate_WithWarnOrKeepOriginal_ShipsWhatItSays()
+    {
+        foreach (string model in new[] { "warn", "keep" })
+        {
+            _solution.Write($"app/Models/{model}.onnx", "");
+            File.Copy(RealWorkerTests.SampleModel, _solution.PathOf($"app/Models/{model}.onnx"), overwrite: true);
+        }
+
+        _solution.WriteProject(
+            "app",
+            "<CompressModel Include=\"Models/warn.onnx\" MaxSize=\"1KB\" OnFailure=\"Warn\" /><CompressModel Include=\"Models/keep.onnx\" MaxSize=\"1KB\" OnFailure=\"KeepOriginal\" />",
+            $"<ModelCompressionWorkerPath>{RealWorkerTests.WorkerPath}</ModelCompressionWorkerPath>");
+
+        var build = _solution.Build("app");
+
+        var warnings = build.Warnings("MCB5003");
+        Assert.HasCount(2, warnings, build.Output);
+        Assert.IsTrue(warnings.All(w => w.Text.Contains("bytes, but MaxSize is 1000", StringComparison.Ordinal)), build.Output);
+        long original = new FileInfo(RealWorkerTests.SampleModel).Length;
+        Assert.IsLessThan(original, new FileInfo(_solution.PathOf("app/bin/Debug/net10.0/Models/warn.onnx")).Length);
+        CollectionAssert.AreEqual(File.ReadAllBytes(RealWorkerTests.SampleModel), File.ReadAllBytes(_solution.PathOf("app/bin/Debug/net10.0/Models/keep.onnx")));
+        Assert.DoesNotContain("CompressModels", _solution.Build("app", "--no-restore").Tasks);
+    }
+
     private static string Score(string value) => $$"""echo '{"metric": {{value}}, "name": "Accuracy"}'""";
 }

@@ -59,6 +59,28 @@ public sealed class ProjectCommandTests : IDisposable
     }
 
     [TestMethod]
+    public void CalibrationLockFileAndSharedSettings_GiveTheSameBytes()
+    {
+        CopyModel("app/Models/a.onnx");
+        _solution.Write("data/calib.npz", "");
+        File.Copy(RepositoryPaths.Combine("samples", "FashionClassifier", "Data", "fashion-test.npz"), _solution.PathOf("data/calib.npz"), overwrite: true);
+        _solution.Write("app/Directory.Build.props", """
+            <Project>
+              <PropertyGroup>
+                <ModelCompressionLockFile>$(MSBuildThisFileDirectory)models.lock.json</ModelCompressionLockFile>
+                <Scheme>WeightOnly</Scheme>
+                <Scheme Condition="'$(Release)' == 'yes'">Static</Scheme>
+              </PropertyGroup>
+            </Project>
+            """);
+        Write("<CompressModel Include=\"Models/a.onnx\" Quantization=\"$(Scheme)\" CalibrationData=\"../data/calib.npz\" CalibrationSamples=\"16\" />");
+
+        AssertSame("app/obj/Debug/net10.0/compressed-models", ["-p:Release=yes"], "Models/a.onnx");
+
+        Assert.AreEqual("Static", (string)JsonNode.Parse(_solution.Read("app/models.lock.json"))!["projects"]!["app.csproj"]!["Models/a.onnx"]!["settings"]!["Quantization"]!);
+    }
+
+    [TestMethod]
     public void NotRestored_SaysWhatToDo()
     {
         CopyModel("app/Models/a.onnx");
