@@ -3,6 +3,7 @@ using ModelCompression.Benchmarks;
 return args switch
 {
     ["read-write", .. var rest] => ReadWriteBenchmark.Run(rest),
+    ["surgery", .. var rest] => SurgeryBenchmark.Run(rest),
     ["race", { }, { }, ..] => ToolRace.Run(args[1..]),
     ["schemes", { }, ..] => SchemeTable.Run(args[1..]),
     ["gradients", { }, { }, ..] => GradientCost.Run(args[1..]),
@@ -16,6 +17,7 @@ static int Usage()
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/ModelCompression.Benchmarks -- BENCHMARK [arguments]
           read-write [MODEL]   reads and writes a model (by default one of the shape of BERT-base, 434 MB) beside a copy of its files
+          surgery [MODEL]      reads a model, removes half of its channels and writes it, beside a copy of its files
           race MODEL TOOL_FOLDER [--runs N] [--against 'COMMAND {in} {out}'] [-- OPTIONS]
                                whole runs of the published tool, of cp and of other commands, in turn
           schemes MODEL [--calibration DATA] [--validation DATA] [--only 'NAME;NAME'] [--against NAME='COMMAND {in} {out}']

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
@@ -55,6 +56,7 @@ internal sealed class ChannelEnergies
     }
 
     /// <summary>sums[i] += elements[i]².</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddSquares(ReadOnlySpan<float> elements, Span<double> sums)
     {
         int i = 0;
@@ -68,6 +70,7 @@ internal sealed class ChannelEnergies
         for (; i < elements.Length; i++) sums[i] += (double)elements[i] * elements[i];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double SumOfSquares(ReadOnlySpan<float> elements)
     {
         var sum = Vector<double>.Zero;
