@@ -132,7 +132,7 @@ internal sealed class ActivationRanges
     private ChannelScales? MeasuredScales(QuantizedTensor tensor, ChannelRangeStatistic statistic, int levels)
     {
         var (min, max) = (new float[statistic.Min.Length], new float[statistic.Min.Length]);
-        var (whole, useful) = (Of(tensor.Tensor), UsefulRange.Of(tensor.Tensor));
+        var (whole, useful) = (Of(tensor.Tensor), Room(tensor));
         for (int c = 0; c < min.Length; c++)
         {
             min[c] = Widened(Math.Max(statistic.Min[c], whole.Min), useful);
@@ -140,6 +140,13 @@ internal sealed class ActivationRanges
         }
 
         return ChannelScales.TryMake(min, max, ChannelWeights.Of(tensor, min.Length), levels) is { } scales ? scales with { Scales = Balanced(tensor, scales.Scales, statistic) } : null;
+    }
+
+    /// <summary>Where values can lie and make a difference.</summary>
+    private static (double Min, double Max) Room(QuantizedTensor tensor)
+    {
+        var (min, max) = UsefulRange.Of(tensor.Tensor);
+        return tensor.Absorbed is not null && ValueBounds.Of(tensor.Absorbed) is { } bounds ? (Math.Max(min, bounds.Min), Math.Min(max, bounds.Max)) : (min, max);
     }
 
     /// <summary>A channel has far fewer elements than a tensor, so that other data will exceed what was observed; within the part of the range that matters there is room for it.</summary>

@@ -3,36 +3,67 @@ using ModelCompression.Passes.Sensitivity;
 
 namespace ModelCompression.Passes.Quantization.Static;
 
-/// <summary>Finds the linear operators that must stay float for the outputs to stay close to the original's.</summary>
+/// <summary>Finds the linear operators that should stay float: because integers do not make them faster, or because the outputs would not stay close to the original's.</summary>
 /// <remarks>
-/// The noise that each operator brings to the outputs when it alone is quantized is measured, not estimated from its weights. Operators are left float in the order of noise per saved
-/// multiplication, as few as give the wanted ratio; noise of several operators adds up only roughly, so the number is found by bisection with measurements of the whole model.
+/// Time is estimated, see <see cref="TimeEstimate"/>: operators are left float one after the other as long as that saves time, conversions between integers and floats included. The noise that each
+/// operator brings to the outputs when it alone is quantized is measured, not estimated from its weights. Operators are left float in the order of noise per saved time, as few as give the wanted
+/// ratio; noise of several operators adds up only roughly, so the number is found by bisection with measurements of the whole model. What is left in integers is looked at once more for its time.
 /// </remarks>
 /// <param name="selector">Selects what follows from a choice of linear operators.</param>
 /// <param name="sensitivity">Measures.</param>
+/// <param name="time">Estimates time.</param>
 /// <param name="maxNoiseToSignal">Wanted ratio.</param>
-internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sensitivity, double maxNoiseToSignal)
+internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sensitivity, TimeEstimate time, double maxNoiseToSignal)
 {
+    /// <summary>Why an operator is left float that integers would not make faster.</summary>
+    public const string NoGain = "integers would not be faster here, conversions included";
+
     /// <summary>Operators to leave float, with the reason, added to those excluded already.</summary>
     /// <param name="excluded">Excluded already.</param>
-    /// <param name="work">Work per linear operator.</param>
-    public IReadOnlyDictionary<Node, string> Run(IReadOnlyDictionary<Node, string> excluded, IReadOnlyDictionary<Node, NodeWork> work)
+    public IReadOnlyDictionary<Node, string> Run(IReadOnlyDictionary<Node, string> excluded)
     {
-        var nodes = selector.Select(excluded);
-        if (sensitivity.Measure(nodes) <= maxNoiseToSignal) return excluded;
+        var kept = WithoutSlow(excluded);
+        var nodes = selector.Select(kept);
+        if (nodes.Count == 0 || sensitivity.Measure(nodes) <= maxNoiseToSignal) return kept;
         var linear = nodes.Where(n => n.Role == StaticRole.Linear).ToArray();
         var noise = linear.ToDictionary(n => n.Node, n => sensitivity.MeasureAlone(n, nodes));
-        var order = linear.OrderByDescending(n => noise[n.Node] / work[n.Node].Products).Select(n => n.Node).ToArray();
+        var order = linear.OrderByDescending(n => noise[n.Node] / Math.Max(1, time.SavedBy(n))).Select(n => n.Node).ToArray();
         int low = 1, high = order.Length;
         while (low < high)
         {
             int middle = (low + high) / 2;
-            var candidates = selector.Select(With(excluded, order[..middle], noise));
+            var candidates = selector.Select(WithoutSlow(With(kept, order[..middle], noise)));
             if (candidates.Count == 0 || sensitivity.Measure(candidates) <= maxNoiseToSignal) high = middle;
             else low = middle + 1;
         }
 
-        return With(excluded, order[..low], noise);
+        return WithoutSlow(With(kept, order[..low], noise));
+    }
+
+    /// <summary>Leaves operators float as long as that saves time; all, if nothing is saved in the end.</summary>
+    private IReadOnlyDictionary<Node, string> WithoutSlow(IReadOnlyDictionary<Node, string> excluded)
+    {
+        var all = new Dictionary<Node, string>(excluded, ReferenceEqualityComparer.Instance);
+        var nodes = selector.Select(all);
+        double saved = time.Saved(nodes);
+        bool improves = true;
+        while (improves)
+        {
+            improves = false;
+            foreach (var node in nodes.Where(n => n.Role == StaticRole.Linear).OrderBy(time.SavedBy))
+            {
+                all.Add(node.Node, NoGain);
+                var others = selector.Select(all);
+                double without = time.Saved(others);
+                if (without > saved) (saved, nodes, improves) = (without, others, true);
+                else all.Remove(node.Node);
+            }
+        }
+
+        if (saved > 0) return all;
+        foreach (var node in nodes)
+            if (node.Role == StaticRole.Linear) all.Add(node.Node, NoGain);
+        return all;
     }
 
     private static Dictionary<Node, string> With(IReadOnlyDictionary<Node, string> excluded, Node[] nodes, Dictionary<Node, double> noise)

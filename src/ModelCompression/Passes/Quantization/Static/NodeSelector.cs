@@ -13,6 +13,8 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// </remarks>
 internal sealed class NodeSelector
 {
+    private static readonly HashSet<string> FusedWithGemm = new(StringComparer.Ordinal) { "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Elu", "Selu", "HardSigmoid", "Softplus", "Softsign", "ThresholdedRelu", "Celu", "Clip", "Gelu" };
+
     private readonly Model model;
     private readonly CompressionSettings settings;
     private readonly AlreadyQuantized already;
@@ -97,7 +99,10 @@ internal sealed class NodeSelector
         }
     }
 
-    private static bool ReturnsFloat(Node node) => node.OpType is "MatMul" or "Gemm";
+    /// <summary>
+    /// True if the integer kernel can return floats. Gemm cannot where ONNX Runtime fuses an activation function into it first: then it would turn the weights back into floats at every run.
+    /// </summary>
+    private static bool ReturnsFloat(Node node) => node.OpType == "MatMul" || (node.OpType == "Gemm" && !node.Outputs[0]!.Uses.Any(u => FusedWithGemm.Contains(u.Node.OpType)));
 
     private bool IsQuantizedByProducer(Value value) => value.Producer is { } producer && chosen.TryGetValue(producer, out var node) && node.QuantizesOutput;
 

@@ -19,9 +19,6 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
     /// <summary>Wanted ratio of outputs to their error, in dB. Errors of scores decide between classes that may be close.</summary>
     private const double OutputTarget = 30, ScoreTarget = 39;
 
-    /// <summary>Share of all multiplications, and multiplications per converted element, below which integers save no time.</summary>
-    private const double MinShare = 0.001, MinPerElement = 16;
-
     /// <summary>Bytes that the weights quantized so far take less.</summary>
     public long SavedByteLength { get; private set; }
 
@@ -59,25 +56,17 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
     private IReadOnlyDictionary<Node, string> Exclude(Model model, IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, ActivationRanges ranges, CompressionSettings settings)
     {
         var excluded = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
-        var work = new Dictionary<Node, NodeWork>(ReferenceEqualityComparer.Instance);
         foreach (var node in nodes)
         {
             if (node.Activations.Select(i => node.Node.Inputs[i]!).Concat(node.Outputs).Select(ranges.Problem).FirstOrDefault(p => p is not null) is { } problem) excluded.Add(node.Node, problem);
-            else if (node.Role == StaticRole.Linear) work.Add(node.Node, NodeWork.Of(node, ranges));
         }
 
-        double total = work.Values.Sum(w => w.Products);
         if (settings.Model.QuantizationFormat != QuantizationFormat.Auto) return excluded;
-        foreach (var (node, own) in work)
-        {
-            if (own.Products < MinShare * total) excluded.Add(node, "too little work to be worth converting");
-            else if (MakesScores(node)) excluded.Add(node, "its outputs are the scores of close classes: their rounding decides");
-            else if (own.PerElement < MinPerElement) excluded.Add(node, "too few multiplications per element to be worth converting");
-        }
-
+        foreach (var node in nodes)
+            if (node.Role == StaticRole.Linear && MakesScores(node.Node)) excluded.TryAdd(node.Node, "its outputs are the scores of close classes: their rounding decides");
         var reference = OutputReference.Of(model, source, ComparedSamples);
         double target = Math.Pow(10, -(reference.HasScores ? ScoreTarget : OutputTarget) / 10);
-        return new FloatNodeSearch(selector, new NodeSensitivity(model, reference, ranges, settings), target).Run(excluded, work);
+        return new FloatNodeSearch(selector, new NodeSensitivity(model, reference, ranges, settings), new TimeEstimate(model, ranges, AllowsChannels(model, settings.Model)), target).Run(excluded);
     }
 
     /// <summary>True where activations may have scales per channel: DequantizeLinear knows axes and the user wants channels.</summary>

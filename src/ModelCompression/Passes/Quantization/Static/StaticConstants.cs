@@ -13,8 +13,11 @@ internal sealed class StaticConstants(OnnxGraph graph)
     public Value Scales(float[] scales, bool perChannel) =>
         graph.AddInitializer(FormattableString.Invariant($"s{scaleCount++}"), Tensor.Float(perChannel ? [scales.Length] : [], scales));
 
-    /// <summary>A zero point of an activation, once or for each of its channels.</summary>
-    public Value ZeroPoint(DataType type, int zeroPoint, int channels = 0) => Get(type, zeroPoint, channels);
+    /// <summary>Adds factors of channels.</summary>
+    public Value Factors(Tensor factors) => graph.AddInitializer(FormattableString.Invariant($"s{scaleCount++}"), factors);
+
+    /// <summary>A zero point of an activation.</summary>
+    public Value ZeroPoint(DataType type, int zeroPoint) => Get(type, zeroPoint, 0);
 
     /// <summary>Zero points that are 0: a scalar, or one per channel.</summary>
     public Value Zeros(DataType type, int? channels) => Get(type, 0, channels ?? 0);

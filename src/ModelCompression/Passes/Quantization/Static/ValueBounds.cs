@@ -17,10 +17,10 @@ internal readonly record struct ValueBounds(double Min, double Max)
         return Bound(node.Input(1), double.NegativeInfinity) is { } min && Bound(node.Input(2), double.PositiveInfinity) is { } max ? new(min, max) : null;
     }
 
-    /// <summary>True if no code stands for a value outside the bounds by more than the rounding of its scale.</summary>
+    /// <summary>True if no code stands for a value outside the bounds by more than a quarter of a step, which rounding exceeds anyway.</summary>
     public bool Contain(ActivationScale scale)
     {
-        double slack = 1e-6 * Math.Max(Math.Abs(scale.Min), Math.Abs(scale.Max));
+        double slack = scale.Map.Scale / 4.0;
         return scale.Min >= Min - slack && scale.Max <= Max + slack;
     }
 
