@@ -50,6 +50,16 @@ public sealed class PassLog
     /// <summary>Records the gradient of a channel or weight over training batches.</summary>
     public void Gradient(UnitGradient gradient) => gradients.Add(gradient);
 
+    /// <summary>Notes which units of a layer are removed, where that was decided by rank.</summary>
+    /// <param name="layer">The layer, as in the units' names.</param>
+    /// <param name="removed">Per unit.</param>
+    public void GradientsDecided(string layer, bool[] removed)
+    {
+        var numbers = Enumerable.Range(0, removed.Length).ToDictionary(u => FormattableString.Invariant($"{layer}[{u}]"), u => u, StringComparer.Ordinal);
+        for (int i = 0; i < gradients.Count; i++)
+            if (gradients[i].Removed is null && numbers.TryGetValue(gradients[i].Name, out int unit)) gradients[i] = gradients[i] with { Removed = removed[unit] };
+    }
+
     /// <summary>Records an edit.</summary>
     public void Applied(string pass, string target, string reason) => edits.Add(new(pass, target, true, reason));
 

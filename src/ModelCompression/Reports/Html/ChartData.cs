@@ -16,6 +16,9 @@ internal sealed record ChartData
     /// <summary>Name of the metric on the vertical axis; empty without one.</summary>
     public string Metric { get; init; } = "";
 
+    /// <summary>True for errors.</summary>
+    public bool LowerIsBetter { get; init; }
+
     /// <summary>The original as a point among the trials.</summary>
     public double? OriginalMetric { get; init; }
 

@@ -39,7 +39,8 @@ public static class HtmlReport
     {
         if (report.Trials is not { Count: > 0 } trials) return;
         page.Append("<section>\n<h2>Search</h2>\n");
-        AppendCanvas(page, "trials-chart", "Size and metric of every trial; the limits of gates as lines");
+        page.Append(Hint($"Every point is a model that was made and judged: the farther left the smaller, the {(report.Validation?.LowerIsBetter == true ? "lower" : "higher")} the better. Dashed lines are the limits that gates set."));
+        AppendCanvas(page, "trials-chart", "Size and metric of every trial");
         page.Append("</section>\n");
         AppendFolded(page, "trials", "Trials", ["no.", "candidate", "bytes", "metric", "result", "settings"], trials.Select(t => new[]
         {
@@ -52,7 +53,9 @@ public static class HtmlReport
     {
         if (report.Layers.Count > 0)
         {
-            page.Append($"<section>\n<h2>Layers{(report.Layers.Count > ChartedLayers ? $" (the {ChartedLayers} largest)" : "")}</h2>\n<div class=\"charts\">\n");
+            page.Append($"<section>\n<h2>Layers{(report.Layers.Count > ChartedLayers ? $" (the {ChartedLayers} largest)" : "")}</h2>\n");
+            page.Append(Hint("Where the bytes were, and what is left of them. Signal to noise tells how close stored weights are to the original ones: at 20 dB the error has a hundredth of their power, at 40 dB a ten-thousandth."));
+            page.Append("<div class=\"charts\">\n");
             AppendCanvas(page, "bytes-chart", "Bytes before and after");
             AppendCanvas(page, "bits-chart", "Bits per weight");
             if (report.Layers.Any(l => l.Sparsity > 0)) AppendCanvas(page, "sparsity-chart", "Zeros, percent");
@@ -63,19 +66,21 @@ public static class HtmlReport
         if (report.Details is not { } details) return;
         if (details.Histograms.Count > 0)
         {
-            page.Append("<section>\n<h2>Weights before and after, where most was lost</h2>\n<div class=\"charts\">\n");
+            page.Append("<section>\n<h2>Weights before and after, where most was lost</h2>\n");
+            page.Append(Hint("How many weights have which value, on a logarithmic scale. A layer whose weights were scaled for its neighbour's sake is narrower or wider afterwards without any loss."));
+            page.Append("<div class=\"charts\">\n");
             for (int i = 0; i < details.Histograms.Count; i++)
                 AppendCanvas(page, FormattableString.Invariant($"histogram-{i}"), $"{details.Histograms[i].Node}: {details.Histograms[i].Weight}{(details.Histograms[i].SqnrDb is { } db ? $", {Number(db, "0.0")} dB" : "")}");
             page.Append("</div>\n</section>\n");
         }
 
-        if (details.Gradients is not null) Section("Gradients over training batches", "gradients-chart", "Mean and standard deviation of every unit's gradient; what is removed lies within the thresholds");
-        if (details.Ranges.Count > 0) Section("Calibration", "ranges-chart", "Ranges of activations");
+        if (details.Gradients is not null) Section("Gradients over training batches", "gradients-chart", "Mean and standard deviation of every unit's gradient", "A unit whose gradient is near zero in every batch does nothing for the task. " + (details.Gradients.MeanThreshold is null ? "The lowest-ranked ones go." : "What is removed lies within the thresholds."));
+        if (details.Ranges.Count > 0) Section("Calibration", "ranges-chart", "Ranges of activations", "What the layers compute on the calibration data lies within these ranges, and the codes of an integer are spread over them: the wider, the coarser.");
         if (details.Confusion is { } confusion) ConfusionTable.Append(page, confusion);
 
-        void Section(string title, string id, string label)
+        void Section(string title, string id, string label, string hint)
         {
-            page.Append($"<section>\n<h2>{title}</h2>\n");
+            page.Append($"<section>\n<h2>{title}</h2>\n{Hint(hint)}");
             AppendCanvas(page, id, label);
             page.Append("</section>\n");
         }
@@ -91,6 +96,7 @@ public static class HtmlReport
             Layers = [.. report.Layers.OrderByDescending(l => l.OriginalBytes).Take(ChartedLayers)],
             Trials = report.Trials,
             Metric = report.Validation?.Metric ?? "",
+            LowerIsBetter = report.Validation?.LowerIsBetter == true,
             OriginalMetric = report.Validation?.Original,
             OriginalBytes = report.Original.Bytes,
             Gates = report.Gates,

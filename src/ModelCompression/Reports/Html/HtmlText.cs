@@ -21,14 +21,34 @@ internal static class HtmlText
     /// <summary>A whole number with separators.</summary>
     public static string Count(long value) => value.ToString("N0", Invariant);
 
+    /// <summary>A whole number in three digits: 19.7 M.</summary>
+    public static string Short(long value) => value switch
+    {
+        < 10_000 => Count(value),
+        < 1_000_000 => ThreeDigits(value / 1e3) + "\u00a0k",
+        < 1_000_000_000 => ThreeDigits(value / 1e6) + "\u00a0M",
+        _ => ThreeDigits(value / 1e9) + "\u00a0G",
+    };
+
+    /// <summary>A sentence for those who meet a figure for the first time.</summary>
+    public static string Hint(string text) => $"<p class=\"hint\">{Text(text)}</p>\n";
+
+    /// <summary>Bars that compare bytes before and after, as HTML; they need no script.</summary>
+    public static string Bars(long before, long after, long largest) => $"<div class=\"bars\">{Bar("before", before, largest)}{Bar("after", after, largest)}</div>";
+
+    private static string Bar(string kind, long bytes, long largest) =>
+        $"<span class=\"track\"><span class=\"bar {kind}\" style=\"width:{Number(100.0 * bytes / largest, "0.##")}%\"></span></span><span class=\"label\">{Bytes(bytes)}</span>";
+
     /// <summary>A size in powers of ten.</summary>
     public static string Bytes(long bytes) => bytes switch
     {
         < 1000 => $"{bytes.ToString(Invariant)}\u00a0B",
-        < 1_000_000 => Number(bytes / 1e3, "0.0") + "\u00a0kB",
-        < 1_000_000_000 => Number(bytes / 1e6, "0.00") + "\u00a0MB",
-        _ => Number(bytes / 1e9, "0.00") + "\u00a0GB",
+        < 1_000_000 => ThreeDigits(bytes / 1e3) + "\u00a0kB",
+        < 1_000_000_000 => ThreeDigits(bytes / 1e6) + "\u00a0MB",
+        _ => ThreeDigits(bytes / 1e9) + "\u00a0GB",
     };
+
+    private static string ThreeDigits(double value) => Number(value, value < 10 ? "0.00" : value < 100 ? "0.0" : "0");
 
     /// <summary>A table that scrolls sideways on narrow screens.</summary>
     /// <param name="page">Takes it.</param>

@@ -30,7 +30,7 @@ public static class ProjectIndex
         return
         [
             $"<a href=\"{Text(string.Join('/', path.Split('/').Select(Uri.EscapeDataString)))}\">{Text(report.Model)}</a>",
-            $"<div class=\"bars\"><span class=\"bar before\" style=\"width:{Number(100.0 * o.Bytes / largest, "0.##")}%\"></span><span class=\"label\">{Bytes(o.Bytes)}</span><span class=\"bar after\" style=\"width:{Number(100.0 * c.Bytes / largest, "0.##")}%\"></span><span class=\"label\">{Bytes(c.Bytes)}</span></div>",
+            Bars(o.Bytes, c.Bytes, largest),
             report.Status == "original" ? Text("original: " + report.StatusReason) : Signed(((double)c.Bytes / Math.Max(1, o.Bytes)) - 1),
             report.Validation is { } v ? Text($"{v.Metric} {Number(v.Original, "0.0000")} → {Number(v.Compressed, "0.0000")}") : "–",
             report.Fidelity is { } f ? f.SqnrDb is { } db ? Number(db, "0.0") + " dB" : "equal" : "–",

@@ -26,17 +26,20 @@
     }));
   }
 
-  const names = data.layers.map(layer => short(layer.node));
+  // A node with several weights is told apart by them.
+  const shared = new Set(data.layers.map(layer => layer.node).filter((node, i, all) => all.indexOf(node) !== i));
+  const full = data.layers.map(layer => shared.has(layer.node) ? layer.node + " " + layer.weight : layer.node);
+  const names = full.map(name => short(name, 24));
   const layerBars = (id, sets, value) => draw(id, () => ({
     type: "bar",
     data: { labels: names, datasets: sets.map(([label, name, pick]) => ({ label, backgroundColor: color(name), data: data.layers.map(pick) })) },
-    tooltip: { title: items => data.layers[items[0].dataIndex].node, label: item => item.dataset.label + ": " + value(item.raw), afterBody: items => data.layers[items[0].dataIndex].action },
+    tooltip: { title: items => full[items[0].dataIndex], label: item => item.dataset.label + ": " + value(item.raw), afterBody: items => data.layers[items[0].dataIndex].action },
     scales: { x: { ticks: { display: names.length <= 24 } }, y: { beginAtZero: true, ticks: { callback: value } } },
   }));
 
   // Only in what one of several trials is beaten by no other does it lie on the front.
-  function front(points, metric) {
-    const better = metric === "Mse" || metric === "Mae" ? (a, b) => a < b : (a, b) => a > b;
+  function front(points) {
+    const better = data.lowerIsBetter ? (a, b) => a < b : (a, b) => a > b;
     return points.filter(p => !points.some(q => q !== p && q.x <= p.x && !better(p.y, q.y) && (q.x < p.x || better(q.y, p.y)))).sort((a, b) => a.x - b.x);
   }
 
@@ -44,15 +47,15 @@
     const point = trial => ({ x: trial.bytes, y: trial.metric, trial });
     const usable = data.trials.filter(trial => trial.bytes > 0 && trial.metric !== null);
     const sets = [
-      { label: "passed", backgroundColor: color("--after"), data: usable.filter(t => t.passed && !t.chosen).map(point) },
-      { label: "stopped by a gate", backgroundColor: color("--before"), data: usable.filter(t => !t.passed).map(point) },
-      { label: "chosen", backgroundColor: color("--accent"), pointRadius: 7, data: usable.filter(t => t.chosen).map(point) },
-      { label: "front", type: "line", pointRadius: 0, borderWidth: 1, stepped: true, borderColor: color("--dim"), data: front(usable.map(point), data.metric) },
+      { label: "passed", pointRadius: 4, backgroundColor: color("--after"), data: usable.filter(t => t.passed && !t.chosen).map(point) },
+      { label: "stopped by a gate", pointRadius: 4, backgroundColor: color("--before"), data: usable.filter(t => !t.passed).map(point) },
+      { label: "chosen", backgroundColor: color("--accent"), pointRadius: 8, data: usable.filter(t => t.chosen).map(point) },
+      { label: "front", type: "line", pointRadius: 0, borderWidth: 1, stepped: true, borderColor: color("--dim"), data: front(usable.map(point)) },
     ];
     const xs = usable.map(t => t.bytes), ys = usable.map(t => t.metric);
     const line = (label, points) => sets.push({ label, type: "line", pointRadius: 0, borderDash: [6, 4], borderWidth: 1.5, borderColor: color("--bad"), data: points });
     for (const gate of data.gates) {
-      const limit = gate.name === "MaxMetricDrop" && data.originalMetric !== null ? data.originalMetric + (data.metric === "Mse" || data.metric === "Mae" ? gate.limit : -gate.limit) : gate.limit;
+      const limit = gate.name === "MaxMetricDrop" && data.originalMetric !== null ? data.originalMetric + (data.lowerIsBetter ? gate.limit : -gate.limit) : gate.limit;
       if (gate.name === "MaxMetricDrop" || gate.name === "MinMetric") line(gate.name, [{ x: Math.min(...xs), y: limit }, { x: Math.max(...xs), y: limit }]);
       if (gate.name === "MaxSize") line(gate.name, [{ x: limit, y: Math.min(...ys) }, { x: limit, y: Math.max(...ys) }]);
     }
@@ -68,7 +71,7 @@
     return {
       type: "bar",
       data: {
-        labels: h.before.map((_, i) => digits(h.low + step * (i + 0.5))),
+        labels: h.before.map((_, i) => Number((h.low + step * (i + 0.5)).toPrecision(2)).toString()),
         datasets: [
           { label: "before", backgroundColor: color("--before"), data: h.before, barPercentage: 1, categoryPercentage: 1, grouped: false, order: 2 },
           { label: "after", backgroundColor: color("--after"), data: h.after, barPercentage: 0.5, categoryPercentage: 1, grouped: false, order: 1 },
@@ -76,7 +79,7 @@
       },
       reverseLegend: true,
       // A pruned weight has most of its mass in one step; on a linear scale nothing else would be seen.
-      scales: { x: { ticks: { maxTicksLimit: 7 } }, y: { type: "logarithmic", ticks: { maxTicksLimit: 6, callback: digits } } },
+      scales: { x: { ticks: { maxTicksLimit: 7 } }, y: { type: "logarithmic", min: 0.7, ticks: { callback: n => Number.isInteger(Math.log10(n)) ? n.toLocaleString("en") : "" } } },
     };
   };
 

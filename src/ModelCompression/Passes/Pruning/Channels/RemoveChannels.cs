@@ -74,6 +74,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
         for (int i = 0; i < open.Count; i++)
         {
             var removed = open[i].Options.Pruning == PruningCriterion.Magnitude || record is null ? Select(i, open, candidates) : Recorded(i, open, candidates, record);
+            log.GradientsDecided(ChannelReport.NameOf(open[i].Group), removed);
             if (removed.AsSpan().Contains(true)) decisions.Add((open[i].Group, removed));
         }
 
