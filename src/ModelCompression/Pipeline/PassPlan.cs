@@ -24,16 +24,17 @@ internal static class PassPlan
     /// <param name="model">The model.</param>
     /// <param name="settings">Settings.</param>
     /// <param name="statistics">Calibration data for the passes that use it, or null when there is none.</param>
+    /// <param name="inputs">Samples that tell the mean of layers' inputs: calibration data, else inputs made up from noise.</param>
     /// <param name="gradients">Gradients over the training data, or null when there is none.</param>
     /// <param name="log">Takes what was done.</param>
     /// <param name="counter">Counts the parameters before they are turned into codes.</param>
     /// <param name="cancellation">Stops between passes.</param>
-    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, ModelCounter counter, CancellationToken cancellation)
+    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, ModelCounter counter, CancellationToken cancellation)
     {
         new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
         bool remembered = false;
         var record = statistics?.Record ?? gradients?.Record;
-        foreach (var pass in Weights(settings, statistics, gradients, log, cancellation))
+        foreach (var pass in Weights(settings, statistics, inputs, gradients, log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
             if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16 or PackSparseWeights))
@@ -51,7 +52,7 @@ internal static class PassPlan
         new RemoveUnusedOpsetImports().Run(model, settings, log);
     }
 
-    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
     {
         foreach (var pass in PruningPasses.Of(asks => AnyOptions(settings, asks), statistics, gradients, log, cancellation)) yield return pass;
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
@@ -59,14 +60,14 @@ internal static class PassPlan
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         var decisions = new StaticDecisions();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, rehearses: true));
-        foreach (var pass in Quantizers(settings, statistics, decisions)) yield return pass;
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, inputs, rehearses: true));
+        foreach (var pass in Quantizers(settings, statistics, decisions, inputs)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, bool rehearses = false)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, IStatisticsSource? inputs = null, bool rehearses = false)
     {
         QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
@@ -76,7 +77,7 @@ internal static class PassPlan
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0);
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs);
     }
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>

@@ -18,6 +18,7 @@ internal sealed class RunData : IDisposable
     private readonly DataSet? validation;
     private readonly DataSet? calibration;
     private readonly DataSet? training;
+    private readonly SyntheticInputs longer;
     private GradientRunner? gradients;
 
     private RunData(CompressionOptions options, DataSet? validation, DataSet? calibration, DataSet? training, Model model)
@@ -26,6 +27,7 @@ internal sealed class RunData : IDisposable
         this.validation = validation;
         this.calibration = calibration;
         this.training = training;
+        longer = SyntheticInputs.Longer(model, options.Seed);
         FidelitySamples = validation is not null ? new DataSetSamples(validation, SampleOrigin.Validation)
             : calibration is not null ? new DataSetSamples(calibration, SampleOrigin.Calibration)
             : SyntheticInputs.For(model, options.Seed);
@@ -42,6 +44,10 @@ internal sealed class RunData : IDisposable
     /// <param name="record">Takes what is measured, and has what an earlier run measured; or null.</param>
     public IStatisticsSource? Statistics(int threads, MeasurementRecord? record = null) =>
         calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads) { Record = record };
+
+    /// <summary>Samples that tell the mean of layers' inputs: calibration data, else inputs made up from noise.</summary>
+    /// <param name="threads">Samples that run at the same time.</param>
+    public IStatisticsSource Inputs(int threads) => Statistics(threads) ?? new SimulatedRuns(longer);
 
     /// <summary>Gradients of the model over the training data, or null without such data.</summary>
     /// <param name="originalPath">The original model, for distillation.</param>

@@ -45,6 +45,13 @@ internal sealed class LentWeights : IDisposable
     public byte[] ReadModelWithout(string path)
     {
         using var copy = OnnxReader.Read(path);
+        return Detach(copy);
+    }
+
+    /// <summary>A model without the lent weights, which become inputs; from then on <see cref="Values"/> is filled.</summary>
+    /// <param name="copy">A copy of the model, which is edited.</param>
+    public byte[] Detach(Model copy)
+    {
         foreach (var weight in copy.Graph.Initializers.Where(i => tensors.ContainsKey(i.Name)).ToArray())
         {
             var input = copy.Graph.AddInput(copy.Graph.NewName("lent"), new TensorType(weight.Initializer!.DataType, Shape.Of(weight.Initializer.Dims)));

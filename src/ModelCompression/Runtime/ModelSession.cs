@@ -1,6 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ValueType = ModelCompression.Onnx.Tensors.ValueType;
 
@@ -47,6 +48,22 @@ public sealed class ModelSession : IDisposable
         {
             byte[] model = weights.ReadModelWithout(path);
             return Open(role, Path.GetFileName(path), settings, options => new InferenceSession(model, options), weights);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a copy of a model that is in memory, with its weights lent. The session takes over <paramref name="weights"/>, also when it fails.</summary>
+    /// <exception cref="DiagnosticException">MCB2040 or MCB4040: ONNX Runtime refuses the model.</exception>
+    internal static ModelSession Open(Model copy, SessionSettings settings, ModelRole role, LentWeights weights)
+    {
+        try
+        {
+            byte[] model = weights.Detach(copy);
+            return Open(role, "model", settings, options => new InferenceSession(model, options), weights);
         }
         catch
         {

@@ -11,12 +11,13 @@ namespace ModelCompression.Runtime;
 /// </summary>
 /// <remarks>
 /// Symbols that occur twice get one size; sizes come from the weights an input meets where these decide, else from a ladder of usual sizes that is climbed until the model runs.
-/// Integer inputs stay below the tables they index; masks are ones; see <see cref="SyntheticSignal"/> for float inputs. The graph is read in <see cref="For"/> only.
+/// Integer inputs stay below the tables they index; masks are ones; see <see cref="SyntheticSignal"/> for float inputs. The graph is read in <see cref="For(Model, int)"/> only.
 /// </remarks>
 public sealed class SyntheticInputs : SampleSource
 {
     private const long BigModelByteLength = 64L << 20;
     private const long HugeModelByteLength = 256L << 20;
+    private const int LeastLongerCount = 4;
     private const double MaxElementCount = 1 << 26;
     private const double BigInputElementCount = 1 << 16;
 
@@ -24,11 +25,11 @@ public sealed class SyntheticInputs : SampleSource
     private readonly IReadOnlyList<SyntheticAttempt> attempts;
     private readonly int seed;
 
-    private SyntheticInputs(IReadOnlyList<InputPlan> plans, int count, int seed, string? refusal)
+    private SyntheticInputs(IReadOnlyList<InputPlan> plans, IReadOnlyList<SyntheticAttempt> ladder, int count, int seed, string? refusal)
     {
         this.plans = plans;
         this.seed = seed;
-        attempts = DistinctAttempts(plans);
+        attempts = DistinctAttempts(plans, ladder);
         Refusal = refusal ?? (attempts.Count == 0 ? "its inputs are too large to make up values for" : null);
         Count = Refusal is not null ? 0 : ElementCount(plans, attempts[0]) > BigInputElementCount ? Math.Min(count, 2) : count;
     }
@@ -46,18 +47,24 @@ public sealed class SyntheticInputs : SampleSource
     public override string? Refusal { get; }
 
     /// <summary>Plans inputs for a model: 4 samples; 2 from 64 MiB of weights or 65,536 input elements on; 1 from 256 MiB on.</summary>
-    public static SyntheticInputs For(Model model, int seed = 0)
+    public static SyntheticInputs For(Model model, int seed = 0) => For(model, seed, SyntheticAttempt.Ladder);
+
+    /// <summary>Inputs that are longer where the model leaves that open: what layers see of them comes closer to what they see of real ones.</summary>
+    internal static SyntheticInputs Longer(Model model, int seed) => For(model, seed, [SyntheticAttempt.Longer, .. SyntheticAttempt.Ladder], LeastLongerCount);
+
+    private static SyntheticInputs For(Model model, int seed, IReadOnlyList<SyntheticAttempt> ladder, int leastCount = 1)
     {
         long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
         int count = weights >= HugeModelByteLength ? 1 : weights >= BigModelByteLength ? 2 : 4;
+        count = Math.Max(count, leastCount);
         try
         {
             var inputs = model.Graph.Inputs.Where(i => i.Initializer is null && i.SparseInitializer is null);
-            return new SyntheticInputs([.. inputs.Select(InputPlan.For)], count, seed, null);
+            return new SyntheticInputs([.. inputs.Select(InputPlan.For)], ladder, count, seed, null);
         }
         catch (NotSupportedException e)
         {
-            return new SyntheticInputs([], 0, seed, e.Message);
+            return new SyntheticInputs([], ladder, 0, seed, e.Message);
         }
     }
 
@@ -77,12 +84,12 @@ public sealed class SyntheticInputs : SampleSource
         plans.Sum(p => p.ShapeFor(attempt).Aggregate(1.0, (a, b) => a * b));
 
     /// <summary>Drops attempts that would feed the same as an earlier one, and those whose inputs together have more than 2^26 elements.</summary>
-    private static List<SyntheticAttempt> DistinctAttempts(IReadOnlyList<InputPlan> plans)
+    private static List<SyntheticAttempt> DistinctAttempts(IReadOnlyList<InputPlan> plans, IReadOnlyList<SyntheticAttempt> ladder)
     {
         bool hasIntegers = plans.Any(p => !p.Type.IsFloatingPoint() && p.Type != DataType.String);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var distinct = new List<SyntheticAttempt>();
-        foreach (var attempt in SyntheticAttempt.Ladder)
+        foreach (var attempt in ladder)
         {
             if (ElementCount(plans, attempt) > MaxElementCount) continue;
             string differs = string.Join(';', plans.Select(p => string.Join(',', p.ShapeFor(attempt)))) + (attempt.IsNormalized && plans.Any(p => p.IsPicture(attempt)) ? " normalized" : "");

@@ -42,6 +42,26 @@ public sealed class TensorStatisticTests
     }
 
     [TestMethod]
+    [DataRow(-1), DataRow(1), DataRow(0)]
+    public void MeanRow_EqualsScalarMeans(int axis)
+    {
+        long[] shape = [3, 5, 11];
+        var rows = TensorRows.Along(axis);
+        var statistic = new MeanRowStatistic(rows, int.MaxValue);
+        float[][] samples = [RandomFloats.Make(1, 165), RandomFloats.Make(2, 165)];
+
+        for (int i = 0; i < 2; i++) statistic.Add(statistic.Measure(new(samples[i], shape, i)));
+        statistic.Add(statistic.Measure(new(RandomFloats.Make(3, 288), [4, 6, 12], 2)));
+
+        int at = axis < 0 ? axis + 3 : axis, width = (int)shape[at], inner = (int)shape[(at + 1)..].Aggregate(1L, (a, b) => a * b);
+        Assert.AreEqual(2 * 165 / width, statistic.RowCount);
+        Assert.IsFalse(statistic.IsConsistent);
+        for (int k = 0; k < width; k++)
+            Assert.AreEqual(samples.SelectMany(s => s.Where((_, i) => i / inner % width == k)).Average(), statistic.Mean(0, k), 1e-6);
+        Assert.AreEqual(samples.Sum(s => s.Sum(x => (double)x * x)) / statistic.RowCount, statistic.Energy(0), 1e-6 * statistic.Energy(0));
+    }
+
+    [TestMethod]
     public void Histogram_GrowingRange_CountsEveryElementInItsBin()
     {
         float[][] samples = [RandomFloats.Make(1, 1000, 0.01), RandomFloats.Make(2, 999, 3), [0f, -0f, 1e-30f], RandomFloats.Make(3, 501, 0.5), [float.NaN, 1f]];

@@ -24,7 +24,7 @@ internal static class HalfQuadratic
     public static GroupMap Improve(ReadOnlySpan<float> x, GroupMap map, GroupCodes codes)
     {
         if (codes.Kind == GroupCodeKind.PowerOfTwo || x.IsEmpty) return map;
-        var best = map;
+        var (original, best) = (map, map);
         double least = double.PositiveInfinity;
         float beta = FirstBeta;
         for (int i = 0; i < Iterations; i++, beta *= Growth)
@@ -37,7 +37,8 @@ internal static class HalfQuadratic
             if (map == best || !float.IsNormal(map.Scale)) break;
         }
 
-        return best;
+        // Fewer large errors at the price of more squared error in all would cost a layer's output more than it gains.
+        return best == original || FitSums.Of(x, best, codes.Highest).EE > FitSums.Of(x, original, codes.Highest).EE ? original : best;
     }
 
     private static GroupMap Next(GroupMap map, Sums sums, int count, GroupCodes codes)

@@ -73,6 +73,9 @@ internal sealed class TileSpace
     private float[] elements = [];
     private byte[] codes = [];
 
+    /// <summary>Memory for <see cref="MeanPreservingRounding"/>.</summary>
+    public MoveSpace Moves { get; } = new();
+
     /// <summary>Room for elements; the content is undefined.</summary>
     public Span<float> Elements(int count)
     {

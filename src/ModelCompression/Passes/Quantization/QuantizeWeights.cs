@@ -19,8 +19,9 @@ namespace ModelCompression.Passes.Quantization;
 /// <see cref="BiasPlanner"/>.
 /// </remarks>
 /// <param name="statistics">Calibration data for <c>QuantizationAlgorithm=Gptq</c> and <c>AdaRound</c>, or null when there is none.</param>
+/// <param name="inputs">Samples that tell the mean of layers' inputs, for weights in few bits: calibration data, or noise; null for none.</param>
 /// <param name="savedEarlier">Tells how many bytes less weights take already because an earlier pass has quantized them; null for none.</param>
-public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null) : ModelPass
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -36,7 +37,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
-        new NBitQuantizer(model, statistics, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
+        new NBitQuantizer(model, statistics, inputs, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {

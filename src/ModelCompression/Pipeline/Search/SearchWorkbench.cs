@@ -194,7 +194,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         try
         {
             log = new PassLog();
-            PassPlan.Run(model, settings, data.Statistics(applied.Threads), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), cancellation);
+            PassPlan.Run(model, settings, data.Statistics(applied.Threads), data.Inputs(applied.Threads), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), cancellation);
             Provenance.Stamp(model, SettingsText.Of(applied, settings.Model), sourceSha256);
             return model;
         }

@@ -29,4 +29,7 @@ internal sealed record SyntheticAttempt(long Spatial, long Length, IntegerFill F
         new(64, 16), new(224, 32), new(320, 128), new(320, 128, IsNormalized: true), new(256, 512), new(128, 576), new(640, 1280), new(480, 3000), new(512, 16000), new(32, 1), new(96, 80),
         new(64, 16, IntegerFill.Ones), new(64, 16, IntegerFill.Zeros), new(224, 512, IntegerFill.Ones), new(1, 1, IntegerFill.Ones), new(1, 1, IntegerFill.Zeros),
     ];
+
+    /// <summary>A choice that costs more to run and shows more.</summary>
+    public static SyntheticAttempt Longer { get; } = new(128, 32);
 }

@@ -13,6 +13,7 @@ internal sealed class NBitEncoder
     private readonly WeightGrid grid;
     private readonly GroupCodes codes;
     private readonly int tileRows;
+    private MeanInput?[]? means;
 
     private NBitEncoder(NBitPlan plan)
     {
@@ -28,9 +29,14 @@ internal sealed class NBitEncoder
     /// <summary>Encodes a weight; null when it has NaN or infinite elements, which no code stands for.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="rounder">Rounds rows otherwise than to nearest; null for that.</param>
-    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null) => new NBitEncoder(plan) { Rounder = rounder }.Encode();
+    /// <param name="inputs">Mean inputs by group of rows, asked for when ranges are found; null for none.</param>
+    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null, Func<MeanInput?[]?>? inputs = null) => new NBitEncoder(plan) { Rounder = rounder, Inputs = inputs }.Encode();
 
     private IRowRounder? Rounder { get; init; }
+
+    private Func<MeanInput?[]?>? Inputs { get; init; }
+
+    private bool IsToNearest => plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.RoundToNearest;
 
     private NBitWeight? Encode()
     {
@@ -38,13 +44,28 @@ internal sealed class NBitEncoder
         if (!double.IsFinite(energy)) return null;
         if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy);
         var maps = FindMaps();
+        means = Rounder is null ? Inputs?.Invoke() : null;
+        bool fits = means is not null && IsToNearest && grid.RowsPerScale == 1;
+        if (fits) ForRows((row, elements, input) => MeanFit.Fit(elements, grid.BlockLength, input, codes.Highest, maps.AsSpan(row * grid.Blocks, grid.Blocks)));
         var scales = StoredScales.Of(maps, grid, codes.Kind);
         for (int i = 0; i < maps.Length; i++) maps[i] = maps[i] with { Scale = scales.Effective[i] };
         byte[] result = GC.AllocateUninitializedArray<byte>(grid.ElementCount);
         double noise = Round(maps, result);
         float[] zeros = codes.Kind == GroupCodeKind.Asymmetric ? Array.ConvertAll(maps, m => m.Zero) : [];
-        return new(result, scales, zeros, new(energy, noise));
+        return new(result, scales, zeros, new(energy, noise)) { KeepsMean = means is not null && (fits || !IsToNearest) };
     }
+
+    /// <summary>Visits the rows whose mean input is known.</summary>
+    private void ForRows(RowWork body) => RowTile.ForEach(grid, tileRows, (first, count, space) =>
+    {
+        var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
+        for (int row = 0; row < count; row++)
+            if (InputOf(first + row) is { } input) body(first + row, tile.Slice(row * grid.Length, grid.Length), input);
+    });
+
+    private MeanInput? InputOf(int row) => means?[row / (grid.Rows / means.Length)];
+
+    private delegate void RowWork(int row, ReadOnlySpan<float> elements, MeanInput input);
 
     private double Energy()
     {
@@ -90,34 +111,50 @@ internal sealed class NBitEncoder
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
             var rounded = space.Codes(tile.Length);
-            noise[first / tileRows] = RoundTile(tile, first, count, maps, rounded);
+            noise[first / tileRows] = RoundTile(tile, first, count, maps, rounded, space);
             if (plan.WantsRows) rounded.CopyTo(result.AsSpan(first * grid.Length));
             else RowTile.StoreCodes(rounded, grid, first, count, result);
         });
         return noise.Sum();
     }
 
-    private double RoundTile(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps, Span<byte> rounded)
+    private double RoundTile(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps, Span<byte> rounded, TileSpace space)
     {
         Rounder?.Round(tile, first, count, maps, rounded);
         double noise = 0;
         for (int row = 0; row < count; row++)
         {
-            int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
-            double carry = 0;
-            for (int b = 0; b < grid.Blocks; b++)
-            {
-                var block = grid.BlockOf(tile.Slice(row * grid.Length, grid.Length), b);
-                var target = rounded.Slice((row * grid.Length) + (b * grid.BlockLength), block.Length);
-                if (Rounder is not null)
-                {
-                    noise += GroupRounding.Noise(block, maps[scale + b], target);
-                    continue;
-                }
+            var elements = tile.Slice(row * grid.Length, grid.Length);
+            var target = rounded.Slice(row * grid.Length, grid.Length);
+            var rowMaps = maps.AsSpan((first + row) / grid.RowsPerScale * grid.Blocks, grid.Blocks);
+            noise += Rounder is null ? RoundRow(elements, rowMaps, InputOf(first + row), target, space) : Noise(elements, rowMaps, target);
+        }
 
-                noise += GroupRounding.ToNearest(block, maps[scale + b], codes.Highest, target);
-                if (plan.Options.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest) noise += SumPreservingRounding.Apply(block, maps[scale + b], codes.Highest, target, ref carry);
-            }
+        return noise;
+    }
+
+    private double RoundRow(ReadOnlySpan<float> row, ReadOnlySpan<GroupMap> maps, MeanInput? input, Span<byte> target, TileSpace space)
+    {
+        bool preservesSums = !IsToNearest;
+        double noise = 0, carry = 0;
+        for (int b = 0; b < grid.Blocks; b++)
+        {
+            var block = grid.BlockOf(row, b);
+            var part = target.Slice(b * grid.BlockLength, block.Length);
+            noise += GroupRounding.ToNearest(block, maps[b], codes.Highest, part);
+            if (preservesSums) noise += SumPreservingRounding.Apply(block, maps[b], codes.Highest, part, ref carry);
+        }
+
+        return IsToNearest || input is null ? noise : noise + MeanPreservingRounding.Apply(row, maps, grid.BlockLength, input, codes.Highest, target, space.Moves);
+    }
+
+    private double Noise(ReadOnlySpan<float> row, ReadOnlySpan<GroupMap> maps, ReadOnlySpan<byte> target)
+    {
+        double noise = 0;
+        for (int b = 0; b < grid.Blocks; b++)
+        {
+            var block = grid.BlockOf(row, b);
+            noise += GroupRounding.Noise(block, maps[b], target.Slice(b * grid.BlockLength, block.Length));
         }
 
         return noise;

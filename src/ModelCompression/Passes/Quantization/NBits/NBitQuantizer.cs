@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
@@ -8,7 +10,12 @@ using ModelCompression.Statistics;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>Stores weights in 2 to 8 bits with scales per tensor, channel or block.</summary>
-internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, PassLog log, string passName)
+/// <param name="model">The model.</param>
+/// <param name="statistics">Calibration data for algorithms that need it, or null.</param>
+/// <param name="inputs">Samples that tell the mean of layers' inputs: calibration data, or noise; or null.</param>
+/// <param name="log">Takes what was done.</param>
+/// <param name="passName">The pass.</param>
+internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, IStatisticsSource? inputs, PassLog log, string passName)
 {
     private const string Microsoft = "com.microsoft";
 
@@ -21,11 +28,12 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
     {
         var outcomes = new Outcome[plans.Count];
         var calibrated = new CalibratedRounding(model, statistics, CancellationToken.None);
-        calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder));
-        Parallel.For(0, plans.Count, i =>
-        {
-            if (!CalibratedRounding.IsNeeded(plans[i])) outcomes[i] = Encode(plans[i], null);
-        });
+        calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder, null));
+        var means = new MeanInputs(model, inputs);
+        means.Start(plans);
+        // Weights that need no means come first: their ranges are found while the model runs.
+        int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(plans[i])).OrderBy(means.IsWanted)];
+        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => outcomes[i] = Encode(plans[i], null, () => means.Of(i, plans[i].Grid.Length)));
         if (calibrated.ShortOfRows > 0) log.Report(ShortOfRows(calibrated.ShortOfRows, plans[0].Options.QuantizationAlgorithm));
         for (int i = 0; i < plans.Count; i++)
         {
@@ -42,16 +50,16 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         "MCB4070",
         FormattableString.Invariant($"{layers} layers have fewer calibration rows than {algorithm} needs; they were rounded as by Hqq, which needs no data. Give more CalibrationData or raise CalibrationSamples."));
 
-    private Outcome Encode(NBitPlan plan, IRowRounder? rounder)
+    private Outcome Encode(NBitPlan plan, IRowRounder? rounder, Func<MeanInput?[]?>? means)
     {
-        var weight = NBitEncoder.TryMake(plan, rounder);
+        var weight = NBitEncoder.TryMake(plan, rounder, means);
         if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
         if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");
         var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
-            ? new(form, weight.Noise.SqnrDb, "")
+            ? new(form, weight.Noise.SqnrDb, "") { Remark = weight.KeepsMean ? ", output for the mean input kept" : "" }
             : new(null, double.NaN, "too small: codes, scales and unpacking nodes would take more bytes");
     }
 
@@ -66,9 +74,10 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         record.Bits = plan.Codes.Bits;
         record.CompressedBytes = form.ByteLength;
         record.SqnrDb = double.IsFinite(outcome.SqnrDb) ? outcome.SqnrDb : null;
-        record.AddAction(plan.Action(form.Description));
+        string action = plan.Action(form.Description) + outcome.Remark;
+        record.AddAction(action);
         record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
-        log.Applied(passName, record.Weight, plan.Action(form.Description));
+        log.Applied(passName, record.Weight, action);
     }
 
     private void Refuse(NBitPlan plan, LayerRecord record, string reason)
@@ -77,5 +86,8 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         log.Refused(passName, plan.Site.Value.Name, reason);
     }
 
-    private readonly record struct Outcome(NBitForm? Form, double SqnrDb, string Reason);
+    private readonly record struct Outcome(NBitForm? Form, double SqnrDb, string Reason)
+    {
+        public string Remark { get; init; } = "";
+    }
 }

@@ -13,6 +13,9 @@ internal sealed record NBitWeight(byte[] Codes, StoredScales Scales, float[] Zer
     /// <summary>Values of the codes; empty for evenly spaced levels.</summary>
     public float[] Palette { get; init; } = [];
 
+    /// <summary>True when scales or codes were chosen with the mean of the layer's inputs in view.</summary>
+    public bool KeepsMean { get; init; }
+
     /// <summary>Fraction of elements with the code of 0; 0 when there is no such code for all.</summary>
     /// <param name="codes">Codes and scheme.</param>
     public double ZeroFraction(GroupCodes codes)

@@ -1,0 +1,68 @@
+using ModelCompression.Numerics.NBits;
+using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Options;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Passes.Quantization.NBits;
+
+/// <summary>The mean inputs of weights that are rounded without Gram matrices, measured in one run over a few samples.</summary>
+/// <param name="model">The model as it is before the weights change.</param>
+/// <param name="source">Calibration data, or inputs made up from noise; null for none.</param>
+internal sealed class MeanInputs(Model model, IStatisticsSource? source)
+{
+    private const int MostSamples = 32;
+    private const int RowsPerSample = 256;
+
+    private readonly StatisticsPlan statistics = new() { SampleLimit = MostSamples };
+    private readonly Dictionary<int, MeanRowStatistic> wanted = [];
+    private Task? run;
+
+    /// <summary>True for weights whose rounding can use the mean input.</summary>
+    private static bool CanUse(NBitPlan plan) =>
+        !plan.HasPalette && plan.Codes.Bits <= 6 && plan.Options.QuantizationAlgorithm is QuantizationAlgorithm.RoundToNearest or QuantizationAlgorithm.Hqq && plan.Codes.Kind != GroupCodeKind.PowerOfTwo;
+
+    /// <summary>Begins the run on a thread of its own. The model must not be edited until every mean has been asked for.</summary>
+    public void Start(IReadOnlyList<NBitPlan> plans)
+    {
+        if (source is null || source.SampleCount == 0) return;
+        for (int i = 0; i < plans.Count; i++)
+        {
+            if (!CanUse(plans[i]) || LayerInputs.Of(plans[i], model).Inputs is not { } inputs) continue;
+            wanted.Add(i, statistics.Need(inputs.Tensor, MeanRowStatistic.Key(inputs.Rows, RowsPerSample), () => new MeanRowStatistic(inputs.Rows, RowsPerSample)));
+        }
+
+        if (wanted.Count > 0) run = Task.Factory.StartNew(Collect, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>True if there may be a mean input for a weight.</summary>
+    public bool IsWanted(int plan) => wanted.ContainsKey(plan);
+
+    /// <summary>Mean inputs of a weight by group of its rows; waits for the run. Null when there are none to be had.</summary>
+    public MeanInput?[]? Of(int plan, int length)
+    {
+        if (!wanted.TryGetValue(plan, out var statistic)) return null;
+        run!.GetAwaiter().GetResult();
+        if (statistic.RowCount == 0 || statistic.Width != length || !statistic.IsConsistent) return null;
+        return [.. Enumerable.Range(0, statistic.Groups).Select(g => Make(statistic, g))];
+    }
+
+    private static MeanInput? Make(MeanRowStatistic statistic, int group)
+    {
+        double[] means = new double[statistic.Width];
+        for (int k = 0; k < means.Length; k++) means[k] = statistic.Mean(group, k);
+        return MeanInput.Of(means, statistic.Energy(group), statistic.RowCount);
+    }
+
+    private void Collect()
+    {
+        try
+        {
+            source!.Collect(model, statistics);
+        }
+        catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB2040" or "MCB2041")
+        {
+            // A model that does not run on what is at hand is rounded without means; whoever compares outputs says why it does not run.
+        }
+    }
+}
