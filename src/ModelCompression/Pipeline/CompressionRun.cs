@@ -61,7 +61,7 @@ internal sealed class CompressionRun : IDisposable
             var counter = new ModelCounter();
             var original = counter.Count(model) with { Bytes = model.StoredByteLength };
             Tell("compressing");
-            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
             original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);

@@ -47,7 +47,8 @@ internal sealed class RunData : IDisposable
 
     /// <summary>Samples that tell the mean of layers' inputs: calibration data, else inputs made up from noise.</summary>
     /// <param name="threads">Samples that run at the same time.</param>
-    public IStatisticsSource Inputs(int threads) => Statistics(threads) ?? new SimulatedRuns(longer);
+    /// <param name="record">Notes what was measured; or null.</param>
+    public IStatisticsSource Inputs(int threads, MeasurementRecord? record = null) => Statistics(threads, record) ?? new SimulatedRuns(longer) { Record = record };
 
     /// <summary>Gradients of the model over the training data, or null without such data.</summary>
     /// <param name="originalPath">The original model, for distillation.</param>

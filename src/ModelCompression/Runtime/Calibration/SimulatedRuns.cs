@@ -15,6 +15,9 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
     public int SampleCount => samples.Count;
 
     /// <inheritdoc/>
+    public MeasurementRecord? Record { get; init; }
+
+    /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
         var tensors = new WantedTensors(model, plan);

@@ -35,7 +35,7 @@ public sealed class OtherCpuTests
         byte[] Run(Func<IStatisticsSource, IStatisticsSource> machine)
         {
             using var model = SmoothActivationsTests.Make("LayerNormalization").Model;
-            PassPlan.Run(model, settings, machine(SmoothActivationsTests.Samples()), null, new PassLog(), new ModelCounter(), CancellationToken.None);
+            PassPlan.Run(model, settings, machine(SmoothActivationsTests.Samples()), null, null, new PassLog(), new ModelCounter(), CancellationToken.None);
             return OnnxWriter.ToBytes(model);
         }
 
@@ -57,7 +57,7 @@ public sealed class OtherCpuTests
         {
             using var model = OnnxReader.Read(blobs.ModelPath);
             using var runner = blobs.Runner();
-            PassPlan.Run(model, settings, null, machine(runner), new PassLog(), new ModelCounter(), CancellationToken.None);
+            PassPlan.Run(model, settings, null, null, machine(runner), new PassLog(), new ModelCounter(), CancellationToken.None);
             return OnnxWriter.ToBytes(model);
         }
 
@@ -77,6 +77,7 @@ public sealed class OtherCpuTests
     [DataRow("Quantization=None;Pruning=Magnitude;Sparsity=0.5", "CompensatePruning of ")]
     [DataRow("Quantization=None;Pruning=SparseGpt;Sparsity=0.5", "PruneByActivation of ")]
     [DataRow("Quantization=WeightOnly;WeightBits=3;QuantizationAlgorithm=Gptq", "")]
+    [DataRow("Quantization=WeightOnly;WeightBits=3;QuantizationAlgorithm=Hqq;BiasCorrection=false", "")]
     public void WeightsFromSumsOverTheData_AreTheSameOrNamed(string text, string step)
     {
         var here = new MeasurementRecord();
@@ -110,7 +111,7 @@ public sealed class OtherCpuTests
         using var data = DataSet.Open([dataPath ?? PipelineFixture.SampleData], ModelInterface.Of(model));
         var calibrator = new Calibrator(new DataSetSamples(data, SampleOrigin.Calibration), 32, 2) { Record = record };
         IStatisticsSource source = disturbed ? new OtherCpuStatistics(calibrator, record) : calibrator;
-        PassPlan.Run(model, Settings($"{text};CalibrationData=x.npz"), source, null, new PassLog(), new ModelCounter(), CancellationToken.None);
+        PassPlan.Run(model, Settings($"{text};CalibrationData=x.npz"), source, source, null, new PassLog(), new ModelCounter(), CancellationToken.None);
         return OnnxWriter.ToBytes(model);
     }
 

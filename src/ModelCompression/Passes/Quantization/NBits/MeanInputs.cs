@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -16,6 +17,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
 
     private readonly StatisticsPlan statistics = new() { SampleLimit = MostSamples };
     private readonly Dictionary<int, MeanRowStatistic> wanted = [];
+    private IReadOnlyList<NBitPlan> plans = [];
     private Task? run;
 
     /// <summary>True for weights whose rounding can use the mean input.</summary>
@@ -25,6 +27,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
     /// <summary>Begins the run on a thread of its own. The model must not be edited until every mean has been asked for.</summary>
     public void Start(IReadOnlyList<NBitPlan> plans)
     {
+        this.plans = plans;
         if (source is null || source.SampleCount == 0) return;
         for (int i = 0; i < plans.Count; i++)
         {
@@ -44,7 +47,9 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
         if (!wanted.TryGetValue(plan, out var statistic)) return null;
         run!.GetAwaiter().GetResult();
         if (statistic.RowCount == 0 || statistic.Width != length || !statistic.IsConsistent) return null;
-        return [.. Enumerable.Range(0, statistic.Groups).Select(g => Make(statistic, g))];
+        MeanInput?[] inputs = [.. Enumerable.Range(0, statistic.Groups).Select(g => Make(statistic, g))];
+        source!.Record?.Outcome($"mean inputs of {plans[plan].Site.Value.Name}", inputs.Select(i => (ReadOnlyMemory<byte>)MemoryMarshal.AsBytes<float>(i?.Means ?? []).ToArray()));
+        return inputs;
     }
 
     private static MeanInput? Make(MeanRowStatistic statistic, int group)
