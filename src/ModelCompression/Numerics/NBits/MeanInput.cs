@@ -7,7 +7,7 @@ namespace ModelCompression.Numerics.NBits;
 /// </remarks>
 /// <param name="Means">m, one per element of a row.</param>
 /// <param name="Variance">v, the mean over elements; ≥ 0.</param>
-internal sealed record MeanInput(float[] Means, double Variance)
+internal sealed record MeanInput(float[] Means, float Variance)
 {
     private const int MantissaBitsDropped = 12;
 

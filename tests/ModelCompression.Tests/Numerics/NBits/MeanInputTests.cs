@@ -37,7 +37,7 @@ public sealed class MeanInputTests
         for (int seed = 0; seed < 20; seed++)
         {
             float[] row = Elements(length, seed);
-            var input = new MeanInput(Elements(length, seed + 100), 0.05);
+            var input = new MeanInput(Elements(length, seed + 100), 0.05f);
             var maps = Maps(row, block);
             var (error, noise) = Errors(row, maps, block, input, Nearest(row, maps, block));
             (before, noiseBefore) = (before + (error * error), noiseBefore + noise);
@@ -63,7 +63,7 @@ public sealed class MeanInputTests
                 int block = Math.Min(32, length);
                 float[] row = Elements(length, seed);
                 for (int i = 0; i < length; i += 5) row[i] = 0;
-                var input = new MeanInput(Elements(length, seed + 50), 0.1);
+                var input = new MeanInput(Elements(length, seed + 50), 0.1f);
                 var maps = Maps(row, block);
                 byte[] nearest = Nearest(row, maps, block), codes = [.. nearest];
                 var (error, noise) = Errors(row, maps, block, input, codes);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -45,18 +44,24 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
     public MeanInput?[]? Of(int plan, int length)
     {
         if (!wanted.TryGetValue(plan, out var statistic)) return null;
-        run!.GetAwaiter().GetResult();
-        if (statistic.RowCount == 0 || statistic.Width != length || !statistic.IsConsistent) return null;
-        MeanInput?[] inputs = [.. Enumerable.Range(0, statistic.Groups).Select(g => Make(statistic, g))];
-        source!.Record?.Outcome($"mean inputs of {plans[plan].Site.Value.Name}", inputs.Select(i => (ReadOnlyMemory<byte>)MemoryMarshal.AsBytes<float>(i?.Means ?? []).ToArray()));
-        return inputs;
+        float[]? Measure()
+        {
+            run!.GetAwaiter().GetResult();
+            return statistic.RowCount == 0 || statistic.Width != length || !statistic.IsConsistent ? null : [.. Enumerable.Range(0, statistic.Groups).SelectMany(g => Make(statistic, g))];
+        }
+
+        // The sums behind means depend on the processor, so builds on others take those of the record.
+        float[]? numbers = source!.Record is { } record ? record.Numbers($"mean inputs of {plans[plan].Site.Value.Name}", statistic.Groups * (length + 1), Measure) : Measure();
+        return numbers is null ? null : [.. numbers.Chunk(length + 1).Select(n => n[length] < 0 ? null : new MeanInput(n[..length], n[length]))];
     }
 
-    private static MeanInput? Make(MeanRowStatistic statistic, int group)
+    /// <summary>Means and variance of a group; a negative variance when there are none to be had.</summary>
+    private static float[] Make(MeanRowStatistic statistic, int group)
     {
         double[] means = new double[statistic.Width];
         for (int k = 0; k < means.Length; k++) means[k] = statistic.Mean(group, k);
-        return MeanInput.Of(means, statistic.Energy(group), statistic.RowCount);
+        var input = MeanInput.Of(means, statistic.Energy(group), statistic.RowCount);
+        return input is null ? [.. new float[means.Length], -1] : [.. input.Means, input.Variance];
     }
 
     private void Collect()
