@@ -112,7 +112,9 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     private bool TakeExisting(ModelItem model)
     {
         var state = ModelState.Read(model.StatePath);
-        return ReasonToCompress(model, _workerHash, state, out _) is null;
+        if (ReasonToCompress(model, _workerHash, state, out _) is not null) return false;
+        RepeatWarnings(state!);
+        return true;
     }
 
     /// <summary>Copies a result that another instance of this project made from the same files with the same settings.</summary>

@@ -66,6 +66,7 @@ public sealed class FindStaleModels : ModelTask, IIncrementalTask
             if (reason is null)
             {
                 if (restamped && !FailIfNotIncremental) state!.Write(model.StatePath);
+                if (!FailIfNotIncremental) RepeatWarnings(state!);
                 return true;
             }
             Report(model, reason);

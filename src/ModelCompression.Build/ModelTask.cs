@@ -100,6 +100,12 @@ public abstract class ModelTask : Task
     private protected string? ReasonToCompress(ModelItem model, string workerHash, ModelState? state, out bool restamped) =>
         Staleness.ReasonToCompress(model, KeyOf(model, workerHash), state, out restamped) ?? Locked.ReasonToCompress(model);
 
+    /// <summary>Says again what was said when the result was made.</summary>
+    private protected void RepeatWarnings(ModelState state)
+    {
+        foreach (var warning in state.Warnings) warning.Log(Diagnostics, ProjectDirectory);
+    }
+
     private protected ITaskItem ToItem(ModelItem model, ModelState state)
     {
         var item = new TaskItem(PathText.Escape(model.OutputPath));

@@ -29,6 +29,9 @@ internal sealed class ModelState
     /// <summary>Reports, relative to the output directory.</summary>
     public List<string> Reports { get; } = [];
 
+    /// <summary>What the worker warned of.</summary>
+    public List<WarningRecord> Warnings { get; } = [];
+
     public long OriginalBytes { get; set; }
 
     public long CompressedBytes { get; set; }
@@ -66,6 +69,7 @@ internal sealed class ModelState
         foreach (var input in Dependencies) Append(text, "dependency", input.Name, input.Stamp, input.Sha256);
         foreach (var output in Outputs) Append(text, "output", output.Name, output.Stamp, output.Sha256);
         foreach (var report in Reports) StateText.AppendLine(text, "report", report);
+        foreach (var warning in Warnings) StateText.AppendLine(text, "warning", warning.Code, warning.File, Invariant(warning.Line), Invariant(warning.Column), warning.Text);
         StateText.AppendLine(text, "result", Invariant(OriginalBytes), Invariant(CompressedBytes), Summary);
         AtomicFile.WriteText(path, text.ToString());
     }
@@ -88,6 +92,7 @@ internal sealed class ModelState
                 case "dependency": state.Dependencies.Add(Input(fields)); break;
                 case "output": state.Outputs.Add(new OutputRecord(fields[4], Stamp(fields), fields[3])); break;
                 case "report": state.Reports.Add(fields[1]); break;
+                case "warning" when fields.Length > 5: state.Warnings.Add(new WarningRecord(fields[1], fields[2], (int)Number(fields[3]), (int)Number(fields[4]), fields[5])); break;
                 case "result":
                     state.OriginalBytes = Number(fields[1]);
                     state.CompressedBytes = Number(fields[2]);

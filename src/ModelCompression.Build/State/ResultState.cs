@@ -31,6 +31,8 @@ internal static class ResultState
         state.Outputs.Add(new OutputRecord(model.TargetPath, FileStamp.Of(model.OutputPath), result.Sha256));
         foreach (var file in result.AdditionalOutputs)
             state.Outputs.Add(new OutputRecord(PathText.Relative(outputDirectory, file.Path), FileStamp.Of(file.Path), file.Sha256));
+        foreach (var line in result.Warnings)
+            if (WarningRecord.TryParse(line, projectDirectory) is { } warning) state.Warnings.Add(warning);
         foreach (var report in result.Reports) state.Reports.Add(PathText.Relative(outputDirectory, report));
         return state;
     }

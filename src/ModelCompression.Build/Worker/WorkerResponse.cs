@@ -65,6 +65,9 @@ internal sealed class WorkerResult(JsonValue json)
     /// <summary>Files it read, absolute; the ones the request named may be among them, for their hashes.</summary>
     public IReadOnlyList<WorkerFile> Dependencies { get; } = Files(json["dependencies"]);
 
+    /// <summary>The warnings it printed for this model, as lines.</summary>
+    public IReadOnlyList<string> Warnings { get; } = Texts(json["warnings"]);
+
     private static List<string> Texts(JsonValue array)
     {
         var texts = new List<string>();

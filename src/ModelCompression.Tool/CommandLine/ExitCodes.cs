@@ -1,3 +1,5 @@
+using ModelCompression.Onnx.Diagnostics;
+
 namespace ModelCompression.Tool.CommandLine;
 
 /// <summary>Exit codes of every verb.</summary>
@@ -14,4 +16,7 @@ internal static class ExitCodes
 
     /// <summary>Cancelled by the user.</summary>
     public const int Cancelled = 130;
+
+    /// <summary>For an error: a setting that makes no sense (MCB1001 to MCB1009) is wrong usage, as an unknown option is.</summary>
+    public static int Of(Diagnostic error) => error.Code.StartsWith("MCB100", StringComparison.Ordinal) ? WrongUsage : Failed;
 }

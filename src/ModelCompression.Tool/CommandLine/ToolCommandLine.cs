@@ -34,7 +34,7 @@ internal static class ToolCommandLine
         catch (DiagnosticException e)
         {
             DiagnosticPrinter.Print(e.Diagnostic);
-            return ExitCodes.Failed;
+            return ExitCodes.Of(e.Diagnostic);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

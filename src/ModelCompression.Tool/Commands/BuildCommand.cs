@@ -108,6 +108,7 @@ internal sealed class BuildCommand
     private AnsweredModel Compress(RequestedModel model)
     {
         bool reportedError = false;
+        var warnings = new List<string>();
         var outcome = _compress(EngineRequest.From(model, _request), Report, _cancellation);
         if (outcome.Status == CompressionStatus.Failed)
         {
@@ -115,14 +116,17 @@ internal sealed class BuildCommand
             return new AnsweredModel { Identity = model.Identity, Output = model.Output, Status = "failed" };
         }
 
-        var answer = EngineRequest.Answer(model, outcome);
+        var answer = EngineRequest.Answer(model, outcome) with { Warnings = warnings };
         if (answer.Summary.Length > 0) _output.WriteLine(outcome.FromCache ? answer.Summary + ", from the cache" : answer.Summary);
         return answer;
 
         void Report(Diagnostic diagnostic)
         {
             reportedError |= diagnostic.Severity == DiagnosticSeverity.Error;
-            _output.Write(diagnostic, model);
+            string line = _output.Write(diagnostic, model);
+            // What the surroundings lacked (a cache, for example) says nothing about the result.
+            bool aboutResult = !diagnostic.Code.StartsWith("MCB9", StringComparison.Ordinal);
+            if (diagnostic.Severity == DiagnosticSeverity.Warning && aboutResult) warnings.Add(line);
         }
     }
 

@@ -14,15 +14,19 @@ internal static class CompareCommand
 {
     public static Command Create()
     {
-        var first = new Argument<string>("A") { Description = "The original model." };
-        var second = new Argument<string>("B") { Description = "The model to judge against it." };
-        var data = new Option<string?>("--data") { Description = "Data to judge on, with labels or without: `;` list of .npz files, folders in ONNX test layout, folders of .npy files. Without it, synthetic inputs." };
+        var first = new Argument<string>("A") { Description = "The original model." }.NotEmpty();
+        var second = new Argument<string>("B") { Description = "The model to judge against it." }.NotEmpty();
+        var data = new Option<string?>("--data") { Description = "Data to judge on, with labels or without: `;` list of .npz files, folders in ONNX test layout, folders of .npy files. Without it, synthetic inputs." }.NotEmpty();
         var metric = new Option<string?>("--metric") { Description = "How it is judged: " + string.Join(", ", Enum.GetNames<Metric>()) + ". Default: Top1 with labels, else Cosine." };
         metric.CompletionSources.Add(Enum.GetNames<Metric>());
         var latency = new Option<bool>("--latency") { Description = "Measure the latency of both, interleaved." };
-        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount }.AtLeastOne();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("compare", "Compares sizes, outputs, accuracy and latency of two models.") { first, second, data, metric, latency, threads, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(metric) is not null && result.GetResult(data) is null) result.AddError("--metric has no effect here: it needs --data.");
+        });
         command.SetWork((parsed, cancellation) =>
         {
             if (!TryParseMetric(parsed.GetValue(metric), out var chosen)) return ExitCodes.WrongUsage;
@@ -33,7 +37,7 @@ internal static class CompareCommand
                 Data = [.. (parsed.GetValue(data) ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(Path.GetFullPath)],
                 Metric = chosen,
                 Latency = parsed.GetValue(latency),
-                Threads = Math.Max(1, parsed.GetValue(threads)),
+                Threads = parsed.GetValue(threads),
             };
             var comparison = ProgressDisplay.Run(Path.GetFileName(comparer.CompressedPath), progress => (comparer with { Progress = progress }).Run(cancellation));
             if (parsed.GetValue(json)) Console.Out.WriteLine(comparison.ToJson());

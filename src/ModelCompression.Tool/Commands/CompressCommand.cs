@@ -14,17 +14,17 @@ internal static class CompressCommand
 {
     public static Command Create()
     {
-        var source = new Argument<string>("IN") { Description = "The ONNX model." };
-        var output = new Option<string>("--output", "-o") { Description = "Where the compressed model goes.", Required = true };
+        var source = new Argument<string>("IN") { Description = "The ONNX model." }.NotEmpty();
+        var output = new Option<string>("--output", "-o") { Description = "Where the compressed model goes.", Required = true }.NotEmpty();
         var json = new Option<bool>("--json") { Description = "Print the report as JSON." };
         var latency = new Option<bool>("--latency") { Description = "Measure the latency of both models." };
-        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount }.AtLeastOne();
         var settings = OptionSchema.All.ToDictionary(d => d, d => new Option<string?>("--" + d.KebabName)
         {
             Description = $"{d.Meaning} Values: {d.Allowed}.{(d.Default.Length > 0 ? $" Default: {d.Default}." : "")}",
             HelpName = d.Kind.ToString().ToLowerInvariant(),
         });
-        var reports = new Option<string>("--reports") { Description = "Reports to write beside the result: list of Json, Html, Markdown.", DefaultValueFactory = _ => "" };
+        var reports = new Option<string>("--reports") { Description = "Reports to write beside the result: list of Json, Html, Markdown, or None.", DefaultValueFactory = _ => "" }.ListOf("Json", "Html", "Markdown", "None");
         foreach (var (definition, option) in settings) option.CompletionSources.Add([.. definition.Choices]);
         var command = new Command("compress", "Compresses a model; the same engine and options as CompressModel items of a project.") { source, output, json, latency, threads, reports };
         foreach (var option in settings.Values) command.Options.Add(option);
@@ -37,8 +37,8 @@ internal static class CompressCommand
                 OutputPath = Path.GetFullPath(parsed.GetValue(output)!),
                 Item = new SettingsSource("The command line", Texts(settings, parsed)),
                 WrittenPaths = Written(settings, parsed),
-                Reports = parsed.GetValue(reports)!.Split([';', ','], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
-                Threads = Math.Max(1, parsed.GetValue(threads)),
+                Reports = CommandLineRules.Entries(parsed.GetValue(reports)!),
+                Threads = parsed.GetValue(threads),
                 MeasureLatency = parsed.GetValue(latency),
             },
             parsed.GetValue(json),
@@ -54,13 +54,18 @@ internal static class CompressCommand
             return ExitCodes.WrongUsage;
         }
 
+        if (Path.EndsInDirectorySeparator(request.OutputPath) || Directory.Exists(request.OutputPath))
+        {
+            DiagnosticPrinter.Print(Diagnostic.Error("MCB1009", $"--output is the folder '{request.OutputPath}'; expected a file, such as '{Path.Combine(request.OutputPath, Path.GetFileName(request.SourcePath))}'."));
+            return ExitCodes.WrongUsage;
+        }
+
         Directory.CreateDirectory(Path.GetDirectoryName(request.OutputPath)!);
         var said = new List<Diagnostic>();
         var outcome = ProgressDisplay.Run(Path.GetFileName(request.SourcePath), progress => new CompressionPipeline(said.Add).Run(request with { Progress = progress }, cancellation));
         foreach (var diagnostic in said) DiagnosticPrinter.Print(diagnostic);
         var errors = said.Where(d => d.Severity == DiagnosticSeverity.Error).ToList();
-        // A setting that makes no sense is wrong usage, as an unknown option is.
-        if (outcome.Report is not { } report) return errors.Count > 0 && errors.All(e => e.Code.StartsWith("MCB1", StringComparison.Ordinal)) ? ExitCodes.WrongUsage : ExitCodes.Failed;
+        if (outcome.Report is not { } report) return errors.Count > 0 && errors.All(e => ExitCodes.Of(e) == ExitCodes.WrongUsage) ? ExitCodes.WrongUsage : ExitCodes.Failed;
         Console.Out.WriteLine(json ? Encoding.UTF8.GetString(JsonReport.Serialize(report)).TrimEnd() : SummaryLine.Format(report));
         return ExitCodes.Success;
     }

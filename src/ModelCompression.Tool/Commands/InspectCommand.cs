@@ -14,7 +14,7 @@ internal static class InspectCommand
 
     public static Command Create()
     {
-        var model = new Argument<string>("MODEL") { Description = "The ONNX model." };
+        var model = new Argument<string>("MODEL") { Description = "The ONNX model." }.NotEmpty();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var all = new Option<bool>("--all") { Description = "List every weight." };
         var command = new Command("inspect", "Shows operators, weights, types and opsets of a model, and what could be compressed.") { model, json, all };

@@ -16,10 +16,10 @@ internal static class ProjectCommand
 {
     public static Command Create()
     {
-        var file = new Argument<string>("PROJECT") { Description = "A project file, or a folder with one." };
-        var output = new Option<string?>("--output", "-o") { Description = "Where results go. Default: obj/modelcompress in the project's folder." };
+        var file = new Argument<string>("PROJECT") { Description = "A project file, or a folder with one." }.NotEmpty();
+        var output = new Option<string?>("--output", "-o") { Description = "Where results go. Default: obj/modelcompress in the project's folder." }.NotEmpty();
         var properties = new Option<string[]>("--property", "-p") { Description = "A property for the evaluation, as name=value; may be repeated.", DefaultValueFactory = _ => [] };
-        var threads = new Option<int?>("--threads") { Description = "Most threads to use. Default: ModelCompressionMaxCpuCount, or all." };
+        var threads = new Option<int?>("--threads") { Description = "Most threads to use. Default: ModelCompressionMaxCpuCount, or all." }.AtLeastOne();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("project", "Compresses the CompressModel items of a project as its build would, byte for byte, without a build.") { file, output, properties, threads, json };
         command.SetWork((parsed, cancellation) =>
@@ -31,7 +31,7 @@ internal static class ProjectCommand
             string results = Path.GetFullPath(parsed.GetValue(output) ?? Path.Combine(folder, "obj", "modelcompress"));
             var models = ProjectReader.Read(project, values, results, DiagnosticPrinter.Print);
             foreach (var problem in models.Problems) DiagnosticPrinter.Print(problem);
-            var request = parsed.GetValue(threads) is { } count ? models.Request with { Threads = Math.Max(1, count) } : models.Request;
+            var request = parsed.GetValue(threads) is { } count ? models.Request with { Threads = count } : models.Request;
             var answers = Run(request, cancellation);
             IndexPage.Update(request);
             Show(answers, results, parsed.GetValue(json));

@@ -20,10 +20,10 @@ internal static class SensitivityCommand
 
     public static Command Create()
     {
-        var model = new Argument<string>("MODEL") { Description = "The ONNX model." };
-        var data = new Option<string>("--data") { Description = "Data to calibrate with and to compare outputs on: `;` list of .npz files, folders in ONNX test layout, folders of .npy files.", Required = true };
-        var samples = new Option<int>("--samples") { Description = "Samples to compare outputs on.", DefaultValueFactory = _ => 16 };
-        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var model = new Argument<string>("MODEL") { Description = "The ONNX model." }.NotEmpty();
+        var data = new Option<string>("--data") { Description = "Data to calibrate with and to compare outputs on: `;` list of .npz files, folders in ONNX test layout, folders of .npy files.", Required = true }.NotEmpty();
+        var samples = new Option<int>("--samples") { Description = "Samples to compare outputs on.", DefaultValueFactory = _ => 16 }.AtLeastOne();
+        var threads = new Option<int>("--threads") { Description = "Most threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount }.AtLeastOne();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var settings = OptionSchema.All.Where(d => SettingNames.Contains(d.Name)).ToDictionary(d => d, d => new Option<string?>("--" + d.KebabName)
         {
@@ -43,8 +43,8 @@ internal static class SensitivityCommand
                 ModelPath = Path.GetFullPath(parsed.GetValue(model)!),
                 Data = paths,
                 Settings = new SettingsSource("The command line", texts),
-                SampleCount = Math.Max(1, parsed.GetValue(samples)),
-                Threads = Math.Max(1, parsed.GetValue(threads)),
+                SampleCount = parsed.GetValue(samples),
+                Threads = parsed.GetValue(threads),
             };
             var result = ProgressDisplay.Run(Path.GetFileName(meter.ModelPath), progress => (meter with { Progress = progress }).Run(cancellation));
             if (parsed.GetValue(json)) Console.Out.WriteLine(result.ToJson());

@@ -13,8 +13,8 @@ internal static class VerifyCommand
 {
     public static Command Create()
     {
-        var file = new Argument<string>("LOCKFILE") { Description = "The lock file." };
-        var folder = new Option<string?>("--folder", "-f") { Description = "The folder with the results, such as a publish folder. Without it: the sources, the data, and every copy of a result in the projects' bin folders." };
+        var file = new Argument<string>("LOCKFILE") { Description = "The lock file." }.NotEmpty();
+        var folder = new Option<string?>("--folder", "-f") { Description = "The folder with the results, such as a publish folder. Without it: the sources, the data, and every copy of a result in the projects' bin folders." }.NotEmpty();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("verify", "Checks files against a lock file; compresses nothing.") { file, folder, json };
         command.SetWork((parsed, _) =>

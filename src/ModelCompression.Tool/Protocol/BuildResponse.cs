@@ -50,6 +50,9 @@ internal sealed record AnsweredModel
 
     /// <summary>Files the result depends on.</summary>
     public IReadOnlyList<AnsweredFile> Dependencies { get; init; } = [];
+
+    /// <summary>The warnings about the result that were printed, line by line: builds with nothing to do repeat them.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 }
 
 /// <summary>A file of an answer.</summary>

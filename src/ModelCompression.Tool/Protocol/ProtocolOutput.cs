@@ -15,10 +15,13 @@ internal sealed class ProtocolOutput(Stream stream, Action readerGone)
     private bool _gone;
 
     /// <summary>Writes a diagnostic about <paramref name="model"/>.</summary>
-    public void Write(Diagnostic diagnostic, RequestedModel model)
+    /// <returns>The line.</returns>
+    public string Write(Diagnostic diagnostic, RequestedModel model)
     {
         bool ownPlace = diagnostic.File is not null;
-        WriteLine(Canonical(diagnostic, diagnostic.File ?? model.DefiningFile, ownPlace ? diagnostic.Line : model.Line, ownPlace ? diagnostic.Column : model.Column));
+        string line = Canonical(diagnostic, diagnostic.File ?? model.DefiningFile, ownPlace ? diagnostic.Line : model.Line, ownPlace ? diagnostic.Column : model.Column).ReplaceLineEndings(" ");
+        WriteLine(line);
+        return line;
     }
 
     /// <summary>Writes a line.</summary>

@@ -11,5 +11,21 @@ internal static class DataError
 
     /// <summary>MCB3003: the file is damaged, cut short or not what its name says.</summary>
     public static DiagnosticException Damaged(string file, string what, Exception? inner = null) =>
-        Of(file, "MCB3003", $"The data cannot be read: {what}. Write or copy the file again.", inner);
+        Of(file, "MCB3003", $"The data cannot be read: {what}. {(IsLfsPointer(file) ? "It is a Git LFS pointer: run 'git lfs pull' to fetch the data itself." : "Write or copy the file again.")}", inner);
+
+    /// <summary>A checkout without Git LFS has a small text in the place of the file.</summary>
+    private static bool IsLfsPointer(string file)
+    {
+        var mark = "version https://git-lfs"u8;
+        Span<byte> start = stackalloc byte[mark.Length];
+        try
+        {
+            using var stream = File.OpenRead(file);
+            return stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual(mark);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 }

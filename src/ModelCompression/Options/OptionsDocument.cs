@@ -76,6 +76,9 @@ public static class OptionsDocument
         | `ModelCompressionOutputPath` | `$(IntermediateOutputPath)compressed-models/` | where the compressed files are made |
         | `ModelCompressionReports` | `Json;Html` | reports per model: `Json`, `Html`, `Markdown`, `None`, written beside the compressed file as `<model>.report.<ext>` |
         | `ModelCompressionMaxCpuCount` | what MSBuild grants | threads |
+        | `ModelCompressionCachePath` | – | [cache](cache.md) of finished results: a folder or an HTTP address |
+        | `ModelCompressionLockFile` | – | [lock file](lock-file.md) with what every result was made from, and its hash |
+        | `ModelCompressionLockedMode` | `false` | `true` fails the build when a result differs from the lock file |
 
         `@(CompressedModel)` lists the results (full paths) with the metadata `SourceModel`, `OriginalBytes`, `CompressedBytes`, `Sha256` and
         `Report`. The targets `CompressModels` and `CompressModelsDependsOn` are public extension points.

@@ -53,6 +53,8 @@ internal sealed class CompressionRun : IDisposable
     {
         Tell("reading");
         using var model = OnnxReader.Read(request.SourcePath);
+        ModelRequirements.Check(model);
+        ScopeCheck.Run(model, request, settings, log, chosenRules: Search?.Figures.Chosen.Rules.Count ?? 0);
         using var data = RunData.Open(Options, model);
         var dependencies = model.ExternalDataFiles;
         var check = FidelityCheck.Start(request.SourcePath, model, data.FidelitySamples, cancellation: cancellation);
@@ -161,7 +163,7 @@ internal sealed class CompressionRun : IDisposable
 
         bool original = result.Status == "original";
         if (original) staging.ReplaceWithOriginal(request.SourcePath, dependencies);
-        var others = staging.Publish();
+        var others = staging.Publish([request.SourcePath, .. dependencies]);
         var reports = ReportFiles.Write(result, request.OutputPath, request.Reports);
         return new()
         {

@@ -8,6 +8,8 @@ namespace ModelCompression.Pipeline;
 /// </summary>
 internal sealed class StagingFolder : IDisposable
 {
+    private static readonly StringComparer SamePath = OperatingSystem.IsLinux() ? StringComparer.Ordinal : StringComparer.OrdinalIgnoreCase;
+
     private readonly string outputPath;
 
     /// <summary>Makes the folder, empty.</summary>
@@ -83,20 +85,27 @@ internal sealed class StagingFolder : IDisposable
     }
 
     /// <summary>Moves every file of the folder to its final place, the model last, each by a rename.</summary>
+    /// <param name="read">The source and its external data, which are never overwritten: an original beside its source shares these files.</param>
     /// <returns>Full paths of the files besides the model.</returns>
-    /// <exception cref="DiagnosticException">MCB4010.</exception>
-    public IReadOnlyList<string> Publish()
+    /// <exception cref="DiagnosticException">MCB4010, or MCB4002: the result would take the place of a file of the source.</exception>
+    public IReadOnlyList<string> Publish(IReadOnlyList<string> read)
     {
         string target = Path.GetDirectoryName(outputPath)!;
-        var others = new List<string>();
+        var others = new List<(string File, string Destination)>();
         try
         {
             foreach (string file in Directory.EnumerateFiles(Folder, "*", SearchOption.AllDirectories).Where(f => f != ModelPath).Order(StringComparer.Ordinal))
             {
                 string destination = Path.Combine(target, Path.GetRelativePath(Folder, file));
+                if (!read.Contains(destination, SamePath)) others.Add((file, destination));
+                else if (FileDigest.Sha256(file) != FileDigest.Sha256(destination)) throw Overwrites(destination);
+            }
+
+            if (read.Contains(outputPath, SamePath)) throw Overwrites(outputPath);
+            foreach (var (file, destination) in others)
+            {
                 Directory.CreateDirectory(Path.GetDirectoryName(destination)!);
                 File.Move(file, destination, overwrite: true);
-                others.Add(destination);
             }
 
             File.Move(ModelPath, outputPath, overwrite: true);
@@ -106,7 +115,7 @@ internal sealed class StagingFolder : IDisposable
             throw CannotWrite(e);
         }
 
-        return others;
+        return [.. others.Select(o => o.Destination)];
     }
 
     /// <inheritdoc/>
@@ -130,6 +139,9 @@ internal sealed class StagingFolder : IDisposable
         using var target = File.Create(to);
         source.CopyTo(target);
     }
+
+    private static DiagnosticException Overwrites(string path) =>
+        new("MCB4002", $"'{Path.GetFileName(path)}' is a file the model is read from; it is never overwritten. Write to another place.");
 
     private DiagnosticException CannotWrite(Exception e) =>
         new("MCB4010", $"The result '{Path.GetFileName(outputPath)}' cannot be written: {e.Message.ReplaceLineEndings(" ")} Check the permissions of its folder and the free space of the disk.", e);

@@ -37,7 +37,7 @@ internal sealed class Worker(string[] args)
                 _results.Add(new JsonObject { ["identity"] = (string)model["identity"]!, ["output"] = output, ["status"] = "failed" });
                 return false;
             case "Warn":
-                Console.WriteLine($"{origin}: warning MCB4998: '{model["identity"]}' is odd");
+                Console.WriteLine(Warning(model));
                 break;
             case "Crash":
                 File.WriteAllText(output + ".fake.tmp", "half");
@@ -97,8 +97,11 @@ internal sealed class Worker(string[] args)
             ["summary"] = summary,
             ["additionalOutputs"] = additional,
             ["dependencies"] = dependencies,
+            ["warnings"] = behaviour == "Warn" ? new JsonArray(Warning(model)) : new JsonArray(),
         });
     }
+
+    private static string Warning(JsonNode model) => $"{model["definingFile"]}({model["line"]},{model["column"]}): warning MCB4998: '{model["identity"]}' is odd";
 
     private void Respond(string running)
     {

@@ -88,6 +88,12 @@ public sealed class FailureTests : IDisposable
         Assert.AreEqual(exitCode, build.ExitCode, build.Output);
         Assert.IsEmpty(build.Warnings("MCB4998"));
         Assert.HasCount(errors, build.Errors("MCB4998"));
+
+        // A result keeps its warnings: the next build, which has nothing to do, must not pass where this one failed.
+        var again = _solution.Run("build", "app", option).CompressedNothing();
+        Assert.AreEqual(exitCode, again.ExitCode, again.Output);
+        Assert.HasCount(errors, again.Errors("MCB4998"));
+        Assert.HasCount(1, _solution.Run("build", "app").Succeeded().CompressedNothing().Warnings("MCB4998"));
     }
 
     [TestMethod]

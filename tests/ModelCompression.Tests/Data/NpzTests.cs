@@ -14,6 +14,14 @@ public sealed class NpzTests
     private static readonly byte[] Array23 = ArrayFile.Floats("2, 3", 1, 2, 3, 4, 5, 6);
 
     [TestMethod]
+    public void LfsPointer_IsCalledByItsName()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write("d.npz", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+        Assert.Contains("git lfs pull", Assert.ThrowsExactly<DiagnosticException>(() => ArrayCollection.OpenNpz(path)).Message);
+    }
+
+    [TestMethod]
     [DataRow(CompressionLevel.NoCompression)]
     [DataRow(CompressionLevel.Optimal)]
     public void ReadRows_StoredAndDeflated_InAnyOrder(CompressionLevel level)

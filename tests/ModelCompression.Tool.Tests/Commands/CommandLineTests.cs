@@ -61,7 +61,7 @@ public sealed class CommandLineTests : IDisposable
         string text = Run(0, "sensitivity", Model, "--data", Data, "--quantization", "Static", "--calibration-samples", "8");
         Assert.Contains("output SQNR, dB", text);
         Assert.Contains("static int8 per channel", text);
-        Assert.Contains("MCB1004", Run(1, "sensitivity", Model, "--data", Data, "--quantization", "None"));
+        Assert.Contains("MCB1004", Run(2, "sensitivity", Model, "--data", Data, "--quantization", "None"));
     }
 
     [TestMethod]
@@ -74,7 +74,14 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("MCB1009", Run(2, "explode", Model));
         Assert.Contains("MCB100", Run(2, "compress", Model, "-o", output, "--quantization", "Sttic"));
         Assert.Contains("MCB1008", Run(2, "compress", Model, "-o", Model));
-        Assert.Contains("MCB1002", Run(2, "compare", Model, Model, "--metric", "Best"));
+        Assert.Contains("MCB1002", Run(2, "compare", Model, Model, "--data", Data, "--metric", "Best"));
+        Assert.Contains("MCB1009", Run(2, "compare", Model, Model, "--metric", "Top1"), "it needs data");
+        Assert.Contains("MCB1009", Run(2, "compress", Model, "-o", ""));
+        Assert.Contains("MCB1009", Run(2, "inspect", " "));
+        Assert.Contains("MCB1009", Run(2, "compress", Model, "-o", _folder.Path));
+        Assert.Contains("MCB1009", Run(2, "compress", Model, "-o", output, "--threads", "0"));
+        Assert.Contains("MCB1009", Run(2, "compress", Model, "-o", output, "--reports", "Json;Pdf"));
+        Assert.Contains("MCB1003", Run(2, "sensitivity", Model, "--data", Data, "--weight-bits", "9"));
         Assert.Contains("MCB2001", Run(1, "inspect", _folder.Combine("missing.onnx")));
         Assert.Contains("MCB5013", Run(1, "verify", _folder.Combine("missing.json")));
     }

@@ -143,6 +143,7 @@ internal sealed class ArraySource : DataSource
 
     private static Onnx.Diagnostics.DiagnosticException Unmatched(string file, string name, ModelInterface model)
     {
+        if (model.Inputs.Any(i => i.Name == name) || name == Labels.ArrayName) return DataError.Of(file, "MCB3006", $"Array '{name}' occurs twice. Write the file again with each name once.");
         var known = model.Inputs.Select(i => i.Name).Append(Labels.ArrayName).Concat(model.Outputs.Select(o => OutputPrefix + o.Name)).ToList();
         return DataError.Of(file, "MCB3006", $"Array '{name}' is neither an input nor an output of the model nor '{Labels.ArrayName}'; known names: {string.Join(", ", known.Select(n => $"'{n}'"))}.{ClosestMatch.Hint(name, known)}");
     }

@@ -33,8 +33,8 @@ internal sealed class CachedRun(CompressionRequest request, RunInputs inputs, Re
         if (!File.Exists(staging.ModelPath) || FileDigest.Sha256(staging.ModelPath) != result.Report.Compressed.Sha256) return null;
         // A result that is not the locked one is made here, to see which of the two is right.
         if (request.Lock?.OutputOf(inputs) is { } expected && expected != result.Report.Compressed.Sha256) return null;
-        var others = staging.Publish();
-        foreach (var diagnostic in result.Diagnostics) report(diagnostic with { File = request.SourcePath });
+        var others = staging.Publish([request.SourcePath, .. inputs.ExternalPaths]);
+        foreach (var diagnostic in result.Diagnostics) report(diagnostic with { File = request.SourcePath, Line = 0, Column = 0 });
         string[] reports = [.. ReportSuffixes.Select(suffix => request.OutputPath + suffix).Where(others.Contains)];
         return new CompressionOutcome
         {
