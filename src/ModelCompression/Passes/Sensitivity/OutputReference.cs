@@ -36,10 +36,13 @@ public sealed class OutputReference
     /// <summary>
     /// Noise-to-signal ratio of a model with the same outputs: the mean over its floating point outputs of Σ(r − x)²/Σr². Infinite when an output has another shape or is not finite.
     /// </summary>
-    public double NoiseToSignal(Model model, CancellationToken cancellation = default)
+    /// <param name="model">The edited copy.</param>
+    /// <param name="limit">Compares only the first so many samples; null for all.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    public double NoiseToSignal(Model model, int? limit = null, CancellationToken cancellation = default)
     {
         if (outputs.Count == 0) return 0;
-        var plan = new StatisticsPlan { SampleLimit = samples };
+        var plan = new StatisticsPlan { SampleLimit = Math.Min(samples, limit ?? samples) };
         var errors = outputs.ConvertAll(o => plan.Need(model.Graph.Outputs[o.Output], "error", () => new ErrorStatistic(o.Captured)));
         source.Collect(model, plan, cancellation);
         return errors.Average(e => e.NoiseToSignal);

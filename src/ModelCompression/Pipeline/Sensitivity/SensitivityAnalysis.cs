@@ -71,14 +71,23 @@ internal sealed class SensitivityAnalysis
         foreach (var node in copy.Model.AllGraphs().SelectMany(g => g.Nodes)) node.Name = "";
         for (int i = 0; i < layer.Count; i++)
         {
-            var options = settings.For(layer[i]) with { IncludeOpTypes = [], ExcludeOpTypes = [], ExcludeNodes = [] };
+            var options = Whatever(settings.For(layer[i]));
             string name = FormattableString.Invariant($"measured{i}");
             copy.Nodes[layer[i]].Name = name;
             rules.Add(new CompressionRule([name], [], _ => options));
         }
 
-        return new(settings.Model with { Quantization = QuantizationMode.None, IncludeOpTypes = [], ExcludeOpTypes = [], ExcludeNodes = [] }, rules);
+        return new(Whatever(settings.Model) with { Quantization = QuantizationMode.None }, rules);
     }
+
+    /// <summary>Options that quantize whatever can be: nothing is left out by name, and static quantization does not look for operators that should stay float.</summary>
+    private static CompressionOptions Whatever(CompressionOptions options) => options with
+    {
+        IncludeOpTypes = [],
+        ExcludeOpTypes = [],
+        ExcludeNodes = [],
+        QuantizationFormat = options is { Quantization: QuantizationMode.Static, QuantizationFormat: QuantizationFormat.Auto } ? QuantizationFormat.Qdq : options.QuantizationFormat,
+    };
 
     /// <summary>The Relu or Clip behind a layer: integer codes clamp by themselves, so that a static model rounds what comes after it, not before.</summary>
     private static Node? Clamp(Node node) => node.Output() is { Uses.Count: 1, IsGraphOutput: false } output && output.Uses[0].Node is { OpType: "Relu" or "Clip" } clamp && clamp.Graph == node.Graph ? clamp : null;

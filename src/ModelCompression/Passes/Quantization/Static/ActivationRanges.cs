@@ -15,6 +15,7 @@ internal sealed class ActivationRanges
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, ChannelRangeStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Value, (float Min, float Max)> chosen = new(ReferenceEqualityComparer.Instance);
     private readonly CompressionOptions options;
     private readonly MeasurementRecord? record;
 
@@ -37,6 +38,7 @@ internal sealed class ActivationRanges
         var wanted = new StatisticsPlan();
         foreach (var tensor in plan.Tensors) ranges.Need(tensor, wanted, perChannel);
         source.Collect(model, wanted);
+        ranges.ChooseAll();
         return ranges;
     }
 
@@ -57,11 +59,20 @@ internal sealed class ActivationRanges
         _ => 0,
     };
 
+    /// <summary>Searches thresholds of all histograms side by side.</summary>
+    private void ChooseAll()
+    {
+        var searched = statistics.Where(s => s.Value is HistogramStatistic && !ranges.ContainsKey(s.Key) && Problem(s.Key) is null).ToArray();
+        var found = new (float Min, float Max)[searched.Length];
+        Parallel.For(0, searched.Length, i => found[i] = RangeChoice.Of(searched[i].Value, options));
+        for (int i = 0; i < found.Length; i++) chosen.Add(searched[i].Key, found[i]);
+    }
+
     /// <summary>The range of a tensor without a <see cref="Problem"/>.</summary>
     public (float Min, float Max) Of(Value tensor)
     {
         if (ranges.TryGetValue(tensor, out var range)) return range;
-        range = StaticOperators.FixedRange(tensor.Producer) ?? Useful(tensor, RangeChoice.Of(statistics[tensor], options));
+        range = StaticOperators.FixedRange(tensor.Producer) ?? Useful(tensor, chosen.TryGetValue(tensor, out var searched) ? searched : RangeChoice.Of(statistics[tensor], options));
         ranges.Add(tensor, range);
         record?.AddRange(tensor.Name, range.Min, range.Max);
         return range;

@@ -13,7 +13,7 @@ internal static class RangeChoice
         var histogram = (HistogramStatistic)statistic;
         var (min, max) = options.CalibrationMethod switch
         {
-            CalibrationMethod.Entropy => EntropyRange.Of(histogram),
+            CalibrationMethod.Entropy => EntropyRange.Of(histogram, (1 << options.ActivationBits) - 1),
             CalibrationMethod.Percentile => PercentileRange.Of(histogram, options.CalibrationPercentile),
             CalibrationMethod.Mse => SquaredErrorRange.Of(histogram, (1 << options.ActivationBits) - 1),
             _ => (histogram.Min, histogram.Max),

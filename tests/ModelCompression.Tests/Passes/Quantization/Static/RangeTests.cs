@@ -37,7 +37,20 @@ public sealed class RangeTests
         float[] uniform = [.. Enumerable.Range(0, 40960).Select(i => i / 40960f)];
 
         Assert.AreEqual(uniform[^1], Range(CalibrationMethod.Entropy, 99.999, uniform).Max, 0.02f);
-        Assert.IsLessThan(20f, Range(CalibrationMethod.Entropy, 99.999, [.. RandomFloats.Make(5, 20000), 100f]).Max);
+        Assert.IsLessThan(20f, Range(CalibrationMethod.Entropy, 99.999, [.. RandomFloats.Make(5, 1 << 20), 100f]).Max);
+    }
+
+    [TestMethod]
+    [DataRow(0f), DataRow(0.7f)]
+    public void Entropy_IsNotLedAstrayByABackground(float background)
+    {
+        // Most of a rendered line is one colour; the letters are what counts.
+        float[] x = [.. Enumerable.Repeat(background, 60000), .. RandomFloats.Make(5, 20000)];
+
+        var (min, max) = Range(CalibrationMethod.Entropy, 99.999, x);
+
+        Assert.IsLessThanOrEqualTo(2.1 * Loss(x, x.Min(), x.Max()), Loss(x, min, max));
+        Assert.IsGreaterThan(0.5f * x.Max(), max);
     }
 
     [TestMethod]
