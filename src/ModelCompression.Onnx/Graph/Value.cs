@@ -135,15 +135,6 @@ public sealed class Value
         last.Node.MoveUse(last.Index, position);
     }
 
-    /// <summary>Exchanges the names of two inner values, and what the file says under these names.</summary>
-    /// <exception cref="InvalidOperationException">One of them belongs to the model's interface, or they stand in different graphs.</exception>
-    public void ExchangeNames(Value other)
-    {
-        if (other.Graph != Graph || IsGraphInput || other.IsGraphInput || IsGraphOutput || other.IsGraphOutput)
-            throw new InvalidOperationException($"'{Name}' and '{other.Name}' cannot exchange their names.");
-        ExchangeIdentity(other);
-    }
-
     /// <summary>Exchanges the names of two values, and what the file says under these names.</summary>
     internal void ExchangeIdentity(Value other)
     {

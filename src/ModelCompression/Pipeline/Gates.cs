@@ -37,13 +37,13 @@ internal static class Gates
         if (latency is null)
             yield return Diagnostic.Warning("MCB5005", "MaxLatencyRatio was not judged: the original could not be run on any input. Give ValidationData or CalibrationData.");
         else if (!IsClear(latency, limit))
-            yield return Diagnostic.Warning("MCB5005", $"MaxLatencyRatio was not judged: the compressed model takes {Text(latency.Ratio)} times as long as the original, the limit is {Text(limit)}, and single runs scatter by {Text(latency.Spread * 100)} %. Build on a quieter machine.");
+            yield return Diagnostic.Warning("MCB5005", string.Create(CultureInfo.InvariantCulture, $"MaxLatencyRatio was not judged: the compressed model takes {latency.Ratio:0.###} times as long as the original and the limit is {Text(limit)}, but single runs scatter by {latency.Spread:0.# %}, which is more than what lies between. Build on a machine with nothing else to do."));
     }
 
     /// <summary>True if the measured ratio is farther from the limit than runs scatter.</summary>
     private static bool IsClear(LatencyFigures latency, double limit) => Math.Abs(latency.Ratio - limit) > latency.Ratio * latency.Spread;
 
-    /// <summary>Code and message of a failed gate, with both numbers and the layers that lost most.</summary>
+    /// <summary>Code and message of a failed gate, with both numbers, the layers that lost most, and what may help.</summary>
     public static (string Code, string Message) Describe(GateFigures gate, CompressionReport report)
     {
         string code = gate.Name switch { "MaxMetricDrop" => "MCB5001", "MinMetric" => "MCB5002", "MaxSize" => "MCB5003", _ => "MCB5004" };
@@ -54,10 +54,18 @@ internal static class Gates
             "MaxSize" => $"the file takes {Text(gate.Actual)} bytes",
             _ => $"the compressed model takes {Text(gate.Actual)} times as long as the original",
         };
-        var worst = report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).Take(3).Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Node} ({l.SqnrDb:0.0} dB)")).ToList();
-        string layers = worst.Count > 0 && gate.Name is ("MaxMetricDrop" or "MinMetric") ? $" Layers that lost most: {string.Join(", ", worst)}." : "";
-        return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers}");
+        var worst = gate.Name is "MaxMetricDrop" or "MinMetric" ? report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).Take(3).ToList() : [];
+        string layers = worst.Count > 0 ? $" Layers that lost most: {string.Join(", ", worst.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Node} ({l.SqnrDb:0.0} dB)")))}." : "";
+        return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers} {Advice(gate.Name, worst.Count > 0 ? worst[0].Node : null)}");
     }
+
+    private static string Advice(string gate, string? node) => gate switch
+    {
+        "MaxSize" => "Preset=Smallest, fewer WeightBits or pruning save more; Strategy=Auto looks for the mix that loses least.",
+        "MaxLatencyRatio" => "Quantization=Static with CalibrationData, or PruningPattern=Channel, saves time; weights in fewer bits alone do not.",
+        _ when node is null => "Use gentler settings, or let Strategy=Auto find settings that pass.",
+        _ => $"More bits, or a CompressModelRule with Nodes=\"{node}\" and Quantization=\"None\", spares a layer; Strategy=Auto finds settings that pass.",
+    };
 
     private static string Text(double? value) => value?.ToString("0.######", CultureInfo.InvariantCulture) ?? "infinite";
 }
