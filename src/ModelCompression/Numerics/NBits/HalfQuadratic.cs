@@ -24,21 +24,22 @@ internal static class HalfQuadratic
     public static GroupMap Improve(ReadOnlySpan<float> x, GroupMap map, GroupCodes codes)
     {
         if (codes.Kind == GroupCodeKind.PowerOfTwo || x.IsEmpty) return map;
-        var (original, best) = (map, map);
-        double least = double.PositiveInfinity;
+        var best = map;
+        double least = double.PositiveInfinity, most = 0;
         float beta = FirstBeta;
         for (int i = 0; i < Iterations; i++, beta *= Growth)
         {
             var sums = Sum(x, map, codes.Highest, beta);
-            double error = sums.Magnitude * Math.Abs(map.Scale);
-            if (error >= least) break;
+            double error = sums.Magnitude * Math.Abs(map.Scale), noise = sums.Noise * map.Scale * map.Scale;
+            if (i == 0) most = noise;
+            // Fewer large errors at the price of more squared error in all would cost a layer's output more than it gains.
+            if (error >= least || noise > most) break;
             (best, least) = (map, error);
             map = Next(map, sums, x.Length, codes);
             if (map == best || !float.IsNormal(map.Scale)) break;
         }
 
-        // Fewer large errors at the price of more squared error in all would cost a layer's output more than it gains.
-        return best == original || FitSums.Of(x, best, codes.Highest).EE > FitSums.Of(x, original, codes.Highest).EE ? original : best;
+        return best;
     }
 
     private static GroupMap Next(GroupMap map, Sums sums, int count, GroupCodes codes)
@@ -56,7 +57,7 @@ internal static class HalfQuadratic
         var zero = Vector256.Create(map.Zero);
         var high = Vector256.Create((float)highest);
         var threshold = Vector256.Create(0.5f / beta);
-        Vector256<float> rest = default, product = default, square = default, magnitude = default;
+        Vector256<float> rest = default, product = default, square = default, magnitude = default, noise = default;
         foreach (var v in MemoryMarshal.Cast<float, Vector256<float>>(x))
         {
             var exact = (v * inverse) + zero;
@@ -71,9 +72,10 @@ internal static class HalfQuadratic
             product += signed * q;
             square += q * q;
             magnitude += size;
+            noise += r * r;
         }
 
-        var sums = new Sums(Lanes.Sum(rest), Lanes.Sum(product), Lanes.Sum(square), Lanes.Sum(magnitude));
+        var sums = new Sums(Lanes.Sum(rest), Lanes.Sum(product), Lanes.Sum(square), Lanes.Sum(magnitude), Lanes.Sum(noise));
         foreach (float element in x[(x.Length / Vector256<float>.Count * Vector256<float>.Count)..]) sums += One(element, map, highest, beta);
         return sums;
     }
@@ -82,11 +84,11 @@ internal static class HalfQuadratic
     {
         float exact = (x * (1 / map.Scale)) + map.Zero, code = Math.Clamp(MathF.Round(exact), 0, highest), r = exact - code;
         float kept = MathF.CopySign(Math.Min(0.5f / beta / MathF.Sqrt(Math.Abs(r)), Math.Abs(r)), r);
-        return new(kept, kept * (code - map.Zero), (code - map.Zero) * (code - map.Zero), Math.Abs(r));
+        return new(kept, kept * (code - map.Zero), (code - map.Zero) * (code - map.Zero), Math.Abs(r), r * (double)r);
     }
 
-    private readonly record struct Sums(double Rest, double Product, double Square, double Magnitude)
+    private readonly record struct Sums(double Rest, double Product, double Square, double Magnitude, double Noise)
     {
-        public static Sums operator +(Sums a, Sums b) => new(a.Rest + b.Rest, a.Product + b.Product, a.Square + b.Square, a.Magnitude + b.Magnitude);
+        public static Sums operator +(Sums a, Sums b) => new(a.Rest + b.Rest, a.Product + b.Product, a.Square + b.Square, a.Magnitude + b.Magnitude, a.Noise + b.Noise);
     }
 }

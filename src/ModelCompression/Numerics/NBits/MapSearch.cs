@@ -9,12 +9,12 @@ namespace ModelCompression.Numerics.NBits;
 internal static class MapSearch
 {
     /// <summary>Smallest positive normal binary32.</summary>
-    private const float SmallestNormal = 1.17549435e-38f;
+    internal const float SmallestNormal = 1.17549435e-38f;
 
     private const int Refinements = 2;
 
     /// <summary>Group length up to which the largest element is likely to be no outlier, so that fewer cuts do.</summary>
-    private const int ShortLength = 64;
+    internal const int ShortLength = 64;
 
     private static readonly float[] ShortCuts = [1.1f, 1.0f, 0.93f, 0.87f, 0.8f, 0.7f];
     private static readonly float[] LongCuts = [1.1f, 1.0f, 0.92f, 0.84f, 0.76f, 0.68f, 0.6f, 0.52f, 0.44f, 0.36f, 0.28f];
@@ -35,7 +35,8 @@ internal static class MapSearch
         };
     }
 
-    private static float[] Cuts(int length, int bits) => bits >= 7 ? FineCuts : length <= ShortLength ? ShortCuts : LongCuts;
+    /// <summary>Shares of the full range that are tried.</summary>
+    internal static float[] Cuts(int length, int bits) => bits >= 7 ? FineCuts : length <= ShortLength ? ShortCuts : LongCuts;
 
     private static GroupMap Symmetric(ReadOnlySpan<float> x, GroupCodes codes, float largest)
     {

@@ -1,3 +1,7 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace ModelCompression.Numerics.NBits;
 
 /// <summary>Rounds a few elements of a row the other way, so that the row keeps its output for the mean input.</summary>
@@ -25,36 +29,41 @@ internal static class MeanPreservingRounding
         for (int b = 0, start = 0; start < row.Length; b++, start += blockLength)
         {
             var map = maps[b];
-            float inverse = 1 / map.Scale;
-            double sum = 0;
-            for (int i = start; i < Math.Min(start + blockLength, row.Length); i++)
-            {
-                rests[i] = (row[i] * inverse) + map.Zero - codes[i];
-                sum += rests[i] * input.Means[i];
-            }
-
-            error += sum * map.Scale;
+            int length = Math.Min(blockLength, row.Length - start);
+            RoundingRests.Compute(row.Slice(start, length), map, codes[start..], rests[start..]);
+            error += RoundingRests.Dot(rests.Slice(start, length), input.Means.AsSpan(start, length)) * map.Scale;
         }
 
         int count = Candidates(row, maps, blockLength, input.Means, rests, highest, codes, Math.Sign(error), space);
         return Move(space, count, maps, blockLength, input, rests, codes, error);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Candidates(ReadOnlySpan<float> row, ReadOnlySpan<GroupMap> maps, int blockLength, float[] means, ReadOnlySpan<float> rests, int highest, ReadOnlySpan<byte> codes, int sign, MoveSpace space)
     {
         int count = 0;
-        for (int i = 0; i < row.Length; i++)
+        for (int b = 0, start = 0; start < row.Length; b++, start += blockLength)
         {
-            float rest = rests[i];
-            if (Math.Abs(rest) < LeastRest) continue;
-            float scale = maps[i / blockLength].Scale;
-            int direction = Math.Sign(rest);
-            if (direction * scale * means[i] * sign <= 0 || row[i] == 0 || (uint)(codes[i] + direction) > highest || Math.Abs(rest) > 0.5f) continue;
-            space.Add(count++, (1 - (2 * Math.Abs(rest))) * Math.Abs(scale / means[i]), i);
+            float scale = maps[b].Scale;
+            int end = Math.Min(start + blockLength, row.Length), i = start;
+            for (; i <= end - Vector256<float>.Count; i += Vector256<float>.Count)
+            {
+                Vector256<float> rest = Vector256.Create(rests[i..]), size = Vector256.Abs(rest), effect = rest * Vector256.Create(means.AsSpan(i)) * Vector256.Create(scale * sign);
+                var found = Vector256.GreaterThan(effect, Vector256<float>.Zero) & Vector256.GreaterThanOrEqual(size, Vector256.Create(LeastRest)) & Vector256.LessThanOrEqual(size, Vector256.Create(0.5f));
+                for (uint bits = found.ExtractMostSignificantBits(); bits != 0; bits &= bits - 1) Add(i + BitOperations.TrailingZeroCount(bits), scale, row, means, rests, highest, codes, space, ref count);
+            }
+
+            for (; i < end; i++)
+                if (Math.Abs(rests[i]) is >= LeastRest and <= 0.5f && rests[i] * means[i] * scale * sign > 0) Add(i, scale, row, means, rests, highest, codes, space, ref count);
         }
 
         space.Sort(count);
         return count;
+    }
+
+    private static void Add(int i, float scale, ReadOnlySpan<float> row, float[] means, ReadOnlySpan<float> rests, int highest, ReadOnlySpan<byte> codes, MoveSpace space, ref int count)
+    {
+        if (row[i] != 0 && (uint)(codes[i] + Math.Sign(rests[i])) <= highest) space.Add(count++, (1 - (2 * Math.Abs(rests[i]))) * Math.Abs(scale / means[i]), i);
     }
 
     private static double Move(MoveSpace space, int count, ReadOnlySpan<GroupMap> maps, int blockLength, MeanInput input, ReadOnlySpan<float> rests, Span<byte> codes, double error)

@@ -9,6 +9,9 @@ internal static class RowTile
     /// <summary>Shortest tile of a transposed weight: a cache line of floats.</summary>
     private const int LeastColumns = 16;
 
+    /// <summary>Lines of a transposed weight that are copied together: more would push each other out of the first-level cache where they lie a power of two apart.</summary>
+    private const int LoadedLines = 8;
+
     /// <summary>Rows that are worked on together.</summary>
     public static int RowCount(WeightGrid grid)
     {
@@ -41,10 +44,15 @@ internal static class RowTile
     {
         if (!grid.IsTransposed) return weight.Slice(first * grid.Length, count * grid.Length);
         var buffer = space.Elements(count * grid.Length);
-        for (int k = 0; k < grid.Length; k++)
+        for (int k = 0; k < grid.Length; k += LoadedLines)
         {
-            var line = weight.Slice((k * grid.Rows) + first, count);
-            for (int r = 0, at = k; r < line.Length; r++, at += grid.Length) buffer[at] = line[r];
+            int lines = Math.Min(LoadedLines, grid.Length - k);
+            for (int r = 0; r < count; r++)
+            {
+                var target = buffer.Slice((r * grid.Length) + k, lines);
+                int at = (k * grid.Rows) + first + r;
+                for (int i = 0; i < target.Length; i++, at += grid.Rows) target[i] = weight[at];
+            }
         }
 
         return buffer;

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace ModelCompression.Numerics.NBits;
 
 /// <summary>Rounds a few elements the other way, so that the errors of a group cancel.</summary>
@@ -20,13 +23,10 @@ internal static class SumPreservingRounding
     public static double Apply(ReadOnlySpan<float> x, GroupMap map, int highest, Span<byte> codes, ref double carry)
     {
         Span<float> rest = x.Length <= MostOnStack ? stackalloc float[x.Length] : new float[x.Length];
-        float inverse = 1 / map.Scale;
+        RoundingRests.Compute(x, map, codes, rest);
         double sum = 0, change = 0;
-        for (int i = 0; i < rest.Length; i++)
-        {
-            rest[i] = (x[i] * inverse) + map.Zero - codes[i];
-            sum += rest[i];
-        }
+        foreach (var v in MemoryMarshal.Cast<float, Vector256<float>>(rest)) sum += Lanes.Sum(v);
+        for (int i = rest.Length / Vector256<float>.Count * Vector256<float>.Count; i < rest.Length; i++) sum += rest[i];
 
         double wanted = sum + (carry / map.Scale);
         int moves = (int)Math.Min(Math.Round(Math.Abs(wanted), MidpointRounding.ToEven), x.Length);

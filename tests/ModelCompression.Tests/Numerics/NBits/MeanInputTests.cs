@@ -28,6 +28,21 @@ public sealed class MeanInputTests
     }
 
     [TestMethod]
+    public void Rests_EqualTheScalarOracle()
+    {
+        foreach (int length in Lengths)
+        {
+            float[] x = Elements(length, length), rests = new float[length], means = Elements(length, 9);
+            var map = MapSearch.Find(x, new(8, GroupCodeKind.Asymmetric));
+            byte[] codes = new byte[length];
+            GroupRounding.ToNearest(x, map, 255, codes);
+            RoundingRests.Compute(x, map, codes, rests);
+            for (int i = 0; i < length; i++) Assert.AreEqual((x[i] * (1 / map.Scale)) + map.Zero - codes[i], rests[i], $"element {i} of {length}");
+            Assert.AreEqual(rests.Zip(means, (a, b) => (double)a * b).Sum(), RoundingRests.Dot(rests, means), 1e-5 * rests.Zip(means, (a, b) => Math.Abs((double)a * b)).Sum());
+        }
+    }
+
+    [TestMethod]
     [DataRow(320, 32)]
     [DataRow(768, 32)]
     [DataRow(1000, 128)]

@@ -88,7 +88,7 @@ internal sealed class NBitEncoder
         RowTile.ForEach(grid, rows, (first, count, space) =>
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
-            for (int row = 0; row < count; row += grid.RowsPerScale)
+            for (int row = FindInLanes(tile, first, count, maps); row < count; row += grid.RowsPerScale)
             {
                 var elements = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
@@ -98,11 +98,29 @@ internal sealed class NBitEncoder
         return maps;
     }
 
-    private GroupMap Find(ReadOnlySpan<float> elements)
+    /// <summary>Finds the maps of as many rows as fill lanes, and returns how many.</summary>
+    private int FindInLanes(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps)
     {
-        var map = MapSearch.Find(elements, codes);
-        return plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
+        if (!LaneSearch.Applies(grid, codes)) return 0;
+        int rows = count / LaneSearch.Lanes * LaneSearch.Lanes;
+        for (int row = 0; row < rows; row += LaneSearch.Lanes)
+        {
+            for (int b = 0; b < grid.Blocks; b++)
+            {
+                int start = b * grid.BlockLength, at = ((first + row) * grid.Blocks) + b;
+                LaneSearch.Find(tile[((row * grid.Length) + start)..], grid.Length, Math.Min(grid.BlockLength, grid.Length - start), codes, maps.AsSpan(at), grid.Blocks);
+                for (int lane = 0; lane < LaneSearch.Lanes; lane++)
+                    maps[at + (lane * grid.Blocks)] = Improve(grid.BlockOf(tile.Slice((row + lane) * grid.Length, grid.Length), b), maps[at + (lane * grid.Blocks)]);
+            }
+        }
+
+        return rows;
     }
+
+    private GroupMap Find(ReadOnlySpan<float> elements) => Improve(elements, MapSearch.Find(elements, codes));
+
+    private GroupMap Improve(ReadOnlySpan<float> elements, GroupMap map) =>
+        plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
 
     private double Round(GroupMap[] maps, byte[] result)
     {
