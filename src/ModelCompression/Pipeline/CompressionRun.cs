@@ -163,14 +163,15 @@ internal sealed class CompressionRun : IDisposable
 
         bool original = result.Status == "original";
         if (original) staging.ReplaceWithOriginal(request.SourcePath, dependencies);
+        string folder = Path.GetDirectoryName(request.OutputPath)!;
+        string[] reports = [.. ReportFiles.Write(result, staging.ModelPath, request.Reports).Select(name => Path.Combine(folder, name))];
         var others = staging.Publish([request.SourcePath, .. dependencies]);
-        var reports = ReportFiles.Write(result, request.OutputPath, request.Reports);
         return new()
         {
             Status = original ? CompressionStatus.Original : CompressionStatus.Compressed,
             Report = result,
             ReportPaths = reports,
-            AdditionalOutputs = others,
+            AdditionalOutputs = [.. others.Except(reports)],
             Dependencies = Options.MetricCommand is { } command ? [.. dependencies, .. MetricProgram.FilesOf(command, request.MetricFolder)] : dependencies,
             Measured = measurements.Measured,
         };

@@ -13,27 +13,29 @@ internal static class ReportFiles
         ("Markdown", ".report.md", MarkdownReport.Serialize),
     ];
 
-    /// <summary>Writes the formats asked for, each to a temporary file that then takes the report's name.</summary>
-    /// <returns>Full paths, JSON first.</returns>
+    /// <summary>Writes the formats asked for beside a model that is still being made: the reports are published together with it, or not at all.</summary>
+    /// <param name="report">What to say.</param>
+    /// <param name="modelPath">The model, under its final file name.</param>
+    /// <param name="formats">Formats asked for.</param>
+    /// <returns>File names, JSON first.</returns>
     /// <exception cref="DiagnosticException">MCB4011: a report cannot be written.</exception>
-    public static IReadOnlyList<string> Write(CompressionReport report, string outputPath, IReadOnlyList<string> formats)
+    public static IReadOnlyList<string> Write(CompressionReport report, string modelPath, IReadOnlyList<string> formats)
     {
         var written = new List<string>();
         foreach (var (format, extension, serialize) in Formats)
         {
             if (!formats.Contains(format, StringComparer.OrdinalIgnoreCase)) continue;
-            string path = outputPath + extension;
+            string path = modelPath + extension;
             try
             {
-                File.WriteAllBytes(path + ".tmp", serialize(report));
-                File.Move(path + ".tmp", path, overwrite: true);
+                File.WriteAllBytes(path, serialize(report));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 throw new DiagnosticException("MCB4011", $"The report '{Path.GetFileName(path)}' cannot be written: {e.Message.ReplaceLineEndings(" ")} Check the permissions of its folder and the free space of the disk.", e);
             }
 
-            written.Add(path);
+            written.Add(Path.GetFileName(path));
         }
 
         return written;

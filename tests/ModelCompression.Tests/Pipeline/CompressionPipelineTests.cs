@@ -29,6 +29,24 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void ReportThatCannotBeWritten_LeavesTheEarlierResultAndNothingHalfWritten()
+    {
+        using var fixture = new PipelineFixture();
+        Assert.AreEqual(CompressionStatus.Compressed, fixture.Run().Status, Text(fixture));
+        byte[] earlier = File.ReadAllBytes(fixture.Output);
+        string page = fixture.Output + ".report.html";
+        File.Delete(page);
+        Directory.CreateDirectory(page);
+
+        Assert.AreEqual(CompressionStatus.Failed, fixture.Run(("WeightBits", "4")).Status);
+
+        Assert.Contains("fashion.onnx", fixture.Diagnostics.Single(d => d.Severity == DiagnosticSeverity.Error).Message);
+        CollectionAssert.AreEqual(earlier, File.ReadAllBytes(fixture.Output));
+        string[] left = [.. Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(fixture.Output)!).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)];
+        CollectionAssert.AreEqual(new[] { "fashion.onnx", "fashion.onnx.report.html", "fashion.onnx.report.json", "fashion.onnx.report.md" }, left);
+    }
+
+    [TestMethod]
     public void PrunedWeights_CountAsZerosThoughTheyAreStoredPacked()
     {
         using var fixture = new PipelineFixture();
