@@ -12,7 +12,7 @@ internal static class CandidateMaker
     public static SearchCandidate Mix(IReadOnlyList<SearchLayer> layers, IReadOnlyList<LayerMethod> methods, Recovery recovery)
     {
         var groups = Enumerable.Range(0, layers.Count).GroupBy(l => methods[l]).ToArray();
-        var rules = groups.Select(g => new CandidateRule([.. g.SelectMany(l => layers[l].Nodes)], Merged(g.Key.Settings, g.Key.HasPalette ? [] : recovery.Layer))).ToArray();
+        var rules = groups.Select(g => new CandidateRule([.. g.SelectMany(l => layers[l].Nodes)], Merged(g.Key.Settings, g.Key.IsRounded ? recovery.Layer : []))).ToArray();
         var largest = groups.OrderByDescending(g => g.Sum(l => layers[l].ByteLength)).First();
         string name = groups.Length == 1 ? largest.Key.Label : string.Create(CultureInfo.InvariantCulture, $"mix of {groups.Length} methods, mostly {largest.Key.Label}");
         return new SearchCandidate(recovery.Label.Length == 0 ? name : $"{name}, {recovery.Label}", recovery.Item, rules);

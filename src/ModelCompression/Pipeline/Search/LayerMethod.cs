@@ -10,6 +10,9 @@ internal sealed record LayerMethod(string Label, SortedDictionary<string, string
     /// <summary>Leaves the layer as it is.</summary>
     public static readonly LayerMethod Untouched = Make("float", "None", new());
 
+    /// <summary>Binary16: for layers that no codes suit.</summary>
+    public static readonly LayerMethod Half = Make("float16", "Float16", new());
+
     /// <summary>True if its figures follow from those of other sparsities well enough.</summary>
     public bool IsBetween { get; init; }
 
@@ -19,8 +22,8 @@ internal sealed record LayerMethod(string Label, SortedDictionary<string, string
     /// <summary>Bits of its codes.</summary>
     public string Bits => Settings.GetValueOrDefault("WeightBits", "");
 
-    /// <summary>True for values of its own instead of a grid; these are not rounded but chosen, so that no rounding method applies.</summary>
-    public bool HasPalette => Settings.GetValueOrDefault("QuantizationScheme") == "Codebook";
+    /// <summary>True for codes on a grid, to which a method rounds; values of a palette are chosen, and binary16 is what it is.</summary>
+    public bool IsRounded => Settings.ContainsKey("WeightBits") && Settings.GetValueOrDefault("QuantizationScheme") != "Codebook";
 
     /// <summary>True if no weight is removed.</summary>
     public bool IsDense => Sparsity == 0;

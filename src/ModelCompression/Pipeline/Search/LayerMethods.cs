@@ -23,6 +23,8 @@ internal static class LayerMethods
 
     private static IEnumerable<LayerMethod> All()
     {
+        yield return LayerMethod.Half;
+        yield return LayerMethod.Codes(8, 32);
         foreach (int bits in new[] { 8, 6, 5, 4, 3 }) yield return LayerMethod.Codes(bits);
         foreach (int block in new[] { 32, 128 })
             foreach (int bits in new[] { 4, 3, 2 }) yield return LayerMethod.Codes(bits, block);
@@ -37,6 +39,8 @@ internal static class LayerMethods
 
     private static IEnumerable<LayerMethod> Few()
     {
+        yield return LayerMethod.Half;
+        yield return LayerMethod.Codes(8, 32);
         foreach (int bits in new[] { 8, 6, 5, 4, 3 }) yield return LayerMethod.Codes(bits);
         foreach (int bits in new[] { 4, 3, 2 }) yield return LayerMethod.Codes(bits, 32);
         foreach (double sparsity in new[] { 0.5, 0.7, 0.85 }) yield return LayerMethod.Sparse(sparsity, 4);

@@ -20,5 +20,8 @@ internal sealed class SearchClock(TimeSpan? limit)
     }
 
     /// <summary>True when the time is used up.</summary>
-    public bool IsLate => limit is { } most && Stopwatch.GetElapsedTime(start) > most;
+    public bool IsLate => IsPast(1);
+
+    /// <summary>True when a share of the time is used up.</summary>
+    public bool IsPast(double share) => limit is { } most && Stopwatch.GetElapsedTime(start) > share * most;
 }

@@ -44,6 +44,12 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         CanRefit = AvoidsRefit && products <= MaxRecoveryProducts;
     }
 
+    /// <summary>Share of a time limit that preparations may take; the rest is for trials.</summary>
+    private const double PreparationShare = 0.4;
+
+    /// <summary>True when what only prepares trials has taken its share of the time.</summary>
+    public bool IsPreparationOver => clock.IsPast(PreparationShare);
+
     /// <summary>True when the time is used up; what only prepares trials is then left out.</summary>
     public bool IsLate => clock.IsLate;
 

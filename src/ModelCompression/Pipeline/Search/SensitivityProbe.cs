@@ -30,14 +30,15 @@ internal sealed class SensitivityProbe
     {
         long most = Math.Max(4, MaxWrittenByteLength / Math.Max(1, layers.Sum(l => l.ByteLength)));
         var kinds = Kinds.LastOrDefault(k => k.Length * layers.Count <= most) ?? Kinds[0];
-        var probed = layers.Select((layer, index) => (layer, index)).OrderByDescending(l => l.layer.ByteLength).Take((int)Math.Min(layers.Count, most)).Select(l => l.index).Order().ToArray();
+        var probed = layers.Select((layer, index) => (layer, index)).OrderByDescending(l => l.layer.ByteLength).Take((int)Math.Min(layers.Count, most)).Select(l => l.index).ToArray();
         var encodings = kinds.Select(kind => LayerTable.Measure(bench, layers, [kind], cancellation)).ToArray();
         double floor = bench.Probe(CandidateMaker.Uniform(layers, LayerMethod.Untouched), feeds, cancellation).OutputNoise ?? 0;
         var codes = new NoiseCurve?[layers.Count];
         var pruning = new NoiseCurve?[layers.Count];
+        // Under a time limit the layers with the most bytes come first; the others are then taken to be average.
         foreach (int l in probed)
         {
-            if (bench.IsLate) break;
+            if (bench.IsPreparationOver) break;
             List<(double Weight, double Output)> coded = [], pruned = [];
             for (int k = 0; k < kinds.Length; k++)
             {
