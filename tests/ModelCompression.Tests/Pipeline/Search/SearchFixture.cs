@@ -9,7 +9,7 @@ namespace ModelCompression.Tests.Pipeline.Search;
 /// <summary>A small classifier with random weights and samples labelled with what it says, so that a search with two dozen trials takes seconds.</summary>
 internal sealed class SearchFixture : IDisposable
 {
-    private static readonly int[] Widths = [64, 128, 64, 10];
+    private static readonly int[] Widths = [64, 160, 96, 10];
 
     private readonly PipelineFixture pipeline = new();
 
