@@ -51,10 +51,10 @@ internal static class Gates
         {
             "MaxMetricDrop" => $"{report.Validation!.Metric} {(report.Validation.LowerIsBetter ? "rose" : "fell")} from {Text(report.Validation.Original)} to {Text(report.Validation.Compressed)}, {(report.Validation.LowerIsBetter ? "a rise" : "a drop")} of {Text(gate.Actual)}",
             "MinMetric" => $"{report.Validation!.Metric} is {Text(gate.Actual)}",
-            "MaxSize" => $"the file takes {Text(gate.Actual)} bytes",
-            _ => $"the compressed model takes {Text(gate.Actual)} times as long as the original",
+            "MaxSize" => $"The file takes {Text(gate.Actual)} bytes",
+            _ => $"The compressed model takes {Text(gate.Actual)} times as long as the original",
         };
-        var worst = gate.Name is "MaxMetricDrop" or "MinMetric" ? report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).Take(3).ToList() : [];
+        var worst = gate.Name is "MaxMetricDrop" or "MinMetric" ? report.Layers.Where(l => l.SqnrDb is not null).OrderBy(l => l.SqnrDb).DistinctBy(l => l.Node).Take(3).ToList() : [];
         string layers = worst.Count > 0 ? $" Layers that lost most: {string.Join(", ", worst.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Node} ({l.SqnrDb:0.0} dB)")))}." : "";
         return (code, $"{subject}, but {gate.Name} is {Text(gate.Limit)}.{layers} {Advice(gate.Name, worst.Count > 0 ? worst[0].Node : null)}");
     }

@@ -65,7 +65,7 @@ public sealed class GatesTests
             "Top1 fell from 0.91 to 0.61, a drop of 0.3, but MaxMetricDrop is 0.01. Layers that lost most: /fc (6.8 dB), /conv (31.0 dB). "
             + "More bits, or a CompressModelRule with Nodes=\"/fc\" and Quantization=\"None\", spares a layer; Strategy=Auto finds settings that pass.",
             Gates.Describe(new("MaxMetricDrop", 0.01, 0.3, false), report).Message);
-        StringAssert.StartsWith(Gates.Describe(new("MaxSize", 1000, 2000, false), report).Message, "the file takes 2000 bytes, but MaxSize is 1000. Preset=Smallest");
+        StringAssert.StartsWith(Gates.Describe(new("MaxSize", 1000, 2000, false), report).Message, "The file takes 2000 bytes, but MaxSize is 1000. Preset=Smallest");
         Assert.AreEqual(
             "MaxLatencyRatio was not judged: the compressed model takes 1.035 times as long as the original and the limit is 1, but single runs scatter by 5.2 %, which is more than what lies between. Build on a machine with nothing else to do.",
             Gates.NotJudged(Limit, new LatencyFigures(1, 1.035, 1.035, 101) { Spread = 0.0521 }).Single().Message);
