@@ -60,7 +60,7 @@ internal static class PassPlan
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         var decisions = new StaticDecisions();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, inputs, rehearses: true));
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, inputs, rehearses: true), decisions.HasCorrected);
         foreach (var pass in Quantizers(settings, statistics, decisions, inputs)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();

@@ -22,6 +22,10 @@ public sealed class SensitivityMeterTests
     }
 
     [TestMethod]
+    public void Static_MeasuresIntegerActivations_WhereverTheyArePossible() =>
+        Assert.IsTrue(Measure(("Quantization", "Static")).Layers.All(l => l.Action!.StartsWith("static int8", StringComparison.Ordinal)));
+
+    [TestMethod]
     public void Noise_AddsUpToThatOfTheWholeModel()
     {
         // A layer that is too small to quantize has no noise of its own. Errors of the layers are nearly independent: their powers add up. 3 dB either way is a factor of 2.

@@ -18,7 +18,8 @@ namespace ModelCompression.Passes.Quantization.BiasCorrection;
 /// </remarks>
 /// <param name="statistics">Calibration data.</param>
 /// <param name="quantizers">Makes the passes that will quantize.</param>
-public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable<ModelPass>> quantizers) : ModelPass
+/// <param name="isCorrected">True for layers whose biases the quantizers have corrected themselves, which only an explicit <c>BiasCorrection=true</c> corrects further; null for none.</param>
+public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable<ModelPass>> quantizers, Func<Node, bool>? isCorrected = null) : ModelPass
 {
     /// <summary>Operations that all runs together should take, which bounds the samples per run. Differences of means on the same samples settle after a few.</summary>
     private const double MaxMacs = 4e10;
@@ -43,7 +44,7 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         {
             int channels = layer.Layer.OutputChannels;
             if (record.Numbers(KeyOf(layer), channels, () => shifts.GetValueOrDefault(layer)) is { } shift) Write(layer, shift, scope, log);
-            else log.Refused(Name, layer.Layer.Node.DisplayName, "bias not corrected: its output cannot be observed in both models");
+            else log.Refused(Name, layer.Layer.Node.DisplayName, isCorrected?.Invoke(layer.Layer.Node) == true ? "its bias makes up for the rounding of its weights; BiasCorrection=true corrects it further" : "bias not corrected: its output cannot be observed in both models");
         }
     }
 
@@ -60,7 +61,8 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         var copy = ModelCopy.Of(model).Model;
         var scratch = new PassLog();
         foreach (var pass in quantizers()) pass.Run(copy, settings, scratch);
-        return Correct(layers, means, copy, samples);
+        bool IsDone(BiasedLayer layer) => isCorrected?.Invoke(layer.Layer.Node) == true && settings.For(layer.Layer.Node).BiasCorrection != true;
+        return Correct(layers.FindAll(l => !IsDone(l)), means, copy, samples);
     }
 
     private List<BiasedLayer> Find(GraphScope scope, CompressionSettings settings, PassLog log)

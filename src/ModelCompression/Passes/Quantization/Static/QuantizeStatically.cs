@@ -44,6 +44,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var plan = StaticPlan.Of(nodes);
         var scales = ranges.Scales(plan, settings.Model.ActivationBits, areFinal: true);
         var weights = new StaticWeights(plan, scales, settings, model.OpsetImports.Onnx >= QdqFormat.AxisOpset, ranges).Quantize();
+        decisions?.NoteCorrected(plan.Nodes.Where(n => n.WeightValue is not null && weights[n.WeightValue].MeanErrors is not null).Select(n => n.Node));
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);
         if (rehearses) return;

@@ -13,6 +13,14 @@ public sealed class StaticDecisions
 
     private Dictionary<string, string>? reasons;
 
+    private readonly HashSet<string> corrected = new(StringComparer.Ordinal);
+
+    /// <summary>Notes operators whose biases make up for the rounding of their weights already.</summary>
+    public void NoteCorrected(IEnumerable<Node> nodes) => corrected.UnionWith(nodes.Select(Key));
+
+    /// <summary>True if the operator's bias makes up for the rounding of its weights already.</summary>
+    public bool HasCorrected(Node node) => corrected.Contains(Key(node));
+
     /// <summary>True after the first run.</summary>
     public bool AreMade => reasons is not null;
 

@@ -84,6 +84,9 @@ public sealed class FloatNodeSearchTests
         Assert.AreEqual("by hand", log.Edits.Single(e => !e.Applied).Reason);
         Assert.AreEqual("w2", log.Layers.Single().Weight);
         Assert.HasCount(1, decisions.For(first.Model));
+        var convolutions = first.Graph.Nodes.Where(n => n.OpType == "Conv").ToArray();
+        Assert.IsFalse(decisions.HasCorrected(convolutions[0]), "it stays float");
+        Assert.IsTrue(decisions.HasCorrected(convolutions[1]));
     }
 
     private static TestModel TwoConvolutions()
