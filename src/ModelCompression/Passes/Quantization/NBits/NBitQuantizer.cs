@@ -59,7 +59,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");
         var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
-            ? new(form, weight.Noise.SqnrDb, "") { Remark = weight.KeepsMean ? ", output for the mean input kept" : "" }
+            ? new(form, weight.Noise.SqnrDb, "") { Remark = !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }
             : new(null, double.NaN, "too small: codes, scales and unpacking nodes would take more bytes");
     }
 
