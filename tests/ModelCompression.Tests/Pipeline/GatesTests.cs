@@ -56,9 +56,18 @@ public sealed class GatesTests
     {
         var report = new CompressionReport
         {
-            Model = "m.onnx", ToolVersion = "1", Status = "compressed", Original = new(), Compressed = new(), Settings = new Dictionary<string, string>(), Pruning = new("None", "", 0), Quantization = new("WeightOnly", 2),
+            Model = "m.onnx",
+            ToolVersion = "1",
+            Status = "compressed",
+            Original = new(),
+            Compressed = new(),
+            Settings = new Dictionary<string, string>(),
+            Pruning = new("None", "", 0),
+            Quantization = new("WeightOnly", 2),
             Layers = [new() { Node = "/fc", OpType = "Gemm", Weight = "w", Action = "", Reason = "", SqnrDb = 6.8 }, new() { Node = "/conv", OpType = "Conv", Weight = "v", Action = "", Reason = "", SqnrDb = 31 }],
-            Validation = new() { Metric = "Top1", Original = 0.91, Compressed = 0.61, Drop = 0.3 }, Gates = [], Edits = [],
+            Validation = new() { Metric = "Top1", Original = 0.91, Compressed = 0.61, Drop = 0.3 },
+            Gates = [],
+            Edits = [],
         };
 
         Assert.AreEqual(

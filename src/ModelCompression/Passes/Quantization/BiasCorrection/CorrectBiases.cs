@@ -44,9 +44,14 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         {
             int channels = layer.Layer.OutputChannels;
             if (record.Numbers(KeyOf(layer), channels, () => shifts.GetValueOrDefault(layer)) is { } shift) Write(layer, shift, scope, log);
-            else log.Refused(Name, layer.Layer.Node.DisplayName, isCorrected?.Invoke(layer.Layer.Node) == true ? "its bias makes up for the rounding of its weights; BiasCorrection=true corrects it further" : "bias not corrected: its output cannot be observed in both models");
+            else log.Refused(Name, layer.Layer.Node.DisplayName, record.Words($"why no {KeyOf(layer)}", () => WhyNot(layer)));
         }
     }
+
+    /// <summary>Known after the rehearsal only; a run that takes its shifts from a record takes the reasons from there, too.</summary>
+    private string WhyNot(BiasedLayer layer) => isCorrected?.Invoke(layer.Layer.Node) == true
+        ? "its bias makes up for the rounding of its weights; BiasCorrection=true corrects it further"
+        : "bias not corrected: its output cannot be observed in both models";
 
     private static string KeyOf(BiasedLayer layer) => $"bias shift of {layer.Output.Name}";
 
