@@ -1,21 +1,40 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using ModelCompression.Onnx.Diagnostics;
 
 namespace ModelCompression.Runtime;
 
 /// <summary>Starts ONNX Runtime once per process, silent and without telemetry.</summary>
-public static class OrtEnvironment
+public static partial class OrtEnvironment
 {
+    private const string TelemetrySwitch = "ORT_DISABLE_TELEMETRY";
+
     private static readonly Lazy<bool> Started = new(Start);
 
     /// <summary>Loads the native library; worth calling early on another thread, since it takes tens of milliseconds.</summary>
     /// <exception cref="DiagnosticException">MCB9040: the native library cannot be loaded.</exception>
     public static void EnsureStarted() => _ = Started.Value;
 
+    /// <summary>
+    /// Forbids telemetry to the native library: from its first moment, before any call can, the official build keeps a database in the user's home, logs in the folder for
+    /// temporary files, and uploads. To be called before there are other threads, since the C library's environment is not made for writing beside readers.
+    /// </summary>
+    public static void ForbidTelemetry()
+    {
+        if (Environment.GetEnvironmentVariable(TelemetrySwitch) is not null) return;
+        Environment.SetEnvironmentVariable(TelemetrySwitch, "1");
+        // .NET keeps a copy of the environment of its own on these systems; native code never sees what is changed there.
+        if (!OperatingSystem.IsWindows()) _ = SetNativeVariable(TelemetrySwitch, "1", 1);
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetNativeVariable(string name, string value, int overwrite);
+
     private static bool Start()
     {
         try
         {
+            ForbidTelemetry();
             if (!OrtEnv.IsCreated)
             {
                 // Below Fatal, ONNX Runtime writes each failure to standard error before it returns it: the user would read it twice.
