@@ -5,6 +5,7 @@ namespace ModelCompression.Build.Diagnostics;
 /// <summary>Codes and texts of what the build side itself reports; each code has a page in the documentation.</summary>
 internal static class BuildDiagnostics
 {
+    public const string UnknownNameCode = "MCB1002";
     public const string SameDestinationCode = "MCB1050";
     public const string RuleWithoutModelCode = "MCB1051";
     public const string InvalidPropertyCode = "MCB1052";
@@ -30,6 +31,14 @@ internal static class BuildDiagnostics
     public static ModelProblem DestinationOutside(string identity, string targetPath) => new(
         DestinationOutsideCode,
         $"'{identity}' has the destination '{targetPath}', which is not inside the output folder; give it a relative Link or TargetPath without '..'");
+
+    public static ModelProblem DestinationIsFolder(string identity, string targetPath) => new(
+        DestinationOutsideCode,
+        $"'{identity}' has the destination '{targetPath}', which names a folder; add the file name to Link or TargetPath, or use LinkBase for the folder alone");
+
+    public static ModelProblem UnknownName(string identity, string metadata, string value, string allowed) => new(
+        UnknownNameCode,
+        $"'{identity}' has {metadata}=\"{value}\"; allowed: {allowed}");
 
     public static ModelProblem MissingModel(string identity, bool isFolder) => new(
         MissingModelCode,

@@ -18,6 +18,8 @@ internal sealed class ModelItemReader(string projectDirectory, string outputDire
         "IsImplicitlyDefined", "OriginalItemSpec", "MSBuildSourceProjectFile", "MSBuildSourceTargetName", "NuGetPackageId", "NuGetPackageVersion",
     };
 
+    private static readonly string[] CopyModes = ["Never", "PreserveNewest", "IfDifferent", "Always"];
+
     private static readonly string[] DataNames = ["CalibrationData", "TrainingData", "ValidationData"];
 
     /// <summary>Name of the private metadata that keeps <c>%(DefiningProjectFullPath)</c> of the original item.</summary>
@@ -75,9 +77,23 @@ internal sealed class ModelItemReader(string projectDirectory, string outputDire
         };
         model.OutputPath = Path.GetFullPath(Path.Combine(outputDirectory, model.TargetPath));
         model.Rules = rules.FindAll(rule => rule.AppliesTo(model.Identity));
-        if (target is null) model.Problem = BuildDiagnostics.DestinationOutside(model.Identity, requested);
-        else if (!File.Exists(source)) model.Problem = BuildDiagnostics.MissingModel(model.Identity, Directory.Exists(source));
+        model.Problem = target is null ? BuildDiagnostics.DestinationOutside(model.Identity, requested)
+            : requested[requested.Length - 1] is '/' or '\\' ? BuildDiagnostics.DestinationIsFolder(model.Identity, requested)
+            : UnknownCopyMode(item, model.Identity)
+            ?? (File.Exists(source) ? null : BuildDiagnostics.MissingModel(model.Identity, Directory.Exists(source)));
         return model;
+    }
+
+    /// <summary>The SDK takes any other word for "do not copy", and the model would be missing when the app starts.</summary>
+    private static ModelProblem? UnknownCopyMode(ITaskItem item, string identity)
+    {
+        foreach (var name in new[] { "CopyToOutputDirectory", "CopyToPublishDirectory" })
+        {
+            var mode = item.GetMetadata(name).Trim();
+            if (mode.Length > 0 && Array.FindIndex(CopyModes, m => m.Equals(mode, StringComparison.OrdinalIgnoreCase)) < 0)
+                return BuildDiagnostics.UnknownName(identity, name, mode, string.Join(", ", CopyModes));
+        }
+        return null;
     }
 
     private static SortedDictionary<string, string> ReadSettings(ITaskItem item)

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using ModelCompression.Data.Arrays;
 using ModelCompression.Data.Sources;
 using ModelCompression.Onnx.Diagnostics;
@@ -13,11 +14,13 @@ public sealed class DataSet : IDisposable
 {
     private readonly IReadOnlyList<DataSource> sources;
     private readonly int[] ends;
-    private readonly List<(string Input, Diagnostic Warning)> warnings = [];
+    private readonly IReadOnlyList<string> paths;
+    private readonly Dictionary<(int Source, string Input), NotFinite> notFinite = [];
 
-    private DataSet(IReadOnlyList<DataSource> sources)
+    private DataSet(IReadOnlyList<DataSource> sources, IReadOnlyList<string> paths)
     {
         this.sources = sources;
+        this.paths = paths;
         ends = new int[sources.Count];
         for (int i = 0; i < ends.Length; i++) ends[i] = checked((i == 0 ? 0 : ends[i - 1]) + sources[i].Count);
     }
@@ -34,12 +37,13 @@ public sealed class DataSet : IDisposable
     /// <summary>Outputs for which every sample has expected values.</summary>
     public IReadOnlyList<string> ExpectedOutputs => [.. sources.Skip(1).Aggregate(sources[0].ExpectedOutputs.AsEnumerable(), (a, s) => a.Intersect(s.ExpectedOutputs, StringComparer.Ordinal))];
 
-    /// <summary>What was noticed in the samples read so far: MCB3013 for the first NaN of each input.</summary>
+    /// <summary>What was noticed in the samples read so far: MCB3013 for the first NaN or infinity of each file and input.</summary>
     public IReadOnlyList<Diagnostic> Warnings
     {
         get
         {
-            lock (warnings) return [.. warnings.Select(w => w.Warning)];
+            lock (notFinite)
+                return [.. notFinite.OrderBy(f => f.Key.Source).ThenBy(f => f.Key.Input, StringComparer.Ordinal).Select(f => Warn(paths[f.Key.Source], f.Key.Input, f.Value))];
         }
     }
 
@@ -57,7 +61,7 @@ public sealed class DataSet : IDisposable
             foreach (string path in paths) sources.Add(OpenSource(path, model));
             if (sources.Find(s => s.HasLabels != sources[0].HasLabels) is { } other)
                 throw DataError.Of(paths[sources.IndexOf(other)], "MCB3015", $"{(other.HasLabels ? "This has labels" : "This has no labels")}, but {Path.GetFileName(paths[0])} {(sources[0].HasLabels ? "has" : "has not")}. Give labels for all samples or for none.");
-            return new DataSet(sources);
+            return new DataSet(sources, paths);
         }
         catch
         {
@@ -73,8 +77,9 @@ public sealed class DataSet : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
         int at = Array.FindIndex(ends, end => index < end);
-        var sample = sources[at].Read(index - (at == 0 ? 0 : ends[at - 1]));
-        NoteNaN(sample, index);
+        int inSource = index - (at == 0 ? 0 : ends[at - 1]);
+        var sample = sources[at].Read(inSource);
+        NoteNotFinite(sample, at, inSource);
         return sample;
     }
 
@@ -84,26 +89,28 @@ public sealed class DataSet : IDisposable
         foreach (var source in sources) source.Dispose();
     }
 
-    /// <summary>A NaN is most likely a mistake in the data but may be meant (missing values of a tree model), so it is said once and fed.</summary>
-    private void NoteNaN(Sample sample, int index)
+    /// <summary>
+    /// A NaN is most likely a mistake in the data but may be meant (missing values of a tree model; an infinity: a mask that is added), so it is said once and fed.
+    /// Samples may be read in any order, so the first is the one with the lowest number.
+    /// </summary>
+    private void NoteNotFinite(Sample sample, int source, int index)
     {
         foreach (var input in sample.Inputs)
         {
-            if (input.Value is not TensorValue { Tensor: { DataType: DataType.Float } tensor } || !HasNaN(tensor.AsSpan<float>())) continue;
-            lock (warnings)
+            if (input.Value is not TensorValue { Tensor: { DataType: DataType.Float } tensor } || tensor.AsSpan<float>() is not { IsEmpty: false } elements) continue;
+            // NaN when one is there, else infinite when one is infinite.
+            float largest = TensorPrimitives.MaxMagnitude(elements);
+            if (float.IsFinite(largest)) continue;
+            lock (notFinite)
             {
-                if (warnings.Exists(w => w.Input == input.Name)) continue;
-                warnings.Add((input.Name, Diagnostic.Warning("MCB3013", FormattableString.Invariant($"Sample {index} has NaN in input '{input.Name}'. Figures measured with it may be meaningless; clean the data if it is not meant."))));
+                if (!notFinite.TryGetValue((source, input.Name), out var known) || index < known.Sample) notFinite[(source, input.Name)] = new(index, float.IsNaN(largest));
             }
         }
     }
 
-    private static bool HasNaN(ReadOnlySpan<float> values)
-    {
-        foreach (float value in values)
-            if (float.IsNaN(value)) return true;
-        return false;
-    }
+    private static Diagnostic Warn(string path, string input, NotFinite found) => Diagnostic.Warning("MCB3013", FormattableString.Invariant(
+        $"Sample {found.Sample} has {(found.IsNaN ? "NaN" : "an infinity")} in input '{input}'. Figures measured with it may be meaningless; clean the data if it is not meant.")) with
+    { File = path };
 
     private static DataSource OpenSource(string path, ModelInterface model)
     {
@@ -134,4 +141,7 @@ public sealed class DataSet : IDisposable
 
         throw DataError.Of(path, "MCB3005", "The folder holds no data. Expected test_data_set_<n>/input_<i>.pb, input_<i>.pb, or .npy files.");
     }
+
+    /// <summary>The sample within its source, and whether it has NaN or infinities only.</summary>
+    private readonly record struct NotFinite(int Sample, bool IsNaN);
 }

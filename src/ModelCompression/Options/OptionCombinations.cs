@@ -5,9 +5,12 @@ namespace ModelCompression.Options;
 /// <summary>Combinations that make no sense (MCB1004) and methods this version does not have (MCB1006).</summary>
 internal static class OptionCombinations
 {
-    /// <summary>Checks an item's options; <paramref name="given"/> are the names the user set explicitly.</summary>
-    public static void Check(SettingsSource source, CompressionOptions options, IReadOnlySet<string> given, OptionParser.Problems problems)
+    /// <summary>Checks an item's options; <paramref name="given"/> are the names the user set explicitly, <paramref name="ruled"/> what its rules make of the options.</summary>
+    public static void Check(SettingsSource source, CompressionOptions options, IReadOnlyList<CompressionOptions> ruled, IReadOnlySet<string> given, OptionParser.Problems problems)
     {
+        // No error: what a search found without training is pasted in place of Strategy=Auto, beside the data that the search was given.
+        if (given.Contains("TrainingData") && !ruled.Append(options).Any(UsesTrainingData))
+            problems.Warn(source, "MCB1004", $"{source.What} sets TrainingData, which nothing uses: it is for FineTuneEpochs, Pruning=GradientStability or Taylor, and Strategy=Auto.");
         foreach (var (name, isUseful, need) in Dependencies(options))
             if (given.Contains(name) && !isUseful) problems.Add(source, "MCB1004", $"{source.What} sets {name}, which has no effect here: {need}.");
         foreach (string missing in Missing(options)) problems.Add(source, "MCB1004", $"{source.What}: {missing}.");
@@ -20,6 +23,9 @@ internal static class OptionCombinations
         foreach (string missing in Missing(options)) problems.Add(source, "MCB1004", $"{source.What}: {missing}.");
         CheckAvailable(source, options, problems);
     }
+
+    private static bool UsesTrainingData(CompressionOptions o) =>
+        o.FineTuneEpochs > 0 || o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor || o.Strategy == CompressionStrategy.Auto;
 
     private static IEnumerable<(string Name, bool IsUseful, string Need)> Dependencies(CompressionOptions o)
     {

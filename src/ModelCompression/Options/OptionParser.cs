@@ -32,8 +32,9 @@ public static class OptionParser
         var options = given.Aggregate(Presets.Of(preset, given.Exists(g => g.Definition.Name == "CalibrationData")), (o, g) => g.Definition.Parse(o, g.Text) ?? o);
         var parsedRules = rules.Select(r => ParseRule(r, problems)).ToList();
         if (problems.Any) return null;
-        OptionCombinations.Check(item, options, given.Select(g => g.Definition.Name).ToHashSet(), problems);
-        foreach (var (rule, source) in parsedRules.Zip(rules)) OptionCombinations.CheckRule(source, rule!.Apply(options), problems);
+        var ruled = parsedRules.Select(r => r!.Apply(options)).ToList();
+        OptionCombinations.Check(item, options, ruled, given.Select(g => g.Definition.Name).ToHashSet(), problems);
+        foreach (var (applied, source) in ruled.Zip(rules)) OptionCombinations.CheckRule(source, applied, problems);
         return problems.Any ? null : new CompressionSettings(options, [.. parsedRules.Select(r => r!)]);
     }
 
@@ -80,7 +81,7 @@ public static class OptionParser
     private static string Value(SettingsSource source, string key) =>
         source.Values.FirstOrDefault(v => v.Key.Equals(key, StringComparison.OrdinalIgnoreCase)).Value ?? "";
 
-    /// <summary>Collects errors with the place of their source.</summary>
+    /// <summary>Collects errors and warnings with the place of their source.</summary>
     internal sealed class Problems(ICollection<Diagnostic> diagnostics)
     {
         public bool Any { get; private set; }
@@ -88,7 +89,11 @@ public static class OptionParser
         public void Add(SettingsSource source, string code, string message)
         {
             Any = true;
-            diagnostics.Add(Diagnostic.Error(code, message) with { File = source.File, Line = source.Line, Column = source.Column });
+            diagnostics.Add(At(source, Diagnostic.Error(code, message)));
         }
+
+        public void Warn(SettingsSource source, string code, string message) => diagnostics.Add(At(source, Diagnostic.Warning(code, message)));
+
+        private static Diagnostic At(SettingsSource source, Diagnostic diagnostic) => diagnostic with { File = source.File, Line = source.Line, Column = source.Column };
     }
 }

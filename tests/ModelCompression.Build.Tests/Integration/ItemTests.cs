@@ -146,6 +146,26 @@ public sealed class ItemTests : IDisposable
     }
 
     [TestMethod]
+    public void Build_DestinationOrCopyModeIsWrong_FailsAtItsLineAndCompressesTheRest()
+    {
+        foreach (string name in new[] { "a", "b", "c", "d" }) _solution.WriteModel($"app/{name}.onnx");
+        _solution.WriteProject("app", """
+            <CompressModel Include="a.onnx" LinkBase="sub/" CopyToOutputDirectory="always" />
+            <CompressModel Include="b.onnx" Link="sub/" />
+            <CompressModel Include="c.onnx" CopyToOutputDirectory="Sometimes" />
+            <CompressModel Include="d.onnx" CopyToPublishDirectory="yes" />
+            """);
+
+        var build = _solution.Run("build", "app").Failed().CompressedOnly("a.onnx");
+
+        Assert.Contains("'b.onnx' has the destination 'sub/', which names a folder", build.Errors("MCB1053").Single().Text);
+        var unknown = build.Errors("MCB1002");
+        CollectionAssert.AreEqual(new[] { LineOf("c.onnx"), LineOf("d.onnx") }, unknown.Select(error => error.LineNumber).ToArray());
+        Assert.Contains("CopyToOutputDirectory=\"Sometimes\"; allowed: Never, PreserveNewest, IfDifferent, Always", unknown[0].Text);
+        Assert.Contains("CopyToPublishDirectory=\"yes\"", unknown[1].Text);
+    }
+
+    [TestMethod]
     public void Build_SourceIsReadOnly_TheResultIsNot()
     {
         _solution.WriteModel("app/a.onnx");

@@ -87,15 +87,19 @@ public sealed class DataSetTests
     }
 
     [TestMethod]
-    public void Read_NaN_IsOneWarning()
+    [DataRow(float.NaN, "NaN")]
+    [DataRow(float.NegativeInfinity, "an infinity")]
+    public void Read_NotFinite_IsOneWarningPerFile_AboutItsFirstSample(float value, string named)
     {
         using var folder = new TemporaryFolder();
-        using var data = DataSet.Open([Npz(folder.Combine("d.npz"), ("x", Floats("3, 1", 1, float.NaN, float.NaN)))], OneInput(Dimension.Unknown, 1));
-        for (int i = 0; i < data.Count; i++) data.Read(i);
+        string clean = Npz(folder.Combine("clean.npz"), ("x", Floats("3, 1", 1, 2, 3))), bad = Npz(folder.Combine("bad.npz"), ("x", Floats("3, 1", 1, value, value)));
+        using var data = DataSet.Open([clean, bad], OneInput(Dimension.Unknown, 1));
+        for (int i = data.Count - 1; i >= 0; i--) data.Read(i);
         var warning = data.Warnings.Single();
         Assert.AreEqual("MCB3013", warning.Code);
         Assert.AreEqual(DiagnosticSeverity.Warning, warning.Severity);
-        StringAssert.Contains(warning.Message, "Sample 1");
+        Assert.AreEqual(bad, warning.File);
+        StringAssert.Contains(warning.Message, $"Sample 1 has {named} in input 'x'");
     }
 
     public static IEnumerable<object[]> BadData()

@@ -89,10 +89,12 @@ public sealed class NpzTests
     }
 
     [TestMethod]
-    public void Read_AnyDamagedByte_IsACodedErrorOrHarmless()
+    [DataRow(CompressionLevel.Optimal)]
+    [DataRow(CompressionLevel.NoCompression)]
+    public void Read_AnyDamagedByte_IsACodedErrorOrHarmless(CompressionLevel level)
     {
         using var folder = new TemporaryFolder();
-        byte[] whole = File.ReadAllBytes(ArrayFile.Npz(folder.Combine("d.npz"), CompressionLevel.Optimal, ("x", Array23)));
+        byte[] whole = File.ReadAllBytes(ArrayFile.Npz(folder.Combine("d.npz"), level, ("x", Array23)));
         string damaged = folder.Combine("damaged.npz");
         int refused = 0;
         for (int at = 0; at < whole.Length; at++)
@@ -136,7 +138,7 @@ public sealed class NpzTests
         var file = new MemoryStream();
         var writer = new BinaryWriter(file);
         byte[] nameBytes = Encoding.ASCII.GetBytes(name);
-        uint crc = Crc32.Append(0, content);
+        uint crc = System.IO.Hashing.Crc32.HashToUInt32(content);
         void Sizes() { writer.Write(crc); writer.Write(uint.MaxValue); writer.Write(uint.MaxValue); }
 
         writer.Write(0x04034B50u); writer.Write((ushort)45); writer.Write(0u); writer.Write(0u);

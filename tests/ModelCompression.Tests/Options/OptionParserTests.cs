@@ -107,6 +107,23 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("", "", true)]
+    [DataRow("FineTuneEpochs=2", "", false)]
+    [DataRow("Strategy=Auto", "", false)]
+    [DataRow("Pruning=Magnitude;Sparsity=0.5", "", true)]
+    [DataRow("Pruning=Taylor;Sparsity=0.5", "", false)]
+    [DataRow("", "Pruning=Taylor;Sparsity=0.5", false)]
+    public void TrainingDataWithoutUse_IsAWarning(string item, string rule, bool warned)
+    {
+        var diagnostics = new List<Diagnostic>();
+        SettingsSource[] rules = rule.Length == 0 ? [] : [Source([.. Pairs(rule), ("Nodes", "*")])];
+
+        Assert.IsNotNull(OptionParser.Parse(Source([("TrainingData", "t.npz"), .. Pairs(item)]), rules, diagnostics), string.Join(' ', diagnostics.Select(d => d.Message)));
+
+        CollectionAssert.AreEqual(warned ? new[] { ("MCB1004", DiagnosticSeverity.Warning) } : [], diagnostics.Select(d => (d.Code, d.Severity)).ToArray());
+    }
+
+    [TestMethod]
     [DataRow("WeightOnly", "QuantizationFormat", "QOperator")]
     [DataRow("Dynamic", "QuantizationScheme", "Codebook")]
     [DataRow("Dynamic", "QuantizationScheme", "PowerOfTwo")]
@@ -195,4 +212,7 @@ public sealed class OptionParserTests
 
     private static SettingsSource Source((string Name, string Value)[] values) =>
         new("CompressModel 'm.onnx'", values.ToDictionary(v => v.Name, v => v.Value));
+
+    private static (string, string)[] Pairs(string text) =>
+        [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(pair => (pair[..pair.IndexOf('=', StringComparison.Ordinal)], pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]))];
 }

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.IO.Hashing;
 using Microsoft.Win32.SafeHandles;
 
 namespace ModelCompression.Data.Arrays;
@@ -16,7 +17,7 @@ internal sealed class DeflatedBytes(DataFile file, ZipEntry entry) : ArrayBytes
     private SafeFileHandle? spool;
     private Stream? stream;
     private long position;
-    private uint crc;
+    private readonly Crc32 crc = new();
 
     public override long Length => entry.Length;
 
@@ -87,7 +88,7 @@ internal sealed class DeflatedBytes(DataFile file, ZipEntry entry) : ArrayBytes
         stream?.Dispose();
         stream = new DeflateStream(file.OpenStream(entry.DataOffset, entry.CompressedLength), CompressionMode.Decompress);
         position = 0;
-        crc = 0;
+        crc.Reset();
     }
 
     private void Inflate(Span<byte> destination)
@@ -102,7 +103,7 @@ internal sealed class DeflatedBytes(DataFile file, ZipEntry entry) : ArrayBytes
         }
 
         position += destination.Length;
-        crc = Crc32.Append(crc, destination);
-        if (position == Length && crc != entry.Crc) throw DataError.Damaged(file.Path, $"the check sum of '{entry.Name}' is wrong");
+        crc.Append(destination);
+        if (position == Length) entry.CheckSum(crc, file.Path);
     }
 }

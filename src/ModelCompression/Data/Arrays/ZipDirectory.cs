@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Text;
 
 namespace ModelCompression.Data.Arrays;
@@ -10,7 +11,15 @@ namespace ModelCompression.Data.Arrays;
 /// <param name="DataOffset">Where its bytes start in the file.</param>
 /// <param name="CompressedLength">Bytes in the file.</param>
 /// <param name="Length">Bytes of the content.</param>
-internal sealed record ZipEntry(string Name, int Method, uint Crc, long DataOffset, long CompressedLength, long Length);
+internal sealed record ZipEntry(string Name, int Method, uint Crc, long DataOffset, long CompressedLength, long Length)
+{
+    /// <summary>Compares the check sum of the content with the file's.</summary>
+    /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB3003: they differ.</exception>
+    public void CheckSum(Crc32 content, string path)
+    {
+        if (content.GetCurrentHashAsUInt32() != Crc) throw DataError.Damaged(path, $"the check sum of '{Name}' is wrong");
+    }
+}
 
 /// <summary>
 /// Reads the directory of a ZIP file (APPNOTE 6.3: ZIP64, data descriptors). The framework's reader hides where entries lie, and that is what reading

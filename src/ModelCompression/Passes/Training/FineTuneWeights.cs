@@ -62,7 +62,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         if (result.Diverged is { } reason)
         {
             log.Report(Diagnostic.Warning("MCB4063", FormattableString.Invariant(
-                $"Fine-tuning was stopped in epoch {result.StoppedIn}: {reason}. The weights of epoch {result.BestEpoch} are kept. Lower LearningRate (it was {result.LearningRate:0.#####}).")));
+                $"Fine-tuning was stopped in epoch {result.StoppedIn}: {reason}. The weights of epoch {result.BestEpoch} are kept. Lower LearningRate (it was {result.LearningRate:G6}).")));
         }
         else if (result.BestEpoch == 0)
         {
