@@ -154,17 +154,8 @@ public sealed class QuantizeDynamicallyTests
 
     private static double Sqnr(IReadOnlyList<NamedValue> expected, IReadOnlyList<NamedValue> actual)
     {
-        double signal = 0, noise = 0;
-        for (int i = 0; i < expected.Count; i++)
-        {
-            var pairs = FlatValue.Of(expected[i].Value).Single().Reals.Zip(FlatValue.Of(actual[i].Value).Single().Reals);
-            foreach (var (e, a) in pairs)
-            {
-                signal += e * e;
-                noise += (e - a) * (e - a);
-            }
-        }
-
-        return 10 * Math.Log10(signal / noise);
+        var sqnr = new OutputSqnr();
+        sqnr.Add(expected, actual);
+        return sqnr.Db;
     }
 }

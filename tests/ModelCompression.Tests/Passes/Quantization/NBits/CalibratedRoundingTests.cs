@@ -1,4 +1,3 @@
-using ModelCompression.Data;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
@@ -59,20 +58,14 @@ public sealed class CalibratedRoundingTests
         new QuantizeWeights(new Calibrator(new Samples(model.Model, samples), 300, 2)).Run(model.Model, new(Options(algorithm)), log);
         using var one = Equivalence.Open(OnnxWriter.ToBytes(original.Model));
         using var two = Equivalence.Open(OnnxWriter.ToBytes(model.Model));
-        double signal = 0, noise = 0;
+        var sqnr = new OutputSqnr();
         for (int i = 1000; i < 1010; i++)
         {
             var input = new Samples(original.Model, 0).Make(i);
-            var a = ((TensorValue)one.Run(input)[0].Value).Tensor.AsSpan<float>();
-            var b = ((TensorValue)two.Run(input)[0].Value).Tensor.AsSpan<float>();
-            for (int j = 0; j < a.Length; j++)
-            {
-                signal += (double)a[j] * a[j];
-                noise += Math.Pow(a[j] - (double)b[j], 2);
-            }
+            sqnr.Add(one.Run(input), two.Run(input));
         }
 
-        return 10 * Math.Log10(signal / noise);
+        return sqnr.Db;
     }
 
     private static CompressionOptions Options(QuantizationAlgorithm algorithm) => new()
