@@ -25,8 +25,8 @@ internal sealed record SearchGoal(CompressionOptions Options, SortedDictionary<s
             bool synthetic = data.FidelitySamples.Origin == SampleOrigin.Synthetic;
             double least = synthetic ? LeastSyntheticSqnrDb : LeastSqnrDb;
             string what = synthetic ? "made-up inputs, which say little about real ones" : "the calibration data";
-            return new(options with { MinMetric = least, Metric = Metric.Sqnr }, new(StringComparer.Ordinal), Diagnostic.Note("MCB5022",
-                FormattableString.Invariant($"The search keeps the outputs within {least} dB signal to noise of the original's on {what}. Give ValidationData and MaxMetricDrop to say what counts.")));
+            string announcement = FormattableString.Invariant($"The search keeps the outputs within {least} dB signal to noise of the original's on {what}. Give ValidationData and MaxMetricDrop to say what counts.");
+            return new(options with { MinMetric = least, Metric = Metric.Sqnr }, new(StringComparer.Ordinal), synthetic ? Diagnostic.Warning("MCB5022", announcement) : Diagnostic.Note("MCB5022", announcement));
         }
 
         var metric = options.Metric ?? Evaluator.DefaultMetric(validation);
