@@ -111,7 +111,7 @@ internal sealed class CompressionRun : IDisposable
 
         string? whyOriginal = compressed.Bytes >= original.Bytes && Options.FineTuneEpochs == 0 ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
-        if (LowFidelity(fidelity) is { } warning) Report(warning);
+        if (Doubt(fidelity) is { } warning) Report(warning);
         var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
         compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
         var program = MetricProgram.Of(Options, request.MetricFolder);
@@ -127,8 +127,10 @@ internal sealed class CompressionRun : IDisposable
     }
 
     /// <summary>Without a metric nobody else would say that the result may be useless.</summary>
-    private Diagnostic? LowFidelity(FidelityResult fidelity)
+    private Diagnostic? Doubt(FidelityResult fidelity)
     {
+        if (!fidelity.OriginalIsFinite)
+            return new Diagnostic("MCB4047", DiagnosticSeverity.Warning, $"The original model gives nothing but NaN or infinite values on the {fidelity.Inputs.ToString().ToLowerInvariant()} inputs, so there is nothing to compare the result with. Look for such values among its weights (the report names layers left alone for them), or give CalibrationData that it can work with.");
         if (Options.ValidationData.Count > 0 || Options.MetricCommand is not null || !fidelity.OutputsVary || !(fidelity.SqnrDb < LowSqnrDb)) return null;
         string figure = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SQNR {fidelity.SqnrDb:0.0} dB on {fidelity.Inputs.ToString().ToLowerInvariant()} inputs");
         return new Diagnostic("MCB4045", DiagnosticSeverity.Warning, $"The outputs are far from the original's: {figure}. Below {LowSqnrDb} dB the error is a third of the output or more. Give ValidationData to see what it does to the task; more WeightBits, lower Sparsity or ExcludeNodes for the worst layers of the report bring it closer.");

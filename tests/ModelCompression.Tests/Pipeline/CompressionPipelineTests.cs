@@ -1,6 +1,7 @@
 using System.Globalization;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Pipeline;
 using ModelCompression.Reports;
 
@@ -68,6 +69,30 @@ public sealed class CompressionPipelineTests
         fixture.Diagnostics.Clear();
         fixture.Run([.. settings, ("ValidationData", PipelineFixture.SampleData)]);
         Assert.DoesNotContain(d => d.Code == "MCB4045", fixture.Diagnostics);
+    }
+
+    [TestMethod]
+    public void OriginalThatGivesOnlyNaN_IsWarnedAbout()
+    {
+        using var fixture = new PipelineFixture();
+        using (var model = OnnxReader.Read(fixture.Source))
+        {
+            foreach (var bias in model.Graph.Initializers.Where(w => w.TryGetConstant(out var t) && t.Rank == 1).ToList())
+            {
+                bias.TryGetConstant(out var tensor);
+                bias.SetConstant(Tensor.Float(tensor!.Dims.ToArray(), [.. Enumerable.Repeat(float.NaN, (int)tensor.ElementCount)]));
+            }
+
+            OnnxWriter.Write(model, fixture.Source + ".nan");
+        }
+
+        File.Move(fixture.Source + ".nan", fixture.Source, overwrite: true);
+
+        var report = fixture.Run().Report!;
+
+        Assert.IsNull(report.Fidelity);
+        Assert.AreEqual("the original's own outputs are NaN or infinite", report.FidelityReason);
+        Assert.AreEqual(DiagnosticSeverity.Warning, fixture.Diagnostics.Single(d => d.Code == "MCB4047").Severity);
     }
 
     [TestMethod]

@@ -35,6 +35,9 @@ public sealed record FidelityResult
     /// <summary>False when the original's outputs have one value nearly everywhere on these samples: then the figures say nothing about accuracy.</summary>
     public bool OutputsVary { get; init; } = true;
 
+    /// <summary>False when no floating point element of the original's outputs is finite: then nothing was compared.</summary>
+    public bool OriginalIsFinite { get; init; } = true;
+
     /// <summary>Per output, in the model's order.</summary>
     public IReadOnlyList<OutputFidelity> Outputs { get; init; } = [];
 

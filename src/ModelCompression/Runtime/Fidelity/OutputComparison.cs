@@ -34,6 +34,7 @@ internal sealed class OutputComparison
     {
         var total = new OutputDistance();
         foreach (var state in states) total.Add(state.Distance);
+        bool finite = total.ElementCount > 0 || !states.Exists(s => s.ReferenceElements > 0);
         return new FidelityResult
         {
             Inputs = origin,
@@ -43,7 +44,8 @@ internal sealed class OutputComparison
             MaxAbsoluteDifference = total.ElementCount == 0 ? null : total.MaxAbsoluteDifference,
             TopOneAgreement = topOne.Share,
             Outputs = [.. states.Select(s => s.Summarize())],
-            Reason = reason,
+            OriginalIsFinite = finite,
+            Reason = finite ? reason : "the original's own outputs are NaN or infinite",
             Errors = errors,
         };
     }
@@ -78,6 +80,7 @@ internal sealed class OutputComparison
     private void CompareFloats(int sample, OutputState state, Tensor reference, Tensor actual)
     {
         state.IsFloat = true;
+        state.ReferenceElements += reference.ElementCount;
         long before = state.Distance.NonFiniteCount;
         state.Distance.Add(reference, actual);
         if (state.Distance.NonFiniteCount > before)
@@ -104,6 +107,9 @@ internal sealed class OutputComparison
         public HashSet<string> Failed { get; } = new(StringComparer.Ordinal);
 
         public bool IsFloat { get; set; }
+
+        /// <summary>Floating point elements of the original's, finite or not.</summary>
+        public long ReferenceElements { get; set; }
 
         public string Note { get; set; } = "";
 
