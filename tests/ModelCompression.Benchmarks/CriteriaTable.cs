@@ -1,7 +1,4 @@
 using System.Globalization;
-using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Options;
-using ModelCompression.Pipeline;
 
 namespace ModelCompression.Benchmarks;
 
@@ -67,17 +64,8 @@ internal static class CriteriaTable
 
     private static string Metric(string model, string output, Dictionary<string, string> settings)
     {
-        var errors = new List<Diagnostic>();
-        var outcome = new CompressionPipeline(d => { if (d.Severity == DiagnosticSeverity.Error) errors.Add(d); }).Run(new CompressionRequest
-        {
-            SourcePath = model,
-            Identity = Path.GetFileName(model),
-            OutputPath = output,
-            Item = new SettingsSource("The benchmark", settings),
-            Reports = [],
-            Threads = Environment.ProcessorCount,
-        });
-        return outcome.Report?.Validation is { } validation ? Percent(validation.Compressed, "0.0") : string.Join(' ', errors.Select(e => e.Code));
+        var (report, errorCodes) = SettingsRun.Compress(model, output, settings);
+        return report?.Validation is { } validation ? Percent(validation.Compressed, "0.0") : errorCodes;
     }
 
     private static string Percent(double? share, string format) => share is { } s ? (100 * s).ToString(format, CultureInfo.InvariantCulture) : "–";

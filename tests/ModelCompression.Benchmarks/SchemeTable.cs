@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Options;
-using ModelCompression.Pipeline;
 using ModelCompression.Pipeline.Inspection;
 using ModelCompression.Reports;
 
@@ -78,19 +76,9 @@ internal static class SchemeTable
 
     private static void Compress(string name, string model, string output, Dictionary<string, string> settings)
     {
-        var errors = new List<Diagnostic>();
-        var outcome = new CompressionPipeline(d => { if (d.Severity == DiagnosticSeverity.Error) errors.Add(d); }).Run(new CompressionRequest
-        {
-            SourcePath = model,
-            Identity = Path.GetFileName(model),
-            OutputPath = output,
-            Item = new SettingsSource("The benchmark", settings),
-            Reports = [],
-            Threads = Environment.ProcessorCount,
-            MeasureLatency = true,
-        });
-        if (outcome.Report is { } report) Print(name, report.Original, report.Compressed, report.Fidelity, report.Validation, report.Latency);
-        else Console.WriteLine($"| {name} | {string.Join(' ', errors.Select(e => e.Code))} | | | | | |");
+        var (report, errorCodes) = SettingsRun.Compress(model, output, settings, measuresLatency: true);
+        if (report is not null) Print(name, report.Original, report.Compressed, report.Fidelity, report.Validation, report.Latency);
+        else Console.WriteLine($"| {name} | {errorCodes} | | | | | |");
     }
 
     private static void Against(string name, string command, string model, string output, string validation)
