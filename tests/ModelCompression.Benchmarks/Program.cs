@@ -20,8 +20,10 @@ static int Usage()
           surgery [MODEL]      reads a model, removes half of its channels and writes it, beside a copy of its files
           race MODEL TOOL_FOLDER [--runs N] [--against 'COMMAND {in} {out}'] [-- OPTIONS]
                                whole runs of the published tool, of cp and of other commands, in turn
-          schemes MODEL [--calibration DATA] [--validation DATA] [--only 'NAME;NAME'] [--against NAME='COMMAND {in} {out}']
-                               bytes, fidelity, accuracy and latency of every scheme, and of other tools
+          schemes MODEL|@LIST [--calibration DATA] [--validation DATA] [--text true] [--only 'NAME;NAME'] [--results FOLDER] [--measure all|quality|latency]
+                  [--against NAME='COMMAND {in} {out} {calibration}'|@LIST]
+                               bytes, fidelity, accuracy and latency of every scheme, and of other tools; a LIST has such arguments, or such commands, line by line;
+                               FOLDER keeps results for a later call, as for one that measures latency when the machine is quiet
           gradients MODEL DATA [MINI-BATCHES] [FILE]
                                CPU time of scores by gradients against the forward run of the same samples; FILE takes the gradient graph
           criteria MODEL TRAINING_DATA VALIDATION_DATA [EPOCHS]

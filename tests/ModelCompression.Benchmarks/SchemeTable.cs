@@ -1,19 +1,25 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelCompression.Onnx.Diagnostics;
-using ModelCompression.Pipeline.Inspection;
-using ModelCompression.Reports;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Options;
+using ModelCompression.Pipeline;
+using ModelCompression.Runtime;
+using ModelCompression.Runtime.Latency;
 
 namespace ModelCompression.Benchmarks;
 
-/// <summary>Compresses one model by every scheme, and by other tools, and prints bytes, fidelity, accuracy and latency of each result as a table row.</summary>
+/// <summary>Compresses models by every scheme, and by other tools, and prints bytes, fidelity, accuracy and latency of each result as a table row. All results are judged by the same code.</summary>
 internal static class SchemeTable
 {
     private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
+    private static readonly LatencySettings ShortTiming = new() { TimeLimit = TimeSpan.FromSeconds(1) };
+
     private static readonly (string Name, bool NeedsCalibration, (string, string)[] Settings)[] Schemes =
     [
         ("Balanced", false, []),
+        ("WeightOnly 8", false, [("Quantization", "WeightOnly")]),
         ("WeightOnly 8, Folded", false, [("Quantization", "WeightOnly"), ("QuantizationFormat", "Folded")]),
         ("WeightOnly 6", false, [("WeightBits", "6")]),
         ("WeightOnly 5", false, [("WeightBits", "5")]),
@@ -27,91 +33,101 @@ internal static class SchemeTable
         ("Dynamic", false, [("Quantization", "Dynamic")]),
         ("Dynamic, X64Vnni", false, [("Quantization", "Dynamic"), ("TargetCpu", "X64Vnni")]),
         ("Static", true, [("Quantization", "Static")]),
+        ("Static, QDQ", true, [("Quantization", "Static"), ("QuantizationFormat", "QDQ")]),
         ("Static, X64Vnni", true, [("Quantization", "Static"), ("TargetCpu", "X64Vnni")]),
+        ("Float16", false, [("Quantization", "Float16")]),
         ("Smallest", false, [("Preset", "Smallest")]),
         ("Smallest, calibrated", true, [("Preset", "Smallest")]),
         ("Fastest", false, [("Preset", "Fastest")]),
         ("Fastest, calibrated", true, [("Preset", "Fastest")]),
     ];
 
-    /// <summary>Arguments: MODEL [--calibration DATA] [--validation DATA] [--only NAME;NAME] [--against NAME='COMMAND with {in} and {out}']…</summary>
+    /// <summary>See <see cref="SchemeArguments"/>.</summary>
     public static int Run(string[] args)
     {
-        string model = Path.GetFullPath(args[0]);
-        string calibration = "", validation = "";
-        string[] only = [];
-        var others = new List<(string Name, string Command)>();
-        for (int i = 1; i + 1 < args.Length; i += 2)
-        {
-            switch (args[i])
-            {
-                case "--calibration": calibration = Path.GetFullPath(args[i + 1]); break;
-                case "--validation": validation = Path.GetFullPath(args[i + 1]); break;
-                case "--only": only = args[i + 1].Split(';'); break;
-                default: others.Add((args[i + 1].Split('=')[0], args[i + 1][(args[i + 1].IndexOf('=', StringComparison.Ordinal) + 1)..])); break;
-            }
-        }
-
-        string folder = Directory.CreateTempSubdirectory("schemes-").FullName;
-        try
-        {
-            Console.WriteLine($"| {Path.GetFileName(model)} | bytes | ratio | SQNR dB | same top class | metric | latency ratio |");
-            Console.WriteLine("|---|---|---|---|---|---|---|");
-            foreach (var (name, needsCalibration, settings) in Schemes)
-            {
-                if ((needsCalibration && calibration.Length == 0) || (only.Length > 0 && !only.Contains(name))) continue;
-                var all = settings.Append(("CalibrationData", needsCalibration ? calibration : "")).Append(("ValidationData", validation));
-                Compress(name, model, Path.Combine(folder, "result.onnx"), all.ToDictionary(s => s.Item1, s => s.Item2));
-            }
-
-            foreach (var (name, command) in others) Against(name, command, model, Path.Combine(folder, "other.onnx"), validation);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-
+        foreach (var arguments in SchemeArguments.Parse(args)) PrintTable(arguments);
         return 0;
     }
 
-    private static void Compress(string name, string model, string output, Dictionary<string, string> settings)
+    private static void PrintTable(SchemeArguments arguments)
     {
-        var (report, errorCodes) = SettingsRun.Compress(model, output, settings, measuresLatency: true);
-        if (report is not null) Print(name, report.Original, report.Compressed, report.Fidelity, report.Validation, report.Latency);
-        else Console.WriteLine($"| {name} | {errorCodes} | | | | | |");
+        string folder = arguments.Results.Length > 0 ? Path.Combine(arguments.Results, Path.GetFileNameWithoutExtension(arguments.Model)) : Directory.CreateTempSubdirectory("schemes-").FullName;
+        Directory.CreateDirectory(folder);
+        try
+        {
+            Console.WriteLine($"| {Path.GetFileName(arguments.Model)} | ratio | SQNR dB | task | latency |\n|---|---|---|---|---|");
+            foreach (var (name, needsCalibration, settings) in Schemes)
+            {
+                if ((needsCalibration && arguments.Calibration.Length == 0) || (arguments.Only.Count > 0 && !arguments.Only.Contains(name))) continue;
+                var all = settings.Append(("CalibrationData", needsCalibration ? arguments.Calibration : "")).ToDictionary(s => s.Item1, s => s.Item2);
+                Row(name, folder, arguments, output => SettingsRun.Compress(arguments.Model, output, all) is { Report: null, ErrorCodes: var codes } ? codes : null);
+            }
+
+            foreach (var (name, command) in arguments.Others) Row(name, folder, arguments, output => Execute(command, output, arguments));
+        }
+        finally
+        {
+            if (arguments.Results.Length == 0) Directory.Delete(folder, recursive: true);
+        }
     }
 
-    private static void Against(string name, string command, string model, string output, string validation)
+    /// <summary>Makes and measures what is not there already.</summary>
+    private static void Row(string name, string folder, SchemeArguments arguments, Func<string, string?> make)
     {
-        string line = command.Replace("{in}", $"'{model}'", StringComparison.Ordinal).Replace("{out}", $"'{output}'", StringComparison.Ordinal);
+        string output = Path.Combine(folder, name + ".onnx"), kept = Path.Combine(folder, name + ".json");
+        var result = SchemeResult.Read(kept);
+        if (result is null && arguments.MeasuresQuality)
+        {
+            string? failure = make(output);
+            result = failure is null ? Guarded(() => SchemeResult.Judge(output, arguments)) : new() { Failure = failure };
+        }
+
+        if (result is null) return;
+        if (arguments.MeasuresLatency && result is { Failure: null, LatencyRatio: null }) result = Guarded(() => result with { LatencyRatio = LatencyRatio(output, arguments) });
+        result.Write(kept);
+        Print(name, result);
+    }
+
+    private static SchemeResult Guarded(Func<SchemeResult> judge)
+    {
+        try
+        {
+            return judge();
+        }
+        catch (DiagnosticException e)
+        {
+            return new() { Failure = e.Diagnostic.Code };
+        }
+    }
+
+    private static double? LatencyRatio(string result, SchemeArguments arguments)
+    {
+        using var model = OnnxReader.Read(arguments.Model);
+        using var data = RunData.Open(new CompressionOptions { ValidationData = arguments.Validation.Length > 0 ? [arguments.Validation] : [] }, model);
+        return data.FidelitySamples.Count == 0 ? null : LatencyMeter.Measure(arguments.Model, result, data.FidelitySamples.Read(0, 0), ShortTiming).Ratio;
+    }
+
+    private static string? Execute(string command, string output, SchemeArguments arguments)
+    {
+        string line = command.Replace("{in}", $"'{arguments.Model}'", StringComparison.Ordinal).Replace("{out}", $"'{output}'", StringComparison.Ordinal).Replace("{calibration}", $"'{arguments.Calibration}'", StringComparison.Ordinal);
         using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", line]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         process.ErrorDataReceived += (_, _) => { };
         process.BeginErrorReadLine();
         process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0 || !File.Exists(output))
+        return process.ExitCode == 0 && File.Exists(output) ? null : "fails";
+    }
+
+    private static void Print(string name, SchemeResult result)
+    {
+        if (result.Failure is { } failure)
         {
-            Console.WriteLine($"| {name} | fails | | | | | |");
+            Console.WriteLine($"| {name} | {failure} | | | |");
             return;
         }
 
-        try
-        {
-            var comparison = new ModelComparer { OriginalPath = model, CompressedPath = output, Data = validation.Length > 0 ? [validation] : [], Latency = true, Threads = Environment.ProcessorCount }.Run();
-            Print(name, comparison.Original, comparison.Compressed, comparison.Fidelity, comparison.Validation, comparison.Latency);
-        }
-        catch (DiagnosticException e)
-        {
-            Console.WriteLine($"| {name} | {e.Diagnostic.Code} | | | | | |");
-        }
-
-        File.Delete(output);
-    }
-
-    private static void Print(string name, ModelFigures original, ModelFigures compressed, FidelityFigures? fidelity, ValidationFigures? validation, LatencyFigures? latency)
-    {
-        string metric = validation is { } v ? $"{v.Metric} {Number(v.Original, "0.0000")} → {Number(v.Compressed, "0.0000")}" : "";
-        Console.WriteLine($"| {name} | {compressed.Bytes.ToString(Invariant)} | {Number((double)compressed.Bytes / original.Bytes, "0.0000")} | {Number(fidelity?.SqnrDb, "0.0")} | {Number(fidelity?.TopOneAgreement, "0.000")} | {metric} | {Number(latency?.Ratio, "0.00")} |");
+        string task = result.SameText is { } text ? $"{Number(100 * text, "0.0")} % alike" : result.Accuracy is { } accuracy ? $"{Number(100 * accuracy.Original, "0.00")} → {Number(100 * accuracy.Result, "0.00")} %" : "";
+        Console.WriteLine($"| {name} | {Number((double)result.Bytes / result.OriginalBytes, "0.000")} | {Number(result.SqnrDb, "0.0")} | {task} | {Number(result.LatencyRatio, "0.00")} |");
     }
 
     private static string Number(double? value, string format) => value?.ToString(format, Invariant) ?? "";
