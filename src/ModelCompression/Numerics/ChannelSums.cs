@@ -44,18 +44,21 @@ internal sealed record ChannelSums(long Count, double[] Sums, double[] Squares, 
     private void AddRun(ReadOnlySpan<float> run, int c)
     {
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(run);
-        Vector256<double> sum = default, square = default;
+        // Two of everything: one addition would have to wait for the one before.
+        Vector256<double> sum0 = default, sum1 = default, square0 = default, square1 = default;
         Vector256<float> low = Vector256.Create(Min[c]), high = Vector256.Create(Max[c]);
         foreach (var x in vectors)
         {
             (var a, var b) = Vector256.Widen(x);
-            sum += a + b;
-            square += (a * a) + (b * b);
+            sum0 += a;
+            sum1 += b;
+            square0 += a * a;
+            square1 += b * b;
             low = Vector256.MinNative(low, x);
             high = Vector256.MaxNative(high, x);
         }
 
-        double total = (sum[0] + sum[1]) + (sum[2] + sum[3]), energy = (square[0] + square[1]) + (square[2] + square[3]);
+        double total = SumOf(sum0 + sum1), energy = SumOf(square0 + square1);
         float min = Min[c], max = Max[c];
         for (int lane = 0; lane < Vector256<float>.Count; lane++) (min, max) = (Math.Min(min, low[lane]), Math.Max(max, high[lane]));
         foreach (float x in run[(vectors.Length * Vector256<float>.Count)..])
@@ -69,4 +72,6 @@ internal sealed record ChannelSums(long Count, double[] Sums, double[] Squares, 
         Squares[c] += energy;
         (Min[c], Max[c]) = (min, max);
     }
+
+    private static double SumOf(Vector256<double> v) => (v[0] + v[1]) + (v[2] + v[3]);
 }

@@ -27,6 +27,15 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
     /// <summary>False if samples disagreed about the number of channels; the figures are then those of the first ones.</summary>
     public bool IsConsistent { get; private set; } = true;
 
+    /// <summary>True if every sample had the same channels and all elements were finite.</summary>
+    public bool IsUsable => Count > 0 && IsConsistent && AllFinite;
+
+    /// <summary>Means of all channels.</summary>
+    public double[] Means => Array.ConvertAll(sums, s => s / Count);
+
+    /// <summary>Means of the squares of all channels.</summary>
+    public double[] MeanSquares => Array.ConvertAll(squares, s => s / Count);
+
     /// <summary>The key under which passes share it.</summary>
     public static string Key(int axis) => FormattableString.Invariant($"channels:{axis}");
 

@@ -25,7 +25,7 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
         if (count == 0 || (plan.Single.Count == 0 && plan.Pairs.Count == 0)) return;
         var tensors = new WantedTensors(model, plan);
-        using var session = ObservingSession.Open(model, tensors.Computed, SessionSettings.Default);
+        using var session = ObservingSession.Open(model, tensors.Computed, SessionSettings.Default with { ReuseMemory = false });
         var turns = new SampleTurns(count);
         Parallel.For(0, Math.Min(threads, count), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {

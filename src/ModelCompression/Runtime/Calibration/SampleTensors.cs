@@ -12,7 +12,8 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
     public object?[] MeasureAll(StatisticsPlan plan)
     {
         object?[] partials = new object?[plan.Single.Count];
-        for (int i = 0; i < partials.Length; i++)
+        // Backwards: what was computed last is still in the processor's cache.
+        for (int i = partials.Length - 1; i >= 0; i--)
         {
             (var tensor, var statistic) = plan.Single[i];
             if (!statistic.MeasuresInOrder && TryView(tensor, out var view)) partials[i] = statistic.Measure(view);

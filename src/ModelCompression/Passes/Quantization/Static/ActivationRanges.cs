@@ -13,7 +13,7 @@ internal sealed class ActivationRanges
     private const double ChannelMargin = 1.3;
 
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<Value, ChannelRangeStatistic> channels = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> chosen = new(ReferenceEqualityComparer.Instance);
     private readonly CompressionOptions options;
@@ -46,8 +46,8 @@ internal sealed class ActivationRanges
     public string? Problem(Value tensor) => !statistics.TryGetValue(tensor, out var statistic) ? null : statistic switch
     {
         { SampleCount: 0 } => $"calibration did not see '{tensor.Name}'",
-        RangeStatistic { HasNonFinite: true } or HistogramStatistic { HasNonFinite: true } => $"'{tensor.Name}' has NaN or infinite elements",
-        RangeStatistic { IsKnown: false } or HistogramStatistic { Total: 0 } => $"'{tensor.Name}' has no elements",
+        RangeStatistic { HasNonFinite: true } or HistogramStatistic { HasNonFinite: true } or ChannelStatistic { AllFinite: false } => $"'{tensor.Name}' has NaN or infinite elements",
+        RangeStatistic { IsKnown: false } or HistogramStatistic { Total: 0 } or ChannelStatistic { Count: 0 } => $"'{tensor.Name}' has no elements",
         _ => null,
     };
 
@@ -56,6 +56,7 @@ internal sealed class ActivationRanges
     {
         RangeStatistic { SampleCount: > 0 } range => (double)range.Total / range.SampleCount,
         HistogramStatistic { SampleCount: > 0 } histogram => (double)histogram.Total / histogram.SampleCount,
+        ChannelStatistic { SampleCount: > 0 } channels => (double)channels.Count * channels.Channels / channels.SampleCount,
         _ => 0,
     };
 
@@ -81,9 +82,9 @@ internal sealed class ActivationRanges
     /// <summary>Means of a tensor's channels (axis 1) over the samples, or null when they were not looked at.</summary>
     public float[]? ChannelMeans(Value tensor)
     {
-        if (!channels.TryGetValue(tensor, out var statistic) || statistic is not { IsUsable: true, Min.Length: > 0 }) return null;
+        if (!channels.TryGetValue(tensor, out var statistic) || !statistic.IsUsable) return null;
         float[] Means() => Array.ConvertAll(statistic.Means, m => (float)m);
-        return record is null ? Means() : record.Numbers($"channel means of {tensor.Name}", statistic.Min.Length, Means);
+        return record is null ? Means() : record.Numbers($"channel means of {tensor.Name}", statistic.Channels, Means);
     }
 
     /// <summary>One scale per quantized tensor; tensors that share one get the widest of their ranges.</summary>
@@ -115,12 +116,13 @@ internal sealed class ActivationRanges
     {
         var value = tensor.Tensor;
         if (record?.TryGetRange(value.Name, out float low, out float high) == true) ranges[value] = (low, high);
-        statistics[value] = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null
-            ? wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic())
-            : wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic());
-        // Which side of the tensor stays float may change later: whatever a convolution reads or returns may need its channels.
+        bool needsRangeOnly = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null;
+        // Which side of the tensor stays float may change later: whatever a convolution reads or returns may need its channels. They know the range of the whole tensor, too.
         if (perChannel && (tensor.Source.Producer is { OpType: "Conv" } || value.Uses.Any(u => u.Node.OpType == "Conv" && u.Index == 0)))
-            channels[value] = wanted.Need(value, ChannelRangeStatistic.Key, () => new ChannelRangeStatistic());
+            channels[value] = wanted.Need(value, ChannelStatistic.Key(1), () => new ChannelStatistic(1));
+        statistics[value] = !needsRangeOnly ? wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic())
+            : channels.TryGetValue(value, out var statistic) ? statistic
+            : wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic());
     }
 
     private static (float Min, float Max) Useful(Value tensor, (float Min, float Max) range)
@@ -132,17 +134,17 @@ internal sealed class ActivationRanges
     /// <summary>Scales per channel where the plan allows them, or null.</summary>
     private ActivationScale? PerChannel(QuantizedTensor tensor, int bits, MeasurementRecord? kept)
     {
-        if (tensor.Side == ChannelSide.None || !channels.TryGetValue(tensor.Tensor, out var statistic) || !statistic.IsUsable || statistic.Min.Length < 2) return null;
-        float[]? found = kept is null ? Measured() : kept.Numbers($"zero point and channel scales of {tensor.Tensor.Name}", 1 + statistic.Min.Length, Measured);
+        if (tensor.Side == ChannelSide.None || !channels.TryGetValue(tensor.Tensor, out var statistic) || !statistic.IsUsable || statistic.Channels < 2) return null;
+        float[]? found = kept is null ? Measured() : kept.Numbers($"zero point and channel scales of {tensor.Tensor.Name}", 1 + statistic.Channels, Measured);
         if (found is not [float zero, .. float[] channelScales]) return null;
         return new(new AffineScale(channelScales.Max(), (int)zero), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = channelScales };
 
         float[]? Measured() => MeasuredScales(tensor, statistic, (1 << bits) - 1) is { } made ? [made.ZeroPoint, .. made.Scales] : null;
     }
 
-    private ChannelScales? MeasuredScales(QuantizedTensor tensor, ChannelRangeStatistic statistic, int levels)
+    private ChannelScales? MeasuredScales(QuantizedTensor tensor, ChannelStatistic statistic, int levels)
     {
-        var (min, max) = (new float[statistic.Min.Length], new float[statistic.Min.Length]);
+        var (min, max) = (new float[statistic.Channels], new float[statistic.Channels]);
         var (whole, useful) = (Of(tensor.Tensor), Room(tensor));
         for (int c = 0; c < min.Length; c++)
         {
@@ -163,7 +165,7 @@ internal sealed class ActivationRanges
     /// <summary>A channel has far fewer elements than a tensor, so that other data will exceed what was observed; within the part of the range that matters there is room for it.</summary>
     private static float Widened(float bound, (double Min, double Max) useful) => ChannelScales.RoundedOutwards((float)Math.Clamp(ChannelMargin * bound, useful.Min, useful.Max));
 
-    private static float[] Balanced(QuantizedTensor tensor, float[] scales, ChannelRangeStatistic statistic)
+    private static float[] Balanced(QuantizedTensor tensor, float[] scales, ChannelStatistic statistic)
     {
         if (tensor.Side != ChannelSide.Input || tensor.Tensor.Uses.Where(u => u.Node.Is("Conv") && u.Index == 0).ToArray() is not [var use]) return scales;
         if (!ConvView.TryFrom(use.Node, out var view) || view.InputChannels != scales.Length || !view.Weight.TryGetConstant(out var weight)) return scales;

@@ -10,6 +10,7 @@ internal static class RangeChoice
     public static (float Min, float Max) Of(TensorStatistic statistic, CompressionOptions options)
     {
         if (statistic is RangeStatistic range) return (range.Min, range.Max);
+        if (statistic is ChannelStatistic channels) return (channels.Min.Min(), channels.Max.Max());
         var histogram = (HistogramStatistic)statistic;
         var (min, max) = options.CalibrationMethod switch
         {
