@@ -12,7 +12,6 @@ internal sealed unsafe class MessageSplicer
     private readonly byte[] slim;
     private readonly IReadOnlyList<TensorData> data;
     private readonly List<long> lengths = [];
-    private int next;
 
     /// <summary>Measures the message.</summary>
     public MessageSplicer(byte[] slim, IReadOnlyList<TensorData> data)
@@ -28,8 +27,8 @@ internal sealed unsafe class MessageSplicer
     /// <summary>Writes the message.</summary>
     public void WriteTo(Stream stream, CancellationToken cancellation)
     {
-        next = 1;
-        fixed (byte* start = slim) Write(start, MessageKind.Model, 0, slim.Length, stream, cancellation);
+        int next = 1;
+        fixed (byte* start = slim) Write(start, MessageKind.Model, 0, slim.Length, ref next, stream, cancellation);
     }
 
     /// <summary>Fills <see cref="lengths"/> with the length of every message that has to be rewritten, parents before children.</summary>
@@ -52,7 +51,7 @@ internal sealed unsafe class MessageSplicer
         return lengths[slot] = total;
     }
 
-    private void Write(byte* start, MessageKind kind, long from, long end, Stream stream, CancellationToken cancellation)
+    private void Write(byte* start, MessageKind kind, long from, long end, ref int next, Stream stream, CancellationToken cancellation)
     {
         var reader = new WireReader(start, from, end);
         long written = from;
@@ -71,7 +70,7 @@ internal sealed unsafe class MessageSplicer
             }
 
             WriteVarint(stream, (ulong)lengths[next++]);
-            Write(start, child, reader.BodyStart, reader.Position, stream, cancellation);
+            Write(start, child, reader.BodyStart, reader.Position, ref next, stream, cancellation);
         }
 
         stream.Write(new ReadOnlySpan<byte>(start + written, (int)(end - written)));

@@ -9,13 +9,17 @@ namespace ModelCompression.Onnx.Serialization;
 /// <param name="Path">Full path of the model.</param>
 /// <param name="ExternalDataFiles">Full paths of the files with its weights; empty when they are in the model itself.</param>
 /// <param name="ByteLength">Bytes of all files together.</param>
-public sealed record WrittenModel(string Path, IReadOnlyList<string> ExternalDataFiles, long ByteLength);
+/// <param name="Sha256">SHA-256 of the model file in lower-case hexadecimal, computed beside the writing.</param>
+public sealed record WrittenModel(string Path, IReadOnlyList<string> ExternalDataFiles, long ByteLength, string Sha256);
 
 /// <summary>Writes ONNX models. Weights go straight from where they lie to the file; equal models give equal bytes.</summary>
 public static class OnnxWriter
 {
     /// <summary>Protobuf's limit of 2 GiB less a margin, for what a runtime may add to the message in memory.</summary>
     private const long MaxMessageByteLength = int.MaxValue - (16L << 20);
+
+    /// <summary>The digest of a smaller message takes less time than another thread.</summary>
+    private const long MinParallelByteLength = 1L << 20;
 
     /// <summary>Writes a model file, and beside it <c>&lt;name&gt;.data</c> when the model is too large for one file.</summary>
     /// <param name="model">The model; it stays as it is.</param>
@@ -38,12 +42,28 @@ public static class OnnxWriter
     /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
     public static byte[] ToBytes(Model model)
     {
-        var message = new ModelMessage(model);
+        return ToBytes(new ModelMessage(model));
+    }
+
+    private static byte[] ToBytes(ModelMessage message)
+    {
         RequireFits(message, Array.MaxLength, null);
         byte[] bytes = new byte[message.ByteLength];
         using var stream = new MemoryStream(bytes);
         message.WriteTo(stream, default);
         return bytes;
+    }
+
+    /// <summary>
+    /// Gives the bytes of a model that has just been read, with large initializers left where they lie: as external data at their places in the model's own files.
+    /// A runtime that opens these bytes maps the weights from the file instead of parsing and copying them.
+    /// </summary>
+    /// <param name="model">A model with a <see cref="Model.SourcePath"/>, whose folder locations are relative to.</param>
+    public static byte[] ToBytesWithoutData(Model model)
+    {
+        var message = new ModelMessage(model);
+        message.ReferData(Path.GetDirectoryName(model.SourcePath)!);
+        return ToBytes(message);
     }
 
     /// <summary>Writes with a limit of one's own for what stays in one file.</summary>
@@ -61,12 +81,13 @@ public static class OnnxWriter
             RequireFits(message, MaxMessageByteLength, path);
         }
 
+        string digest;
         try
         {
             using var replacement = new FileReplacement();
             if (layout is not null)
                 using (var stream = replacement.Create(dataPath, layout.ByteLength)) layout.WriteTo(stream, cancellation);
-            using (var stream = replacement.Create(full, message.ByteLength)) message.WriteTo(stream, cancellation);
+            using (var stream = replacement.Create(full, message.ByteLength)) digest = WriteWithDigest(message, stream, cancellation);
             cancellation.ThrowIfCancellationRequested();
             replacement.Commit();
         }
@@ -79,7 +100,25 @@ public static class OnnxWriter
             throw ReadContext.Error(path, "MCB4001", $"The model cannot be written: {error.Message.ReplaceLineEndings(" ")} Make sure that the folder exists and is writable; nothing was changed.", error);
         }
 
-        return new WrittenModel(full, layout is null ? [] : [dataPath], message.ByteLength + (layout?.ByteLength ?? 0));
+        return new WrittenModel(full, layout is null ? [] : [dataPath], message.ByteLength + (layout?.ByteLength ?? 0), digest);
+    }
+
+    /// <summary>Writes on this thread while another one goes through the same bytes: digest and writing take as long as each other.</summary>
+    private static string WriteWithDigest(ModelMessage message, Stream stream, CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var digest = message.ByteLength < MinParallelByteLength ? null : Task.Run(() => message.Digest(stop.Token), CancellationToken.None);
+        try
+        {
+            message.WriteTo(stream, cancellation);
+            return digest is null ? message.Digest(cancellation) : digest.GetAwaiter().GetResult();
+        }
+        finally
+        {
+            // The weights must not be in use any more when the caller goes on.
+            stop.Cancel();
+            if (digest is not null) ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+        }
     }
 
     private static void RequireFits(ModelMessage message, long max, string? path)

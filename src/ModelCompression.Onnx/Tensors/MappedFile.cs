@@ -15,8 +15,9 @@ internal sealed unsafe partial class MappedFile : IDisposable
     private readonly MemoryMappedViewAccessor view;
     private byte* start;
 
-    private MappedFile(SafeFileHandle handle)
+    private MappedFile(string path, SafeFileHandle handle)
     {
+        Path = path;
         Handle = handle;
         Length = RandomAccess.GetLength(handle);
         file = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
@@ -25,6 +26,9 @@ internal sealed unsafe partial class MappedFile : IDisposable
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         start += view.PointerOffset;
     }
+
+    /// <summary>Path it was opened by.</summary>
+    public string Path { get; }
 
     /// <summary>Bytes of the file when it was opened.</summary>
     public long Length { get; }
@@ -51,7 +55,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
         var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         try
         {
-            return new MappedFile(handle);
+            return new MappedFile(path, handle);
         }
         catch
         {

@@ -10,6 +10,8 @@ internal sealed unsafe class MappedTensorData(MappedFile file, long offset, long
 
     public override long ByteLength => length;
 
+    internal override (string Path, long Offset)? Place => (file.Path, offset);
+
     public override ReadOnlySpan<T> AsSpan<T>()
     {
         long count = length / Unsafe.SizeOf<T>();

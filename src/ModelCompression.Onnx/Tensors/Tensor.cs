@@ -6,6 +6,7 @@ namespace ModelCompression.Onnx.Tensors;
 public sealed class Tensor
 {
     private readonly long[] dims;
+    private long nonZeroCount = -1;
 
     /// <summary>Makes a tensor over <paramref name="data"/>.</summary>
     /// <param name="type">Element type, not <see cref="DataType.String"/>.</param>
@@ -52,6 +53,13 @@ public sealed class Tensor
 
     /// <summary>Elements of a <see cref="DataType.String"/> tensor, otherwise null.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>>? Strings { get; }
+
+    /// <summary>Elements other than ±0, once somebody who looked at all of them has counted; null before. The elements never change, so neither does their number.</summary>
+    public long? NonZeroCount
+    {
+        get => Volatile.Read(ref nonZeroCount) is >= 0 and var count ? count : null;
+        set => Volatile.Write(ref nonZeroCount, value ?? -1);
+    }
 
     /// <summary>Documentation kept from the file; empty if none.</summary>
     public string DocString { get; init; } = "";

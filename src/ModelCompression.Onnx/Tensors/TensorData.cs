@@ -19,6 +19,12 @@ public abstract class TensorData
     /// <summary>Views the bytes as memory blocks of at most 1 GiB, in order, without copying.</summary>
     public abstract IEnumerable<ReadOnlyMemory<byte>> Blocks();
 
+    /// <summary>File in which the bytes lie and where they begin in it; null when they are in memory.</summary>
+    internal virtual (string Path, long Offset)? Place => null;
+
+    /// <summary>True when the bytes lie in a mapped file: looking at them later costs no memory meanwhile.</summary>
+    public bool IsMapped => Place is not null;
+
     /// <summary>Writes the bytes to a stream.</summary>
     internal virtual void WriteTo(Stream stream, CancellationToken cancellation)
     {

@@ -21,6 +21,7 @@ internal sealed record ChannelRanges(float[] Min, float[] Max, double Energy, bo
         var parts = new Part[layout.Groups];
         if (layout.Groups == 1) parts[0] = ScanGroup(tensor, 0, layout, threads);
         else Parallel.For(0, layout.Groups, new ParallelOptions { MaxDegreeOfParallelism = threads }, g => parts[g] = ScanGroup(tensor, g * layout.GroupLength, layout.OneGroup(), 1));
+        if (parts.Sum(p => (long)p.Count) == tensor.ElementCount) tensor.NonZeroCount = parts.Sum(p => p.Count - p.Zeros);
         if (layout.Groups == 1) return new(parts[0].Min, parts[0].Max, parts[0].Energy, parts[0].AllFinite);
         var (min, max, energy, finite) = (new float[layout.ScaleCount], new float[layout.ScaleCount], 0.0, true);
         for (int g = 0; g < parts.Length; g++)
@@ -58,7 +59,7 @@ internal sealed record ChannelRanges(float[] Min, float[] Max, double Energy, bo
         double energy = 0;
         foreach (double part in energies) energy += part;
         (float[] min, float[] max) = total.Reduce();
-        return new Part(min, max, energy, total.AllFinite);
+        return new Part(min, max, energy, total.AllFinite, count, total.Zeros);
 
         double Add(RangeAccumulator accumulator, int block)
         {
@@ -67,5 +68,5 @@ internal sealed record ChannelRanges(float[] Min, float[] Max, double Energy, bo
         }
     }
 
-    private readonly record struct Part(float[] Min, float[] Max, double Energy, bool AllFinite);
+    private readonly record struct Part(float[] Min, float[] Max, double Energy, bool AllFinite, int Count, long Zeros);
 }

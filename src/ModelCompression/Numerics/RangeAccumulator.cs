@@ -19,6 +19,7 @@ internal sealed class RangeAccumulator
     private readonly float[] min;
     private readonly float[] max;
     private int largestBits;
+    private long zeros;
 
     /// <summary>Makes an empty one for one group of channels.</summary>
     public RangeAccumulator(ChannelLayout layout)
@@ -34,6 +35,9 @@ internal sealed class RangeAccumulator
 
     /// <summary>False after a NaN or an infinity.</summary>
     public bool AllFinite => largestBits < InfinityBits;
+
+    /// <summary>Elements that are ±0.</summary>
+    public long Zeros => zeros;
 
     /// <summary>Adds the elements from position <paramref name="start"/> of the group and returns their sum of squares.</summary>
     public double Add(ReadOnlySpan<float> elements, int start)
@@ -62,6 +66,7 @@ internal sealed class RangeAccumulator
         }
 
         largestBits = Math.Max(largestBits, other.largestBits);
+        zeros += other.zeros;
     }
 
     /// <summary>Minimum and maximum per channel; zeros when nothing was added or not all is finite.</summary>
@@ -91,6 +96,7 @@ internal sealed class RangeAccumulator
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
         var bits = Vector256<int>.Zero;
         var squares = Vector256<double>.Zero;
+        var equal = Vector256<int>.Zero;
         for (int v = 0; v < vectors.Length; v++)
         {
             var x = vectors[v];
@@ -98,8 +104,10 @@ internal sealed class RangeAccumulator
             high[v] = Vector256.MaxNative(high[v], x);
             bits = Vector256.Max(bits, Magnitude(x));
             squares += Squares(x);
+            equal += Vector256.Equals(x, Vector256<float>.Zero).AsInt32();
         }
 
+        zeros -= Vector256.Sum(equal);
         double energy = ((squares[0] + squares[1]) + (squares[2] + squares[3]));
         for (int i = vectors.Length * Vector256<float>.Count; i < elements.Length; i++)
             energy += AddOne(elements[i], ref min[position + i], ref max[position + i]);
@@ -114,6 +122,7 @@ internal sealed class RangeAccumulator
         var high = Vector256.Create(float.NegativeInfinity);
         var bits = Vector256<int>.Zero;
         var squares = Vector256<double>.Zero;
+        var equal = Vector256<int>.Zero;
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
         foreach (var x in vectors)
         {
@@ -121,8 +130,10 @@ internal sealed class RangeAccumulator
             high = Vector256.MaxNative(high, x);
             bits = Vector256.Max(bits, Magnitude(x));
             squares += Squares(x);
+            equal += Vector256.Equals(x, Vector256<float>.Zero).AsInt32();
         }
 
+        zeros -= Vector256.Sum(equal);
         for (int lane = 0; lane < Vector256<float>.Count; lane++)
         {
             min[channel] = Math.Min(min[channel], low[lane]);
@@ -140,6 +151,7 @@ internal sealed class RangeAccumulator
         largestBits = Math.Max(largestBits, BitConverter.SingleToInt32Bits(x) & int.MaxValue);
         low = Math.Min(low, x);
         high = Math.Max(high, x);
+        if (x == 0) zeros++;
         return (double)x * x;
     }
 

@@ -1,5 +1,6 @@
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
@@ -52,6 +53,8 @@ internal sealed class CompressionRun : IDisposable
     public CompressionOutcome Execute(CancellationToken cancellation)
     {
         Tell("reading");
+        // Loading the native library takes as long as reading the model. Whoever needs it first meets the error when it is missing.
+        _ = Task.Run(OrtEnvironment.EnsureStarted, CancellationToken.None);
         using var model = OnnxReader.Read(request.SourcePath);
         ModelRequirements.Check(model);
         ScopeCheck.Run(model, request, settings, log, chosenRules: Search?.Figures.Chosen.Rules.Count ?? 0);
@@ -61,20 +64,19 @@ internal sealed class CompressionRun : IDisposable
         try
         {
             var counter = new ModelCounter();
-            var original = counter.Count(model) with { Bytes = model.StoredByteLength };
+            var counted = ModelCounter.Begin(model);
+            long byteLength = model.StoredByteLength;
             Tell("compressing");
             PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
-            original = original with { Sha256 = sourceDigest.GetAwaiter().GetResult() };
+            var original = counted.Complete() with { Bytes = byteLength, Sha256 = sourceDigest.GetAwaiter().GetResult() };
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
             Tell("writing");
             var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
             foreach (var note in model.Notes) log.Report(note);
-            var sample = FirstSample(check, data);
-            original = original with { Macs = MacsOfSource(sample) };
-            var compressed = counter.Remembered with { Bytes = written.ByteLength, Macs = ModelCounter.Macs(model, sample) };
-            var judged = Judge(check, data, original, compressed, texts, cancellation);
+            var compressed = counter.Remembered with { Bytes = written.ByteLength, Sha256 = written.Sha256 };
+            var judged = Judge(model, check, data, original, compressed, texts, cancellation);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }
         finally
@@ -87,12 +89,13 @@ internal sealed class CompressionRun : IDisposable
     public void Dispose() => staging.Dispose();
 
     /// <summary>Compares, measures and gates; null when the result must not be shipped.</summary>
-    private CompressionReport? Judge(FidelityCheck check, RunData data, ModelFigures original, ModelFigures compressed, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
+    private CompressionReport? Judge(Model model, FidelityCheck check, RunData data, ModelFigures original, ModelFigures compressed, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
     {
         var run = check.Original;
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
         string[] files = StagedFiles();
-        var digest = Task.Run(() => (FileDigest.Sha256(staging.ModelPath), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
+        var sample = FirstSample(check, data);
+        var measured = Task.Run(() => (MacsOfSource(sample), ModelCounter.Macs(model, sample), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
         Tell("comparing outputs");
         FidelityResult fidelity;
         try
@@ -102,18 +105,19 @@ internal sealed class CompressionRun : IDisposable
         finally
         {
             // The files must not be in use any more when the staging folder goes.
-            ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+            ((IAsyncResult)measured).AsyncWaitHandle.WaitOne();
         }
 
         foreach (var error in fidelity.Errors) Report(error);
         if (!fidelity.Passed) return null;
         foreach (var diagnostic in log.Diagnostics.Concat(data.Warnings)) Report(diagnostic);
 
+        var (originalMacs, compressedMacs, gzipBytes) = measured.GetAwaiter().GetResult();
+        original = original with { Macs = originalMacs };
+        compressed = compressed with { Macs = compressedMacs, GzipBytes = gzipBytes };
         string? whyOriginal = compressed.Bytes >= original.Bytes && Options.FineTuneEpochs == 0 ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         if (Doubt(fidelity) is { } warning) Report(warning);
-        var (sha256, gzipBytes) = digest.GetAwaiter().GetResult();
-        compressed = compressed with { Sha256 = sha256, GzipBytes = gzipBytes };
         var program = MetricProgram.Of(Options, request.MetricFolder);
         if (program is not null) Tell("running MetricCommand");
         var validation = program is not null

@@ -12,7 +12,8 @@ namespace ModelCompression.Runtime;
 /// <remarks>
 /// The original is opened without graph optimization where that gives the same values (milliseconds instead of a third of a second for a 400 MB model);
 /// a model that is quantized already is opened like the compressed one, since fused integer kernels round differently from the operators they replace.
-/// The compressed model is always opened as an application would, since that is where a wrong pattern would be fused wrongly.
+/// The compressed model is always opened as an application would, since that is where a wrong pattern would be fused wrongly;
+/// only large weights are mapped from its file instead of being parsed and copied with it (<see cref="ModelSession.OpenMapped"/>).
 /// Both use a fixed number of threads, so that the figures do not depend on the machine's.
 /// </remarks>
 public sealed class FidelityCheck
@@ -99,7 +100,7 @@ public sealed class FidelityCheck
 
     private FidelityResult Compare(OriginalRun run, string compressedPath, SessionSettings settings, CancellationToken cancellation)
     {
-        using var session = ModelSession.Open(compressedPath, settings, ModelRole.Compressed);
+        using var session = ModelSession.OpenMapped(compressedPath, settings, ModelRole.Compressed);
         return InterfaceComparison.FindDifference(run.Interface!, session.Interface) is { } difference
             ? Failure(run, difference)
             : CompareOutputs(run, session, cancellation);

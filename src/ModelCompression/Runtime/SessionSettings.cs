@@ -31,6 +31,9 @@ public sealed record SessionSettings
     /// <summary>Whether buffers are kept between runs: faster from the second run on, never given back while the session lives.</summary>
     public bool ReuseMemory { get; init; } = true;
 
+    /// <summary>Folder of external weights of a model that is opened from memory; null when it has none.</summary>
+    internal string? WeightsFolder { get; init; }
+
     /// <summary>Threads inside an operator. The default of 1 makes results independent of the machine.</summary>
     public int Threads { get; init; } = 1;
 }

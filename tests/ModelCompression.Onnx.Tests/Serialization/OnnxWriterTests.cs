@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Cryptography;
 using Google.Protobuf;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
@@ -173,6 +175,40 @@ public sealed class OnnxWriterTests : IDisposable
         model.Graph.AddOutput(model.Graph.AddInitializer("w", new Tensor(DataType.UInt8, [byteLength], new FailingData(byteLength))));
         Assert.AreEqual("MCB4003", BadInput.Refused(() => OnnxWriter.Write(model, folder.Combine("m.onnx"))).Code);
         Assert.IsEmpty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
+    [DataRow(100)]
+    [DataRow(3_000_001)]
+    public void Digest_IsThatOfTheFile(int elements)
+    {
+        using var model = OnnxReader.Read(Relu().ToByteArray());
+        model.Graph.AddOutput(model.Graph.AddInitializer("w", Tensor.Create(DataType.UInt8, [elements], [.. Enumerable.Range(0, elements).Select(i => (byte)(i * 31))])));
+        string path = folder.Combine("m.onnx");
+        var written = OnnxWriter.Write(model, path);
+        Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path))), written.Sha256);
+    }
+
+    [TestMethod]
+    public void WithoutData_LargeWeightsReferToTheirPlaceInTheFile()
+    {
+        byte[] large = [.. Enumerable.Range(0, 70_000).Select(i => (byte)(i * 7))];
+        string path = folder.Combine("m.onnx");
+        using (var made = OnnxReader.Read(Relu().ToByteArray()))
+        {
+            made.Graph.AddOutput(made.Graph.AddInitializer("large", Tensor.Create(DataType.UInt8, [large.Length], large)));
+            made.Graph.AddOutput(made.Graph.AddInitializer("small", Tensor.Create(DataType.UInt8, [3], new byte[] { 1, 2, 3 })));
+            OnnxWriter.Write(made, path);
+        }
+
+        using var read = OnnxReader.Read(path);
+        var tensors = ModelProto.Parser.ParseFrom(OnnxWriter.ToBytesWithoutData(read)).Graph.Initializer.ToDictionary(t => t.Name);
+        Assert.AreEqual(3, tensors["small"].RawData.Length);
+        Assert.AreEqual(0, tensors["large"].RawData.Length);
+        var place = tensors["large"].ExternalData.ToDictionary(e => e.Key, e => e.Value);
+        Assert.AreEqual("m.onnx", place["location"]);
+        Assert.AreEqual("70000", place["length"]);
+        CollectionAssert.AreEqual(large, File.ReadAllBytes(path).AsSpan(int.Parse(place["offset"], CultureInfo.InvariantCulture), large.Length).ToArray());
     }
 
     [TestMethod]

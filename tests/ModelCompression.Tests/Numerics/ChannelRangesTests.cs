@@ -21,12 +21,14 @@ public sealed class ChannelRangesTests
     {
         float[] elements = AffineQuantizerTests.Elements(c.Layout.ElementCount, c.Seed);
         var expected = ScalarQuantization.Ranges(elements, c.Layout);
-        var ranges = ChannelRanges.Of(Tensor.Float([elements.Length], elements), c.Layout);
+        var tensor = Tensor.Float([elements.Length], elements);
+        var ranges = ChannelRanges.Of(tensor, c.Layout);
         Assert.IsTrue(ranges.AllFinite);
         CollectionAssert.AreEqual(expected.Min, ranges.Min);
         CollectionAssert.AreEqual(expected.Max, ranges.Max);
         double energy = elements.Sum(x => (double)x * x);
         Assert.AreEqual(energy, ranges.Energy, 1e-12 * energy);
+        Assert.AreEqual(elements.Count(x => x != 0), tensor.NonZeroCount);
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]

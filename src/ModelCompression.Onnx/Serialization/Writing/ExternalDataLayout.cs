@@ -35,14 +35,19 @@ internal sealed class ExternalDataLayout
             long offset = Align(layout.ByteLength, data.ByteLength >= LargeTensorByteLength ? LargeAlignment : PageAlignment);
             layout.parts.Add((offset, data));
             layout.ByteLength = offset + data.ByteLength;
-            proto.ClearRawData();
-            proto.DataLocation = TensorProto.Types.DataLocation.External;
-            Add(proto, "location", location);
-            Add(proto, "offset", offset.ToString(CultureInfo.InvariantCulture));
-            Add(proto, "length", data.ByteLength.ToString(CultureInfo.InvariantCulture));
+            Refer(proto, location, offset, data.ByteLength);
         }
 
         return layout;
+    }
+
+    /// <summary>Lets every large tensor whose data lies in a file refer to its place there; the others keep their data.</summary>
+    /// <param name="tensors">Tensors and their messages.</param>
+    /// <param name="folder">Folder that locations are relative to.</param>
+    public static void ReferToFiles(IEnumerable<(TensorProto Proto, TensorData Data)> tensors, string folder)
+    {
+        foreach (var (proto, data) in tensors)
+            if (data.ByteLength >= LargeAlignment && data.Place is { } place) Refer(proto, Path.GetRelativePath(folder, place.Path).Replace('\\', '/'), place.Offset, data.ByteLength);
     }
 
     /// <summary>Writes the file from its start.</summary>
@@ -59,6 +64,15 @@ internal sealed class ExternalDataLayout
     }
 
     private static long Align(long offset, long alignment) => (offset + alignment - 1) / alignment * alignment;
+
+    private static void Refer(TensorProto proto, string location, long offset, long byteLength)
+    {
+        proto.ClearRawData();
+        proto.DataLocation = TensorProto.Types.DataLocation.External;
+        Add(proto, "location", location);
+        Add(proto, "offset", offset.ToString(CultureInfo.InvariantCulture));
+        Add(proto, "length", byteLength.ToString(CultureInfo.InvariantCulture));
+    }
 
     private static void Add(TensorProto proto, string key, string value) => proto.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
 }

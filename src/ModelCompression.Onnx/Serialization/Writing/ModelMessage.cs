@@ -30,8 +30,24 @@ internal sealed class ModelMessage
         return layout;
     }
 
+    /// <summary>Lets large initializers that lie in files refer to their places there.</summary>
+    /// <param name="folder">Folder that locations are relative to.</param>
+    public void ReferData(string folder)
+    {
+        ExternalDataLayout.ReferToFiles(table.Initializers, folder);
+        splicer = Splice();
+    }
+
     /// <summary>Writes the message.</summary>
     public void WriteTo(Stream stream, CancellationToken cancellation) => splicer.WriteTo(stream, cancellation);
+
+    /// <summary>SHA-256 of the message in lower-case hexadecimal. May run beside <see cref="WriteTo"/>.</summary>
+    public string Digest(CancellationToken cancellation)
+    {
+        using var sink = new DigestStream();
+        splicer.WriteTo(sink, cancellation);
+        return sink.ToHexString();
+    }
 
     private MessageSplicer Splice() => new(proto.ToByteArray(), table.Data);
 

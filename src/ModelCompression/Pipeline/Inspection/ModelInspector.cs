@@ -46,7 +46,7 @@ public sealed class ModelInspector
     }
 
     /// <summary>Size figures of a file, as reports have them; operations are counted with unknown sizes of inputs as 1.</summary>
-    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model) => new ModelCounter().Count(model) with
+    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model) => ModelCounter.Count(model) with
     {
         Bytes = model.StoredByteLength,
         Sha256 = FileDigest.Sha256(path),
