@@ -19,7 +19,7 @@ public sealed class ErrorBalanceTests
         byte[] before = Quantize(elements, layout, scales);
         byte[] after = [.. before];
 
-        ErrorBalance.Apply(elements, layout, layout, scales, Codes, after);
+        ErrorBalance.Apply(elements, layout, layout, scales, new CurvedLevels(Codes), after.AsSpan());
 
         for (int c = 0; c < channels; c++)
         {
@@ -39,7 +39,7 @@ public sealed class ErrorBalanceTests
         byte[] before = Quantize(elements, layout, scales);
         byte[] after = [.. before];
 
-        double added = ErrorBalance.Apply(elements, layout, layout, scales, Codes, after);
+        double added = ErrorBalance.Apply(elements, layout, layout, scales, new CurvedLevels(Codes), after.AsSpan());
 
         Assert.IsTrue(before.Zip(after).All(p => Math.Abs(p.First - p.Second) <= 1));
         Assert.IsTrue(before.Zip(after).Any(p => p.First != p.Second), "nothing moved");
@@ -56,7 +56,7 @@ public sealed class ErrorBalanceTests
         var scales = Enumerable.Repeat(new AffineScale(0.5f, 0), 4).ToArray();
         byte[] codes = Quantize(elements, layout, scales);
 
-        ErrorBalance.Apply(elements, layout, layout, scales, Codes, codes);
+        ErrorBalance.Apply(elements, layout, layout, scales, new CurvedLevels(Codes), codes.AsSpan());
 
         Assert.IsTrue(Enumerable.Range(0, elements.Length / 2).All(i => codes[2 * i] == Codes.Offset));
     }
@@ -70,13 +70,51 @@ public sealed class ErrorBalanceTests
         var scales = Enumerable.Range(0, 12).Select(b => new AffineScale(0.01f * (1 + (b % 4)), 0)).ToArray();
         byte[] codes = Quantize(elements, blocks, scales);
 
-        ErrorBalance.Apply(elements, channels, blocks, scales, Codes, codes);
+        ErrorBalance.Apply(elements, channels, blocks, scales, new CurvedLevels(Codes), codes.AsSpan());
 
         for (int c = 0; c < 3; c++)
         {
             double sum = Enumerable.Range(c * 64, 64).Sum(i => elements[i] - (Codes.Table()[codes[i]] * (double)scales[i / 16].Scale));
             Assert.IsLessThanOrEqualTo(0.04 * CurvedCodes.StepAt(Codes.Highest, 3) / 2, Math.Abs(sum));
         }
+    }
+
+    [TestMethod]
+    [DataRow(9)]
+    [DataRow(12)]
+    public void Apply_BalancesEvenlySpacedCodes_WithinTheirRange(int bits)
+    {
+        var layout = new ChannelLayout(1, 6, 40);
+        float[] elements = Elements(layout.ElementCount, seed: bits);
+        var range = CodeRange.Symmetric(bits);
+        var scales = Enumerable.Repeat(new AffineScale(0.75f / range.Highest, 0), 6).ToArray();
+        short[] codes = [.. elements.Select(e => (short)Math.Clamp(MathF.Round(e / scales[0].Scale), range.Lowest, range.Highest))];
+
+        ErrorBalance.Apply(elements, layout, layout, scales, new EvenLevels<short>(range), codes.AsSpan());
+
+        Assert.IsTrue(codes.All(c => c >= range.Lowest && c <= range.Highest));
+        for (int c = 0; c < 6; c++)
+            Assert.IsLessThanOrEqualTo(scales[c].Scale * 0.5001, Math.Abs(Enumerable.Range(c * 40, 40).Sum(i => elements[i] - (codes[i] * (double)scales[c].Scale))));
+    }
+
+    [TestMethod]
+    public void Apply_BalancesHalves_OfBothSigns()
+    {
+        var layout = new ChannelLayout(1, 6, 40);
+        float[] elements = Elements(layout.ElementCount, seed: 5);
+        Half[] halves = [.. elements.Select(e => (Half)e)], before = [.. halves];
+
+        ErrorBalance.Apply(elements, layout, layout, [.. Enumerable.Repeat(new AffineScale(1, 0), 6)], default(HalfLevels), halves.AsSpan());
+
+        Assert.IsTrue(halves.Zip(before).Any(p => p.First != p.Second), "nothing moved");
+        for (int c = 0; c < 6; c++)
+        {
+            // Half of the widest distance of binary16 numbers below 1 in magnitude.
+            Assert.IsLessThanOrEqualTo(Math.Pow(2, -11) / 2, Math.Abs(Sum(halves, c)));
+            Assert.IsLessThanOrEqualTo(Math.Abs(Sum(before, c)) + 1e-12, Math.Abs(Sum(halves, c)));
+        }
+
+        double Sum(Half[] numbers, int channel) => Enumerable.Range(channel * 40, 40).Sum(i => elements[i] - (double)numbers[i]);
     }
 
     private static byte[] Quantize(float[] elements, ChannelLayout layout, AffineScale[] scales)

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
 using Tensor = ModelCompression.Onnx.Tensors.Tensor;
@@ -24,7 +25,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     public static EncodedWeight? TryMake(WeightPlan plan, int threads)
     {
         var weight = FloatElements.AsFloat(plan.Site.Tensor);
-        if (plan.Precision.IsHalf) return AsHalf(weight);
+        if (plan.Precision.IsHalf) return AsHalf(plan, weight);
         var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
         var ranges = KnownRanges(plan) ?? ChannelRanges.Of(weight, layout, threads);
         if (!ranges.AllFinite) return null;
@@ -65,11 +66,13 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         {
             byte[] wide = GC.AllocateUninitializedArray<byte>(layout.ElementCount * sizeof(short));
             var wideNoise = AffineQuantizer.QuantizeWide(weight, layout, scales, codes, wide, threads);
+            wideNoise += Balance(plan, weight, layout, scales, new EvenLevels<short>(codes), MemoryMarshal.Cast<byte, short>(wide.AsSpan()));
             return (Tensor.Create(DataType.Int16, shape, wide), wideNoise);
         }
 
         byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
         var noise = AffineQuantizer.Quantize(weight, layout, scales, codes, bytes, threads);
+        if (plan.IsAdaptive) noise += Balance(plan, weight, layout, scales, new EvenLevels<sbyte>(codes), MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan()));
         return (Tensor.Create(codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, shape, bytes), noise);
     }
 
@@ -81,22 +84,29 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         {
             var blocks = BlockScales.Of(ranges, plan.Blocks!, levels.Highest);
             var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
-            blockNoise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, blocks.Effective, levels, bytes));
+            blockNoise += Balance(plan, weight, layout, blocks.Effective, new CurvedLevels(levels), bytes.AsSpan());
             return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, ZeroLevel = (byte)levels.Offset };
         }
 
         var scales = new AffineScale[layout.ScaleCount];
         for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], CodeRange.Symmetric(plan.Precision.Bits));
         var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
-        noise += new QuantizationNoise(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, bytes));
+        noise += Balance(plan, weight, layout, scales, new CurvedLevels(levels), bytes.AsSpan());
         return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { ZeroLevel = (byte)levels.Offset };
     }
 
-    private static EncodedWeight AsHalf(Tensor weight)
+    /// <summary>Lets the errors of every output channel add up to about zero; returns the noise that this adds.</summary>
+    private static QuantizationNoise Balance<TCode, TLevels>(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
+        where TCode : struct
+        where TLevels : struct, ICodeLevels<TCode> =>
+        new(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, codes));
+
+    private static EncodedWeight AsHalf(WeightPlan plan, Tensor weight)
     {
         var elements = weight.AsSpan<float>();
         var halves = new Half[elements.Length];
         TensorPrimitives.ConvertToHalf(elements, halves);
+        Balance(plan, weight, plan.Layout, [.. Enumerable.Repeat(new AffineScale(1, 0), plan.Layout.ScaleCount)], default(HalfLevels), halves.AsSpan());
         double signal = 0, noise = 0;
         for (int i = 0; i < halves.Length; i++)
         {

@@ -1,0 +1,63 @@
+using System.Numerics;
+
+namespace ModelCompression.Numerics;
+
+/// <summary>What codes stand for, and which codes lie next to each other.</summary>
+/// <typeparam name="TCode">Type of a stored code.</typeparam>
+internal interface ICodeLevels<TCode>
+    where TCode : struct
+{
+    /// <summary>The level of a code, in scale steps.</summary>
+    double LevelOf(TCode code);
+
+    /// <summary>The code one level above (<paramref name="direction"/> 1) or below (−1); false at the end of the range.</summary>
+    bool TryMove(TCode code, int direction, out TCode next);
+}
+
+/// <summary>Codes of <see cref="CurvedCodes"/>, + <see cref="CurvedCodes.Offset"/>.</summary>
+/// <param name="codes">Levels.</param>
+internal readonly struct CurvedLevels(CurvedCodes codes) : ICodeLevels<byte>
+{
+    private readonly float[] levels = codes.Table();
+
+    /// <inheritdoc/>
+    public double LevelOf(byte code) => levels[code];
+
+    /// <inheritdoc/>
+    public bool TryMove(byte code, int direction, out byte next)
+    {
+        next = (byte)(code + direction);
+        return code + direction is var moved && moved >= 1 && moved < levels.Length;
+    }
+}
+
+/// <summary>Evenly spaced symmetric codes.</summary>
+/// <param name="range">Allowed codes.</param>
+internal readonly struct EvenLevels<TCode>(CodeRange range) : ICodeLevels<TCode>
+    where TCode : struct, IBinaryInteger<TCode>
+{
+    /// <inheritdoc/>
+    public double LevelOf(TCode code) => int.CreateTruncating(code);
+
+    /// <inheritdoc/>
+    public bool TryMove(TCode code, int direction, out TCode next)
+    {
+        int moved = int.CreateTruncating(code) + direction;
+        next = TCode.CreateTruncating(moved);
+        return moved >= range.Lowest && moved <= range.Highest;
+    }
+}
+
+/// <summary>binary16 numbers.</summary>
+internal readonly struct HalfLevels : ICodeLevels<Half>
+{
+    /// <inheritdoc/>
+    public double LevelOf(Half code) => (double)code;
+
+    /// <inheritdoc/>
+    public bool TryMove(Half code, int direction, out Half next)
+    {
+        next = direction > 0 ? Half.BitIncrement(code) : Half.BitDecrement(code);
+        return Half.IsFinite(next);
+    }
+}
