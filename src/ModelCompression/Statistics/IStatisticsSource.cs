@@ -20,4 +20,14 @@ public interface IStatisticsSource
     /// <param name="cancellation">Stops between samples.</param>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">The model does not run on a sample (MCB2041), a sample cannot be read (MCB3003).</exception>
     void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default);
+
+    /// <summary>Collects one plan after the other on the same model. A source for which opening a model is work does it once.</summary>
+    /// <param name="model">The model; it must not be edited until the last plan is filled.</param>
+    /// <param name="tensors">Every tensor that a plan asks for.</param>
+    /// <param name="plans">Asked for one at a time: a plan may depend on what the one before it was filled with.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    void CollectInTurn(Model model, IReadOnlyList<Value> tensors, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default)
+    {
+        foreach (var plan in plans) Collect(model, plan, cancellation);
+    }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Statistics;
 
@@ -12,6 +13,9 @@ public sealed class StatisticsPlan
 
     /// <summary>Most samples to run, or null for all that <c>CalibrationSamples</c> allows.</summary>
     public int? SampleLimit { get; init; }
+
+    /// <summary>Values of inputs that the samples have none for.</summary>
+    public IReadOnlyDictionary<Value, Tensor> Inputs { get; init; } = new Dictionary<Value, Tensor>();
 
     /// <summary>Statistics of one tensor, in the order they were asked for.</summary>
     public IReadOnlyList<(Value Tensor, TensorStatistic Statistic)> Single => single;

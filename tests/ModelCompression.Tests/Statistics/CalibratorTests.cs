@@ -37,6 +37,33 @@ public sealed class CalibratorTests
     }
 
     [TestMethod]
+    public void CollectInTurn_LaterPlansFeedWhatEarlierOnesFound()
+    {
+        using var model = Relu(out _, out var product, out var relu);
+        var shift = model.Graph.AddInput("shift", new TensorType(DataType.Float, Shape.Of([1])));
+        relu.Producer!.SetInput(0, model.Graph.AddNode("Add", [product, shift], ["shifted"], index: model.Graph.IndexOf(relu.Producer)).Outputs[0]!);
+        var found = new List<(float Min, float Max)>();
+
+        new Calibrator(new Rows([-1, 2], [3, -5]), 300, 2).CollectInTurn(model, [product, relu], Plans());
+
+        // Products are -8 and 21; the lowest of one plan is what the next one adds.
+        CollectionAssert.AreEqual(new[] { (0f, 21f), (0f, 13f) }, found);
+        IEnumerable<StatisticsPlan> Plans()
+        {
+            float next = 0;
+            for (int i = 0; i < 2; i++)
+            {
+                var plan = new StatisticsPlan { Inputs = new Dictionary<Value, Tensor> { [shift] = Tensor.Float([1], [next]) } };
+                var ofProduct = plan.Need(product, RangeStatistic.Key, () => new RangeStatistic());
+                var ofRelu = plan.Need(relu, RangeStatistic.Key, () => new RangeStatistic());
+                yield return plan;
+                found.Add((ofRelu.Min, ofRelu.Max));
+                next = ofProduct.Min;
+            }
+        }
+    }
+
+    [TestMethod]
     public void Collect_AnyNumberOfThreads_GivesTheSameBits()
     {
         using var model = Relu(out _, out var product, out var relu);

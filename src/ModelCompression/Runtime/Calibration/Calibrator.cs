@@ -20,12 +20,32 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     public MeasurementRecord? Record { get; init; }
 
     /// <inheritdoc/>
-    public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
+    public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default) =>
+        CollectInTurn(model, new WantedTensors(model, plan).Computed, [plan], cancellation);
+
+    /// <inheritdoc/>
+    public void CollectInTurn(Model model, IReadOnlyList<Value> tensors, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default)
     {
-        int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
-        if (count == 0 || (plan.Single.Count == 0 && plan.Pairs.Count == 0)) return;
-        var tensors = new WantedTensors(model, plan);
-        using var session = ObservingSession.Open(model, tensors.Computed, SessionSettings.Default with { ReuseMemory = false });
+        ModelSession? session = null;
+        try
+        {
+            foreach (var plan in plans)
+            {
+                int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
+                if (count == 0 || (plan.Single.Count == 0 && plan.Pairs.Count == 0)) continue;
+                // Without an arena, large outputs come and go by the page: a tenth faster than one that grows around them.
+                session ??= ObservingSession.Open(model, [.. tensors.Where(t => WantedTensors.IsComputed(t, model))], SessionSettings.Default with { ReuseMemory = false });
+                Collect(session, new WantedTensors(model, plan), plan, count, cancellation);
+            }
+        }
+        finally
+        {
+            session?.Dispose();
+        }
+    }
+
+    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int count, CancellationToken cancellation)
+    {
         var turns = new SampleTurns(count);
         Parallel.For(0, Math.Min(threads, count), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {
@@ -40,7 +60,7 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         try
         {
             cancellation.ThrowIfCancellationRequested();
-            var sample = samples.Read(0, index);
+            var sample = SampleTensors.Completed(samples.Read(0, index), plan);
             outputs = session.Observe(sample.Inputs, tensors.Names);
             var source = new SampleTensors(tensors, sample, outputs, index);
             object?[] partials = source.MeasureAll(plan);

@@ -8,6 +8,10 @@ namespace ModelCompression.Runtime.Calibration;
 /// <summary>The tensors of one sample, and the measuring of them.</summary>
 internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutputs outputs, int index)
 {
+    /// <summary>A sample with the values that a plan has for other inputs.</summary>
+    public static Sample Completed(Sample sample, StatisticsPlan plan) =>
+        plan.Inputs.Count == 0 ? sample : sample with { Inputs = [.. sample.Inputs, .. plan.Inputs.Select(i => new NamedValue(i.Key.Name, new TensorValue(i.Value)))] };
+
     /// <summary>Measures what can be measured out of order.</summary>
     public object?[] MeasureAll(StatisticsPlan plan)
     {

@@ -45,7 +45,7 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
         for (int index = 0; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue); index++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var sample = samples.Read(attempt, index);
+            var sample = SampleTensors.Completed(samples.Read(attempt, index), plan);
             using var outputs = session.Observe(sample.Inputs, tensors.Names);
             var source = new SampleTensors(tensors, sample, outputs, index);
             source.Merge(plan, source.MeasureAll(plan));

@@ -30,10 +30,12 @@ internal sealed class WantedTensors
     /// <summary>Position among <see cref="Computed"/>, or −1.</summary>
     public int PositionOf(Value value) => positions.GetValueOrDefault(value, -1);
 
+    /// <summary>True for what nodes of the main graph compute; inputs and constants are known without a run.</summary>
+    public static bool IsComputed(Value value, Model model) => value.Graph == model.Graph && value.Producer is not null && !value.TryGetConstant(out _);
+
     private void Add(Model model, Value value)
     {
-        // A run returns what nodes of the main graph compute; inputs and constants are known without one.
-        if (value.Graph != model.Graph || value.Producer is null || value.TryGetConstant(out _) || positions.ContainsKey(value)) return;
+        if (!IsComputed(value, model) || positions.ContainsKey(value)) return;
         positions.Add(value, computed.Count);
         computed.Add(value);
     }

@@ -1,5 +1,4 @@
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Quantization.Equalization;
 using ModelCompression.Passes.Simplification;
@@ -14,20 +13,13 @@ namespace ModelCompression.Passes.Quantization.BiasCorrection;
 /// <remarks>
 /// b_c += E[y_c] − E[ŷ_c], y the output of the float model and ŷ that of the quantized model whose earlier layers are corrected already, E over calibration samples and
 /// positions (Nagel et al., "Data-Free Quantization through Weight Equalization and Bias Correction", ICCV 2019, section 4.2, empirical form). Layers of the same depth
-/// do not depend on each other and are corrected in one run. See <see cref="MeanShift"/> for how chance is kept out.
+/// do not depend on each other and are corrected in one run. Where Relu or Clip follows, y is what that returns. See <see cref="MeanShift"/> for how chance is kept out.
 /// </remarks>
 /// <param name="statistics">Calibration data.</param>
 /// <param name="quantizers">Makes the passes that will quantize.</param>
 /// <param name="isCorrected">True for layers whose biases the quantizers have corrected themselves, which only an explicit <c>BiasCorrection=true</c> corrects further; null for none.</param>
 public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable<ModelPass>> quantizers, Func<Node, bool>? isCorrected = null) : ModelPass
 {
-    /// <summary>Operations that all runs together should take, which bounds the samples per run. Differences of means on the same samples settle after a few.</summary>
-    private const double MaxMacs = 4e10;
-
-    private const int FewestSamples = 4;
-
-    private const int MostSamples = 256;
-
     /// <summary>Weights times runs above which only an explicit <c>BiasCorrection=true</c> starts: every run opens a session of the whole model.</summary>
     private const long MaxDefaultByteLength = 2L << 30;
 
@@ -58,16 +50,10 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
     /// <summary>Quantizes a copy and compares means.</summary>
     private Dictionary<BiasedLayer, float[]> Measure(List<BiasedLayer> layers, Model model, CompressionSettings settings)
     {
-        var outputs = layers.ConvertAll(l => (l, l.Output));
-        int depth = layers.Select(l => l.Depth).Distinct().Count();
-        double macs = depth * Means.Of(outputs, model, statistics, samples: 1).MacsPerSample;
-        int samples = (int)Math.Clamp(MaxMacs / (1 + macs), FewestSamples, MostSamples);
-        var means = Means.Of(outputs, model, statistics, samples);
         var copy = ModelCopy.Of(model).Model;
-        var scratch = new PassLog();
-        foreach (var pass in quantizers()) pass.Run(copy, settings, scratch);
+        foreach (var pass in quantizers()) pass.Run(copy, settings, new PassLog());
         bool IsDone(BiasedLayer layer) => isCorrected?.Invoke(layer.Layer.Node) == true && settings.For(layer.Layer.Node).BiasCorrection != true;
-        return Correct(layers.FindAll(l => !IsDone(l)), means, copy, samples);
+        return new ShiftMeasurement(model, copy, statistics).Run(layers.Where(l => !IsDone(l)));
     }
 
     private List<BiasedLayer> Find(GraphScope scope, CompressionSettings settings, PassLog log)
@@ -108,60 +94,9 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         return true;
     }
 
-    /// <summary>Corrects the copy depth by depth and returns the shifts.</summary>
-    private Dictionary<BiasedLayer, float[]> Correct(List<BiasedLayer> layers, Means wanted, Model copy, int samples)
-    {
-        var shifts = new Dictionary<BiasedLayer, float[]>();
-        var values = new Dictionary<string, Value>(StringComparer.Ordinal);
-        foreach (var value in copy.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) values[value.Name] = value;
-        foreach (var wave in layers.Where(l => values.ContainsKey(l.Output.Name)).GroupBy(l => l.Depth).OrderBy(g => g.Key))
-        {
-            var outputs = wave.Select(l => (l, values[l.Output.Name])).ToArray();
-            var actual = Means.Of(outputs, copy, statistics, samples);
-            foreach (var (layer, output) in outputs)
-            {
-                if (MeanShift.Between(wanted.Of(layer), actual.Of(layer), layer.Layer.OutputChannels) is not { } found) continue;
-                float[] shift = Array.ConvertAll(found, s => (float)s);
-                shifts.Add(layer, shift);
-                AddBehind(output, Tensor.Float(layer.ChannelShape, shift));
-            }
-        }
-
-        return shifts;
-    }
-
-    private static void AddBehind(Value output, Tensor shift)
-    {
-        var graph = output.Graph;
-        var uses = output.Uses.ToArray();
-        var constant = graph.AddInitializer(output.Name + "_shift", shift);
-        var shifted = graph.AddNode("Add", [output, constant], [output.Name + "_shifted"], index: graph.IndexOf(output.Producer!) + 1).Outputs[0]!;
-        shifted.Type = output.Type;
-        foreach (var use in uses) use.Node.SetInput(use.Index, shifted);
-        if (output.IsGraphOutput) graph.ReplaceOutput(output, shifted);
-    }
-
     private void Write(BiasedLayer layer, float[] shift, GraphScope scope, PassLog log)
     {
         layer.Shift(shift, scope);
         log.Applied(Name, layer.Layer.Node.DisplayName, FormattableString.Invariant($"bias shifted by up to {shift.Max(Math.Abs):G3}"));
-    }
-
-    /// <summary>Means of layers' outputs.</summary>
-    /// <param name="statistics">What was collected.</param>
-    private sealed class Means(Dictionary<BiasedLayer, SampleMeansStatistic> statistics)
-    {
-        /// <summary>Multiply-accumulate operations of the layers for one sample: output positions times weights.</summary>
-        public double MacsPerSample => statistics.Sum(s => s.Value.SampleCount == 0 ? 0 : (double)s.Value.Count / s.Value.SampleCount * s.Key.Layer.Tensor.ElementCount);
-
-        public static Means Of(IEnumerable<(BiasedLayer Layer, Value Output)> outputs, Model model, IStatisticsSource source, int samples)
-        {
-            var plan = new StatisticsPlan { SampleLimit = samples };
-            var statistics = outputs.ToDictionary(o => o.Layer, o => plan.Need(o.Output, SampleMeansStatistic.Key(o.Layer.Axis), () => new SampleMeansStatistic(o.Layer.Axis)));
-            source.Collect(model, plan);
-            return new(statistics);
-        }
-
-        public SampleMeansStatistic Of(BiasedLayer layer) => statistics[layer];
     }
 }

@@ -43,7 +43,8 @@ public sealed class CorrectBiasesTests
             double shift = Distance(wanted[l], shifted[l]);
             Assert.IsGreaterThan(1e-4, shift, "Quantization shifts nothing here: the test shows nothing.");
             // What chance may explain is left: v/n of the shift squared, with 12 samples of 2 rows or of up to 81 positions.
-            Assert.IsLessThan((name == "dense" ? 0.25 : 0.03) * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
+            // A shift that Relu cuts is right to first order only: elements that it carries across 0 count in part.
+            Assert.IsLessThan((name == "dense" ? 0.3 : 0.06) * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
         }
     }
 
@@ -138,8 +139,11 @@ public sealed class CorrectBiasesTests
 
     private static Node[] Layers(TestModel model) => [.. model.Graph.Nodes.Where(n => n.OpType is "Conv" or "Gemm" or "MatMul")];
 
+    /// <summary>Behind the bias of a MatMul and behind Relu, where there is one.</summary>
     private static double[][] LayerMeans(TestModel model, Calibrator calibrator) =>
-        [.. Layers(model).Select(n => Mean(model, calibrator, n.OpType == "MatMul" ? n.Output()!.Uses[0].Node.Output()! : n.Output()!))];
+        [.. Layers(model).Select(n => Mean(model, calibrator, Behind("Relu", Behind("Add", n.Output()!, n.OpType == "MatMul"))))];
+
+    private static Value Behind(string opType, Value value, bool applies = true) => applies && value.Uses is [{ Node: { } node }] && node.OpType == opType ? node.Output()! : value;
 
     private static double[] Mean(TestModel model, Calibrator calibrator, Value value)
     {

@@ -32,6 +32,17 @@ public sealed class MeanShiftTests
         Assert.IsNull(MeanShift.Between(Means([1, float.NaN], [1, 2]), Means([1, 2], [1, 2]), 2));
     }
 
+    [TestMethod]
+    public void WhereBoundsCut_TheShiftReachesOnlyAShare()
+    {
+        // d = 0.5 in all channels; the last channel is hardly ever between its bounds.
+        double[] shift = MeanShift.Between(Means([1, 1, 1], [3, 3, 3]), Means([0.5f, 0.5f, 0.5f], [2.5f, 2.5f, 2.5f]), 3, [1, 0.25, 0.01])!;
+        Assert.AreEqual(0.5, shift[0], 1e-12);
+        Assert.AreEqual(2, shift[1], 1e-12);
+        Assert.AreEqual(0, shift[2]);
+        Assert.IsNull(MeanShift.Between(Means([1], [3]), Means([1], [3]), 1, []), "shares of another number of channels");
+    }
+
     private static SampleMeansStatistic Means(params float[][] samples)
     {
         var statistic = new SampleMeansStatistic(-1);

@@ -1,0 +1,94 @@
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Statistics;
+
+namespace ModelCompression.Passes.Quantization.BiasCorrection;
+
+/// <summary>Measures by how much the biases of a quantized model should be shifted, layer by layer from the input on.</summary>
+/// <remarks>
+/// Every layer of the quantized model gets an addition behind it whose summand is an input of the model, 0 at first. So the model is opened once, and what has been found for one depth
+/// is there in the run for the next.
+/// </remarks>
+/// <param name="model">The float model.</param>
+/// <param name="quantized">What the quantizers made of a copy; it is edited.</param>
+/// <param name="statistics">Calibration data.</param>
+internal sealed class ShiftMeasurement(Model model, Model quantized, IStatisticsSource statistics)
+{
+    /// <summary>Operations that all runs together should take, which bounds the samples per run. Differences of means on the same samples settle after a few.</summary>
+    private const double MaxMacs = 4e10;
+
+    private const int FewestSamples = 4;
+
+    private const int MostSamples = 256;
+
+    /// <summary>Shifts per channel of the layers that can be observed in both models.</summary>
+    public Dictionary<BiasedLayer, float[]> Run(IEnumerable<BiasedLayer> layers)
+    {
+        var values = new Dictionary<string, Value>(StringComparer.Ordinal);
+        foreach (var value in quantized.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) values[value.Name] = value;
+        ObservedLayer[] observed = [.. layers.Select(l => ObservedLayer.TryFrom(l, values)).OfType<ObservedLayer>()];
+        var shifts = new Dictionary<BiasedLayer, float[]>();
+        if (observed.Length == 0) return shifts;
+
+        var (wanted, samples) = MeasureWanted(observed);
+        var inputs = observed.ToDictionary(l => l, AddShift);
+        var current = observed.ToDictionary(l => inputs[l], l => Tensor.Float(l.Layer.ChannelShape, new float[l.Layer.Layer.OutputChannels]));
+        statistics.CollectInTurn(quantized, [.. observed.Select(l => l.Actual)], Waves());
+        return shifts;
+
+        IEnumerable<StatisticsPlan> Waves()
+        {
+            foreach (var wave in observed.GroupBy(l => l.Layer.Depth).OrderBy(g => g.Key))
+            {
+                var plan = new StatisticsPlan { SampleLimit = samples, Inputs = current };
+                var actual = wave.ToDictionary(l => l, l => NeedMeans(plan, l.Actual, l));
+                yield return plan;
+                foreach (var layer in wave)
+                {
+                    var (means, shares) = wanted[layer];
+                    if (MeanShift.Between(means, actual[layer], layer.Layer.Layer.OutputChannels, shares?.Shares) is not { } found) continue;
+                    float[] shift = Array.ConvertAll(found, s => (float)s);
+                    shifts.Add(layer.Layer, shift);
+                    current[inputs[layer]] = Tensor.Float(layer.Layer.ChannelShape, shift);
+                }
+            }
+        }
+    }
+
+    /// <summary>Means of the float model, over as many samples as the runs to come can afford.</summary>
+    private (Dictionary<ObservedLayer, (SampleMeansStatistic Means, InnerShareStatistic? Shares)> Wanted, int Samples) MeasureWanted(ObservedLayer[] layers)
+    {
+        var wanted = new Dictionary<ObservedLayer, (SampleMeansStatistic, InnerShareStatistic?)>();
+        int depths = layers.Select(l => l.Layer.Depth).Distinct().Count(), samples = 0;
+        statistics.CollectInTurn(model, [.. layers.Select(l => l.Wanted)], Plans());
+        return (wanted, samples);
+
+        IEnumerable<StatisticsPlan> Plans()
+        {
+            var first = new StatisticsPlan { SampleLimit = 1 };
+            var sizes = layers.ToDictionary(l => l, l => NeedMeans(first, l.Wanted, l));
+            yield return first;
+            samples = (int)Math.Clamp(MaxMacs / (1 + (depths * sizes.Sum(s => (double)s.Value.Count * s.Key.Layer.Layer.Tensor.ElementCount))), FewestSamples, MostSamples);
+            var plan = new StatisticsPlan { SampleLimit = samples };
+            foreach (var layer in layers)
+                wanted[layer] = (NeedMeans(plan, layer.Wanted, layer), layer.Bounds is { } b ? plan.Need(layer.Wanted, InnerShareStatistic.Key(layer.Layer.Axis, b.Min, b.Max), () => new InnerShareStatistic(layer.Layer.Axis, b.Min, b.Max)) : null);
+            yield return plan;
+        }
+    }
+
+    private static SampleMeansStatistic NeedMeans(StatisticsPlan plan, Value tensor, ObservedLayer layer) =>
+        plan.Need(tensor, SampleMeansStatistic.Key(layer.Layer.Axis), () => new SampleMeansStatistic(layer.Layer.Axis));
+
+    /// <summary>Adds an input of the quantized model to a layer's output.</summary>
+    private Value AddShift(ObservedLayer layer)
+    {
+        var (graph, output) = (quantized.Graph, layer.Output);
+        var uses = output.Uses.ToArray();
+        var input = graph.AddInput(graph.NewName(output.Name + "_shift"), new TensorType(DataType.Float, Shape.Of(layer.Layer.ChannelShape)));
+        var shifted = graph.AddNode("Add", [output, input], [graph.NewName(output.Name + "_shifted")], index: graph.IndexOf(output.Producer!) + 1).Outputs[0]!;
+        shifted.Type = output.Type;
+        foreach (var use in uses) use.Node.SetInput(use.Index, shifted);
+        if (output.IsGraphOutput) graph.ReplaceOutput(output, shifted);
+        return input;
+    }
+}
