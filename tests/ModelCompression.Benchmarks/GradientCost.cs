@@ -68,15 +68,14 @@ internal static class GradientCost
         }
 
         var weights = WeightCatalog.Of(model).Weights.Select(w => w.Value).ToList();
-        var moments = weights.ConvertAll(w => w.TryGetConstant(out var t) ? new GradientMoments((int)t.ElementCount) : throw new InvalidOperationException(w.Name));
-        new GradientSampler(runner, options).Visit(model, weights, null, gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), default);
+        new GradientSampler(runner, options).Moments(model, weights, default);
     }
 
     private static void Save(Model model, DataSet data, string file)
     {
         var weights = WeightCatalog.Of(model).Weights.Select(w => w.Value).ToList();
         var feed = new JoinedFeed([.. Enumerable.Range(0, Batch).Select(data.Read)]);
-        using var graph = GradientGraph.Build(model, new GradientRequest(weights, GradientLossKind.CrossEntropy, feed.Shapes));
+        using var graph = GradientGraph.Build(model, new GradientRequest(weights, GradientLossKind.CrossEntropy, feed.Shapes) { Factors = FactorForm.All });
         OnnxWriter.Write(graph.Model, file);
         var slots = ChannelGroups.Find(model).Groups.SelectMany(g => GradientChannelScorer.GatedSlots(model, g)).ToList();
         var gates = new GradientRequest(slots.ConvertAll(s => s.Value), GradientLossKind.CrossEntropy, feed.Shapes) { GateAxes = slots.ConvertAll(s => (int?)s.Axis) };
@@ -87,7 +86,7 @@ internal static class GradientCost
     /// <summary>CPU milliseconds that one more turn costs: the best of four differences between many and few, after a turn to warm up.</summary>
     private static double Marginal(Action<int> run, int count)
     {
-        run(Few);
+        run(Few + count);
         double best = double.MaxValue;
         for (int round = 0; round < 4; round++) best = Math.Min(best, (Cpu(run, Few + count) - Cpu(run, Few)) / count);
         return best;

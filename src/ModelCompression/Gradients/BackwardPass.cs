@@ -11,11 +11,12 @@ internal sealed class BackwardPass
     private readonly GradientEmitter emit;
     private readonly Func<Value, long[]> dimsOf;
 
-    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates)
+    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates, FactorOutputs factors)
     {
         this.emit = emit;
         this.dimsOf = dimsOf;
         Gates = gates;
+        Factors = factors;
         active.UnionWith(wanted);
         foreach (var node in nodes)
         {
@@ -27,6 +28,9 @@ internal sealed class BackwardPass
 
     /// <summary>Gradients of factors, which rules may give in place of the gradient of a weight.</summary>
     public GateSums Gates { get; }
+
+    /// <summary>Gradients that rules may give as factors.</summary>
+    public FactorOutputs Factors { get; }
 
     /// <summary>True if the value depends on a wanted one in a way that can be differentiated.</summary>
     public bool IsActive(Value value) => active.Contains(value);

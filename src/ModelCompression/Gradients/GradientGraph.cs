@@ -17,6 +17,12 @@ public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossK
     /// </summary>
     public IReadOnlyList<int?>? GateAxes { get; init; }
 
+    /// <summary>Gradients to give as factors (<see cref="GradientGraph.Factors"/>) where rules can.</summary>
+    public FactorForm Factors { get; init; }
+
+    /// <summary><see cref="FactorForm.All"/>: per weight whether a matrix's gradient is split, so that graphs for several input shapes agree; null to decide by sizes.</summary>
+    public IReadOnlyList<bool>? SplitMatrices { get; init; }
+
     /// <summary>True if the weights are to be inputs of the graph, so that they can change from run to run.</summary>
     public bool WeightsAreInputs { get; init; }
 
@@ -33,13 +39,14 @@ public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossK
 /// <summary>A model that computes a loss and its gradients in weights, made from a model by reverse-mode differentiation: plain ONNX, run by any runtime.</summary>
 public sealed class GradientGraph : IDisposable
 {
-    private GradientGraph(Model model, IReadOnlyList<GradientTarget> targets, string loss, IReadOnlyList<string> weightInputs, IReadOnlyList<string?> gradients)
+    private GradientGraph(Model model, IReadOnlyList<GradientTarget> targets, string loss, IReadOnlyList<string> weightInputs, IReadOnlyList<string?> gradients, IReadOnlyList<GradientFactors?> factors)
     {
         Model = model;
         Targets = targets;
         LossName = loss;
         WeightInputs = weightInputs;
         GradientNames = gradients;
+        Factors = factors;
     }
 
     /// <summary>The graph; its outputs are the loss and the gradients.</summary>
@@ -54,8 +61,14 @@ public sealed class GradientGraph : IDisposable
     /// <summary>Inputs that take the weights, in the request's order; empty unless asked for.</summary>
     public IReadOnlyList<string> WeightInputs { get; }
 
-    /// <summary>Outputs that hold the gradients, in the request's order and the weights' shapes (gates: vectors); null where the loss does not depend on the weight.</summary>
+    /// <summary>Outputs that hold the gradients, in the request's order and the weights' shapes (gates: vectors); null where the loss does not depend on the weight, or where there are factors.</summary>
     public IReadOnlyList<string?> GradientNames { get; }
+
+    /// <summary>Pairs of outputs whose product is the gradient of a weight, in the request's order; null where there are none.</summary>
+    public IReadOnlyList<GradientFactors?> Factors { get; }
+
+    /// <summary>Whether the loss depends on a weight.</summary>
+    public bool Reaches(int weight) => GradientNames[weight] is not null || Factors[weight] is not null;
 
     /// <summary>Differentiates.</summary>
     /// <exception cref="DiagnosticException">MCB4060 an operator has no rule, MCB4061 a size is not known, MCB3017 no output fits the loss.</exception>
@@ -69,12 +82,13 @@ public sealed class GradientGraph : IDisposable
         new RecurrentUnrolling(graph, emit, shapes).Run();
         var forward = graph.Nodes.ToArray();
         var gates = new GateSums(emit, weights, request.GateAxes);
-        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates);
+        var factors = new FactorOutputs(weights, request);
+        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors);
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
         graph.TrimOutputs(0);
-        AddOutput(graph, head.Loss, []);
+        AddOutput(graph, emit, head.Loss, []);
         var names = new string?[weights.Length];
         for (int i = 0; i < weights.Length; i++)
         {
@@ -82,21 +96,24 @@ public sealed class GradientGraph : IDisposable
             int? axis = request.GateAxes?[i];
             var gradient = axis is { } a ? gates.Result(weights[i], a, dims, pass.GradientOf(weights[i])) : pass.GradientOf(weights[i]);
             if (gradient is null) continue;
-            // A value can be an output once; two weights may have the same gradient.
-            if (gradient.IsGraphOutput || gradient.Producer is null) gradient = emit.Op("Identity", [gradient]);
-            AddOutput(graph, gradient, axis is { } gate ? [dims[gate]] : dims);
-            names[i] = gradient.Name;
+            names[i] = AddOutput(graph, emit, gradient, axis is { } gate ? [dims[gate]] : dims);
         }
 
-        return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names);
+        var split = weights.Select(w => factors.Of(w) is { } f ? f.Named(Share(f.Left), Share(f.Right)) : null).ToArray();
+        return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names, split);
+
+        string Share((Value Value, long[] Dims) part) => graph.Outputs.Contains(part.Value) && part.Value.Producer is not null ? part.Value.Name : AddOutput(graph, emit, part.Value, part.Dims);
     }
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
 
-    private static void AddOutput(OnnxGraph graph, Value value, ReadOnlySpan<long> dims)
+    private static string AddOutput(OnnxGraph graph, GradientEmitter emit, Value value, ReadOnlySpan<long> dims)
     {
+        // A value can be an output once; two weights may have the same gradient.
+        if (value.IsGraphOutput || value.Producer is null) value = emit.Op("Identity", [value]);
         value.Type = new TensorType(DataType.Float, Shape.Of(dims));
         graph.AddOutput(value);
+        return value.Name;
     }
 }

@@ -43,8 +43,9 @@ public interface IGradientSource
     /// <param name="loss">The loss.</param>
     /// <param name="current">Where the weights are read from at every run, one array per weight, so that they can change; null for the model's own.</param>
     /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight (<see cref="GradientRequest.GateAxes"/>); null for none.</param>
+    /// <param name="splitsMatrices">True if gradients of large matrices may be left as factors, which only <see cref="IGradientSession.Collect(IReadOnlyList{int}, MiniBatchGradients, CancellationToken)"/> takes.</param>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB4060, MCB4061: no gradient. MCB3010, MCB3017, MCB3020: the data does not serve.</exception>
-    IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null);
+    IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null, bool splitsMatrices = false);
 }
 
 /// <summary>An open gradient computation. Runs may be made from several threads at once.</summary>
@@ -59,4 +60,7 @@ public interface IGradientSession : IDisposable
     /// <param name="cancellation">Stops between parts.</param>
     /// <remarks>Feeds are computed in parts of fixed size whose sums are added in order: the result does not depend on the number of threads.</remarks>
     double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default);
+
+    /// <summary>The same, with gradients in whichever form they come.</summary>
+    double Collect(IReadOnlyList<int> feeds, MiniBatchGradients gradients, CancellationToken cancellation = default);
 }

@@ -41,6 +41,13 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
         if (Needs(index)) Give(index, make());
     }
 
+    /// <summary>Gives the gradient of a weight, if it is asked for, as factors where <paramref name="factors"/> has some, else as what <paramref name="make"/> emits.</summary>
+    public void GiveWeight(int index, Func<FactorOutputs, FactorValues?> factors, Func<Value> make)
+    {
+        if (Needs(index) && factors(pass.Factors) is { } values) pass.Factors.Set(X(index), values);
+        else GiveIfNeeded(index, make);
+    }
+
     /// <summary>True if what is asked for of weight <paramref name="index"/> is nothing but the gradients of factors on the positions of one axis.</summary>
     public bool NeedsGate(int index, int axis) => Needs(index) && pass.Gates.IsOnly(X(index), axis);
 

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using ModelCompression.Data;
 using ModelCompression.Data.Arrays;
 using ModelCompression.Gradients;
+using ModelCompression.Numerics.Products;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Runtime.Training;
 using ModelCompression.Testing;
@@ -52,6 +53,34 @@ public sealed class GradientReferenceTests
                 // Some gradients are zero by symmetry (a bias before a softmax over positions).
                 Assert.IsLessThan(Tolerance * Math.Max(largest, 1e-3 * overall), error, weights[i].Name);
             }
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(References))]
+    public void Factors_GiveTheSameGradients(string reference)
+    {
+        string path = Path.ChangeExtension(reference, ".onnx");
+        if (!File.Exists(path)) path = Path.Combine(RepositoryPaths.Root, "samples", "FashionClassifier", "Models", "fashion.onnx");
+        using var folder = new TemporaryFolder();
+        using var model = OnnxReader.Read(path);
+        using var data = DataSet.Open([DataOnly(reference, Path.Combine(folder.Path, "data.npz"))], ModelInterface.Of(model));
+        using var runner = new GradientRunner(data, path, 2);
+        int[] feeds = [.. Enumerable.Range(0, data.Count)];
+        var weights = model.Graph.Initializers.Where(i => i.Initializer is { Rank: > 1, DataType: Onnx.Tensors.DataType.Float }).ToArray();
+        int[] lengths = [.. weights.Select(w => (int)w.Initializer!.ElementCount)];
+        var expected = lengths.Select(l => new float[l]).ToArray();
+        using var plain = runner.Open(model, weights, TrainingLoss.Labels);
+        double loss = plain.Run(feeds, expected);
+        using var session = runner.Open(model, weights, TrainingLoss.Labels, splitsMatrices: true);
+        var gradients = new MiniBatchGradients(lengths);
+        for (int turn = 0; turn < 2; turn++) Assert.AreEqual(loss, session.Collect(feeds, gradients), 1e-6 * Math.Max(1, loss));
+        for (int i = 0; i < weights.Length; i++)
+        {
+            float[] actual = gradients.Array(i);
+            if (gradients.Factors(i) is { } factors) RowProducts.Add(factors.Left, factors.Right, actual);
+            double largest = expected[i].Max(Math.Abs);
+            Assert.IsLessThanOrEqualTo(1e-5 * largest, expected[i].Zip(actual, (e, a) => Math.Abs(e - a)).Max(), weights[i].Name);
         }
     }
 

@@ -1,4 +1,5 @@
 using ModelCompression.Analysis.Views;
+using ModelCompression.Numerics.Products;
 using ModelCompression.Onnx.Graph;
 
 namespace ModelCompression.Gradients.Rules;
@@ -23,7 +24,7 @@ internal static class ConvolutionRules
         var window = Window(view.Window, x[2..]);
         bool isGiven = view.Group == 1 && n.GiveInput(0, 1, 1, 1, () => InputGradient(n, view, window, x, y));
         if (view.Group != 1) n.GiveIfNeeded(0, () => InputGradient(n, view, window, x, y));
-        if (!isGiven) n.GiveIfNeeded(1, () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
+        if (!isGiven) n.GiveWeight(1, f => Factors(f, n.X(1), n.X(0), x, n.DY, y, window, view.Group), () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
     }
 
@@ -67,7 +68,7 @@ internal static class ConvolutionRules
         // Padding may be negative (elements that only output padding made), which Pad allows and Conv does not.
         n.GiveIfNeeded(0, () => n.Emit.Op("Conv", [n.Emit.Pad(n.DY, [0, 0, .. window.Pads.Take(x.Length - 2)], [0, 0, .. window.Pads.Skip(x.Length - 2)]), n.X(1)],
             [.. Attributes(window, new long[window.Pads.Count]), NodeAttribute.Of("group", (long)view.Group)]));
-        n.GiveIfNeeded(1, () => WeightGradient(n.Emit, n.DY, y, n.X(0), x, window, view.Group));
+        n.GiveWeight(1, f => Factors(f, n.X(1), n.DY, y, n.X(0), x, window, view.Group), () => WeightGradient(n.Emit, n.DY, y, n.X(0), x, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
     }
 
@@ -117,6 +118,18 @@ internal static class ConvolutionRules
         var attributes = Attributes(window, pads).Append(NodeAttribute.Of("group", (long)group));
         if (!isLong) return emit.Op("ConvTranspose", [g, weight], [.. attributes, NodeAttribute.Of("output_padding", outputPadding)]);
         return emit.Pad(emit.Op("ConvTranspose", [g, weight], [.. attributes]), new long[rank + 2], [0, 0, .. outputPadding]);
+    }
+
+    /// <summary>What ∂W is computed from where this is left to the caller: up to two spatial axes, no groups.</summary>
+    private static FactorValues? Factors(FactorOutputs outputs, Value weight, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
+    {
+        if (group != 1 || window.SpatialRank > 2 || !outputs.SplitsConvolution(weight)) return null;
+        var axes = Enumerable.Range(0, window.SpatialRank).Select(i => new WindowSizes(
+            (int)xDims[i + 2], (int)gDims[i + 2], (int)window.Kernel[i], (int)window.Strides[i], (int)window.Dilations[i], (int)window.Pads[i])).ToList();
+        // One axis is a single row.
+        while (axes.Count < 2) axes.Insert(0, new(1, 1, 1, 1, 1, 0));
+        var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]);
+        return new((x, xDims), (g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes));
     }
 
     /// <summary>∂W [M, C/G, k…] of y = W ∗ x from x [N, C, …] and the gradient g [N, M, …] of y.</summary>

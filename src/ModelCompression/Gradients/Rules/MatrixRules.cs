@@ -18,7 +18,7 @@ internal static class MatrixRules
         bool transA = n.Attributes.Int("transA", 0) != 0, transB = n.Attributes.Int("transB", 0) != 0;
         var dy = n.DY;
         bool isGiven = n.GiveInput(0, transA ? 0 : 1, 1, transB ? 1 : 0, () => transA ? Product(n.Emit, n.X(1), transB, dy, true, alpha) : Product(n.Emit, dy, false, n.X(1), !transB, alpha));
-        if (!isGiven) n.GiveIfNeeded(1, () => transB ? Product(n.Emit, dy, true, n.X(0), transA, alpha) : Product(n.Emit, n.X(0), !transA, dy, false, alpha));
+        if (!isGiven) n.GiveWeight(1, f => transA ? null : Factors(f, n, transB, alpha), () => transB ? Product(n.Emit, dy, true, n.X(0), transA, alpha) : Product(n.Emit, n.X(0), !transA, dy, false, alpha));
         if (n.Node.Input(2) is { } c) n.GiveIfNeeded(2, () => n.Emit.SumTo(n.Emit.Mul(dy, beta), n.Dims(n.Y()), n.Dims(c)));
     }
 
@@ -37,7 +37,16 @@ internal static class MatrixRules
         Value InputGradient() => Back(emit, emit.MatMul(dy, emit.TransposeLast(View(emit, n.X(1), b, b2), b2.Length)), [.. y[..^2], a2[^2], a2[^1]], a2, a);
         bool isGiven = b.Length == 2 && a.Length >= 2 && n.GiveInput(0, a.Length - 1, 1, 0, InputGradient);
         if (b.Length != 2 || a.Length < 2) n.GiveIfNeeded(0, InputGradient);
-        if (!isGiven) n.GiveIfNeeded(1, () => RightOperand(n, dy, y, a, a2, b, b2));
+        if (!isGiven) n.GiveWeight(1, f => b.Length == 2 && a.Length >= 2 ? Factors(f, n, false, 1) : null, () => RightOperand(n, dy, y, a, a2, b, b2));
+    }
+
+    /// <summary>∂B = Xᵀ·∂Y, or its transpose ∂Yᵀ·X, over all rows of X.</summary>
+    private static FactorValues? Factors(FactorOutputs outputs, NodeGradient n, bool isTransposed, float alpha)
+    {
+        long[] x = n.Dims(n.X(0)), y = n.Dims(n.Y());
+        int left = (int)(isTransposed ? y : x)[^1], right = (int)(isTransposed ? x : y)[^1];
+        if (!outputs.SplitsMatrix(n.X(1), x[..^1].Aggregate(1L, (p, q) => p * q), left, right)) return null;
+        return new(isTransposed ? (n.DY, y) : (n.X(0), x), isTransposed ? (n.X(0), x) : (n.DY, y), (a, b) => new MatrixFactors(a, b, left, right, alpha));
     }
 
     private static Value RightOperand(NodeGradient n, Value dy, long[] y, long[] a, long[] a2, long[] b, long[] b2)

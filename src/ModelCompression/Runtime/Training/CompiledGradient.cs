@@ -1,6 +1,7 @@
-using System.Numerics;
+using System.Collections.Concurrent;
 using Microsoft.ML.OnnxRuntime;
 using ModelCompression.Gradients;
+using ModelCompression.Numerics.Products;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 
@@ -14,6 +15,7 @@ internal sealed class CompiledGradient : IDisposable
     private readonly ModelSession session;
     private readonly Dictionary<string, OrtValue> weightValues = new(StringComparer.Ordinal);
     private readonly string[] names;
+    private readonly ConcurrentBag<WeightGradient?[]> kernels = [];
 
     /// <summary>Opens a graph.</summary>
     /// <param name="graph">The graph; disposed with this.</param>
@@ -23,7 +25,7 @@ internal sealed class CompiledGradient : IDisposable
     {
         Graph = graph;
         session = Open(graph.Model);
-        names = [graph.LossName, .. graph.GradientNames.OfType<string>()];
+        names = [graph.LossName, .. graph.GradientNames.OfType<string>().Concat(graph.Factors.OfType<GradientFactors>().SelectMany(f => new[] { f.Left, f.Right })).Distinct()];
         for (int i = 0; current is not null && i < weights.Count; i++)
         {
             weights[i].TryGetConstant(out var tensor);
@@ -50,7 +52,8 @@ internal sealed class CompiledGradient : IDisposable
             }
 
             var all = new Dictionary<string, OrtValue>(inputs.Concat(weightValues), StringComparer.Ordinal);
-            return new PartResult(session.Run(all, withGradients ? names : names[..1]), Graph);
+            string[] wanted = withGradients ? names : names[..1];
+            return new PartResult(session.Run(all, wanted), wanted, Graph, kernels);
         }
         finally
         {
@@ -86,35 +89,5 @@ internal sealed class CompiledGradient : IDisposable
         session.Dispose();
         foreach (var value in weightValues.Values) value.Dispose();
         Graph.Dispose();
-    }
-}
-
-/// <summary>Loss and gradients of a part, where ONNX Runtime has put them.</summary>
-internal sealed class PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, GradientGraph graph) : IDisposable
-{
-    /// <summary>Share of the mini-batch's mean loss.</summary>
-    public double Loss { get; } = outputs[0].GetTensorDataAsSpan<float>()[0];
-
-    /// <summary>Adds the gradients to sums; the first part replaces what is there.</summary>
-    public void AddTo(float[][] sums, bool isFirst)
-    {
-        var positions = new int[sums.Length];
-        for (int i = 0, at = 1; i < sums.Length; i++) positions[i] = graph.GradientNames[i] is null ? 0 : at++;
-        Parallel.For(0, sums.Length, i =>
-        {
-            if (positions[i] > 0 && isFirst) outputs[positions[i]].GetTensorDataAsSpan<float>().CopyTo(sums[i]);
-            else if (positions[i] > 0) Add(outputs[positions[i]].GetTensorDataAsSpan<float>(), sums[i]);
-            else if (isFirst) sums[i].AsSpan().Clear();
-        });
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => outputs.Dispose();
-
-    private static void Add(ReadOnlySpan<float> part, Span<float> sum)
-    {
-        int i = 0;
-        for (; i <= part.Length - Vector<float>.Count; i += Vector<float>.Count) (new Vector<float>(sum[i..]) + new Vector<float>(part[i..])).CopyTo(sum[i..]);
-        for (; i < part.Length; i++) sum[i] += part[i];
     }
 }

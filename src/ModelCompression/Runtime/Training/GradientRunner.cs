@@ -34,7 +34,7 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
     public bool IsRandomAccess => samples.Value.IsRandomAccess;
 
     /// <inheritdoc/>
-    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null)
+    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null, bool splitsMatrices = false)
     {
         if (loss == TrainingLoss.Labels && !data.HasLabels) throw TrainingError.NoTargets("labels");
         if (loss == TrainingLoss.ExpectedOutputs && data.ExpectedOutputs.Count == 0) throw TrainingError.NoTargets("expected outputs");
@@ -42,7 +42,7 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
         bool areClasses = loss == TrainingLoss.Labels || (loss == TrainingLoss.Distillation && GivesClasses(model));
         var session = new GradientSession(
             model, weights, gateAxes, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
-            samples.Value, new TargetValues(loss, loss == TrainingLoss.Distillation ? teacher.Value.Outputs : null), Math.Max(1, threads), IsBatchable(model) && samples.Value.IsBatchable);
+            samples.Value, new TargetValues(loss, loss == TrainingLoss.Distillation ? teacher.Value.Outputs : null), Math.Max(1, threads), IsBatchable(model) && samples.Value.IsBatchable, splitsMatrices);
         try
         {
             session.Prepare();

@@ -9,7 +9,7 @@ namespace ModelCompression.Runtime.Training;
 /// <summary>Gradients of one model: mini-batches are cut into parts of fixed size, which run side by side and are added in order.</summary>
 internal sealed class GradientSession(
     Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
-    TrainingSamples samples, TargetValues targets, int threads, bool isBatchable) : IGradientSession
+    TrainingSamples samples, TargetValues targets, int threads, bool isBatchable, bool splitsMatrices) : IGradientSession
 {
     /// <summary>Most samples of a part: enough for full speed of matrix products, few enough that two parts keep two threads busy at usual batch sizes.</summary>
     private const int MaxPartLength = 32;
@@ -20,6 +20,7 @@ internal sealed class GradientSession(
     private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
     private readonly Lock gate = new();
     private bool joins = isBatchable;
+    private bool[]? splits;
 
     /// <inheritdoc/>
     public IReadOnlyList<bool> Reached { get; private set; } = [];
@@ -31,7 +32,8 @@ internal sealed class GradientSession(
         var feed = new JoinedFeed([.. Enumerable.Repeat(samples[0], Math.Min(length, samples.Count))]);
         if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] % feed.Samples.Count != 0)) joins = false;
         if (!joins) feed = new JoinedFeed([samples[0]]);
-        Reached = [.. Compile(feed).Graph.GradientNames.Select(n => n is not null)];
+        var graph = Compile(feed).Graph;
+        Reached = [.. weights.Select((_, i) => graph.Reaches(i))];
     }
 
     private int PartLength
@@ -44,7 +46,12 @@ internal sealed class GradientSession(
     }
 
     /// <inheritdoc/>
-    public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default)
+    public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default) => RunParts(feeds, gradients is null ? null : new(gradients), cancellation);
+
+    /// <inheritdoc/>
+    public double Collect(IReadOnlyList<int> feeds, MiniBatchGradients gradients, CancellationToken cancellation = default) => RunParts(feeds, gradients, cancellation);
+
+    private double RunParts(IReadOnlyList<int> feeds, MiniBatchGradients? gradients, CancellationToken cancellation)
     {
         var parts = Parts(feeds);
         int rows = parts.Sum(p => p.Rows);
@@ -125,8 +132,11 @@ internal sealed class GradientSession(
         lock (gate)
         {
             if (compiled.TryGetValue(feed.ShapeKey, out var known)) return known;
-            var request = new GradientRequest(weights, loss, feed.Shapes) { GateAxes = gateAxes, WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed) };
-            return compiled[feed.ShapeKey] = new CompiledGradient(GradientGraph.Build(model, request), weights, current);
+            var request = new GradientRequest(weights, loss, feed.Shapes) { GateAxes = gateAxes, WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed), Factors = splitsMatrices ? FactorForm.All : FactorForm.Convolutions, SplitMatrices = splits };
+            var graph = GradientGraph.Build(model, request);
+            // Parts of a mini-batch add up, so they have the form of the first.
+            splits ??= [.. graph.Factors.Select(f => f is MatrixFactors)];
+            return compiled[feed.ShapeKey] = new CompiledGradient(graph, weights, current);
         }
     }
 

@@ -61,7 +61,8 @@ internal sealed class OtherCpuGradients(IGradientSource inner, MeasurementRecord
 
     public MeasurementRecord? Record => record;
 
-    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null) => new Session(inner.Open(model, weights, loss, current, gateAxes));
+    public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null, bool splitsMatrices = false) =>
+        new Session(inner.Open(model, weights, loss, current, gateAxes, splitsMatrices));
 
     private sealed class Session(IGradientSession inner) : IGradientSession
     {
@@ -71,6 +72,18 @@ internal sealed class OtherCpuGradients(IGradientSource inner, MeasurementRecord
         {
             double loss = inner.Run(feeds, gradients, cancellation);
             foreach (float[] gradient in gradients ?? []) OtherCpu.Disturb(gradient).CopyTo(gradient, 0);
+            return loss * (1 + 1e-7);
+        }
+
+        public double Collect(IReadOnlyList<int> feeds, MiniBatchGradients gradients, CancellationToken cancellation = default)
+        {
+            double loss = inner.Collect(feeds, gradients, cancellation);
+            for (int i = 0; i < gradients.Count; i++)
+            {
+                float[] values = gradients.Factors(i) is { } factors ? factors.Left.Elements : gradients.Array(i);
+                OtherCpu.Disturb(values).CopyTo(values, 0);
+            }
+
             return loss * (1 + 1e-7);
         }
 

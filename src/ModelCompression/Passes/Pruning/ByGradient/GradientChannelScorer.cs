@@ -36,7 +36,7 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
             new GradientSampler(source, groups[0].Options).Visit(model, axes.ConvertAll(a => a.Value), axes.ConvertAll(a => (int?)a.Axis), gradients => Parallel.For(0, groups.Count, i =>
             {
                 var units = new float[groups[i].Group.UnitCount];
-                foreach (var slot in slots[i]) AddGates(slot, gradients[index[(slot.Value, slot.Axis)]], units);
+                foreach (var slot in slots[i]) AddGates(slot, gradients.Array(index[(slot.Value, slot.Axis)]), units);
                 moments[i].Add(units);
             }), cancellation);
         }

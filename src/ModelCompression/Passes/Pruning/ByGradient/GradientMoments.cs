@@ -1,4 +1,6 @@
 using System.Numerics;
+using ModelCompression.Gradients;
+using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Passes.Pruning.ByGradient;
 
@@ -12,15 +14,38 @@ internal sealed class GradientMoments(int length)
     /// <summary>Means.</summary>
     public float[] Mean { get; } = new float[length];
 
+    /// <summary>Adds mini-batches in order.</summary>
+    /// <param name="batches">The mini-batches.</param>
+    /// <param name="weight">The weight whose gradients these moments are of.</param>
+    /// <returns>Position of the first mini-batch whose gradient is no finite number, or -1.</returns>
+    public int Add(IReadOnlyList<MiniBatchGradients> batches, int weight)
+    {
+        if (batches[0].Factors(weight) is not null)
+        {
+            bool isFinite = RowProducts.AddMoments([.. batches.Select(b => b.Factors(weight)!.Value)], count, Mean, squares);
+            count += batches.Count;
+            // Squares overflow before gradients do, so these are looked at themselves.
+            return isFinite ? -1 : batches.Select((b, t) => (b, t)).FirstOrDefault(p => !p.b.IsFinite(weight), (null!, -1)).Item2;
+        }
+
+        for (int t = 0; t < batches.Count; t++)
+            if (!Add(batches[t].Array(weight))) return t;
+        return -1;
+    }
+
     /// <summary>Adds a mini-batch.</summary>
-    public void Add(ReadOnlySpan<float> values)
+    /// <returns>False if an element is no finite number.</returns>
+    public bool Add(ReadOnlySpan<float> values)
     {
         count++;
-        float share = 1f / count;
+        float share = 1f / count, rest = 0;
+        // Infinities and NaN times zero are NaN, which a sum keeps.
+        var zeros = Vector<float>.Zero;
         int i = 0;
         for (; i <= length - Vector<float>.Count; i += Vector<float>.Count)
         {
             var x = new Vector<float>(values[i..]);
+            zeros += x * Vector<float>.Zero;
             var mean = new Vector<float>(Mean, i);
             var delta = x - mean;
             mean += delta * share;
@@ -33,7 +58,10 @@ internal sealed class GradientMoments(int length)
             float delta = values[i] - Mean[i];
             Mean[i] += delta * share;
             squares[i] += delta * (values[i] - Mean[i]);
+            rest += values[i] * 0;
         }
+
+        return !float.IsNaN(rest + Vector.Sum(zeros));
     }
 
     /// <summary>Population variance of an element.</summary>

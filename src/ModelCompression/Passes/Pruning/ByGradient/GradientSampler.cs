@@ -15,33 +15,65 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     /// <summary>Gradient elements in memory, 1 GiB.</summary>
     private const long MaxElements = 1 << 28;
 
+    /// <summary>Mini-batches whose gradients are taken together: products of factors then update their moments while these are in the cache.</summary>
+    private const int RoundLength = 8;
+
     /// <summary>Shows the gradients of each mini-batch, in order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="weights">Binary32 constants of the main graph.</param>
     /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight; null for none.</param>
-    /// <param name="visit">Takes one array per weight; they are reused for the next mini-batch.</param>
+    /// <param name="visit">Takes the gradients; they are reused for the next mini-batches.</param>
     /// <param name="cancellation">Stops between mini-batches.</param>
     /// <returns>Per weight, whether the loss depends on it.</returns>
     /// <exception cref="DiagnosticException">MCB3020 no labels, MCB3021 not enough mini-batches, MCB4062 a gradient is no finite number.</exception>
-    public IReadOnlyList<bool> Visit(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<float[][]> visit, CancellationToken cancellation)
+    public IReadOnlyList<bool> Visit(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<MiniBatchGradients> visit, CancellationToken cancellation) =>
+        Run(model, weights, gateAxes, (first, losses, round) =>
+        {
+            for (int t = 0; t < round.Count; t++)
+            {
+                RequireFinite(first, losses, Enumerable.Range(0, weights.Count).Select(i => (round[t].IsFinite(i) ? -1 : t, weights[i])), t + 1);
+                visit(round[t]);
+            }
+        }, cancellation);
+
+    /// <summary>Mean and deviation of the gradient of each weight.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="cancellation">Stops between mini-batches.</param>
+    /// <returns>Per weight its moments, and whether the loss depends on it.</returns>
+    /// <exception cref="DiagnosticException">MCB3020 no labels, MCB3021 not enough mini-batches, MCB4062 a gradient is no finite number.</exception>
+    public IReadOnlyList<(GradientMoments Moments, bool IsReached)> Moments(Model model, IReadOnlyList<Value> weights, CancellationToken cancellation)
+    {
+        var moments = weights.Select(w => new GradientMoments(Length(w, null))).ToArray();
+        var bad = new int[weights.Count];
+        var reached = Run(model, weights, null, (first, losses, round) =>
+        {
+            Parallel.For(0, moments.Length, i => bad[i] = moments[i].Add(round, i));
+            RequireFinite(first, losses, bad.Zip(weights), round.Count);
+        }, cancellation);
+        return [.. moments.Zip(reached)];
+    }
+
+    /// <summary>Runs mini-batches in rounds, which do not matter for the result; inside, side by side.</summary>
+    private IReadOnlyList<bool> Run(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<int, double[], IReadOnlyList<MiniBatchGradients>> visit, CancellationToken cancellation)
     {
         var batches = MiniBatches.ForStatistics(source.FeedCount, options.GradientIterations, options.Seed, source.IsRandomAccess) ?? throw TooFew(source.FeedCount, options.GradientIterations);
-        using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels, gateAxes: gateAxes);
+        using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels, gateAxes: gateAxes, splitsMatrices: gateAxes is null);
         int[] lengths = [.. weights.Select((w, i) => Length(w, gateAxes?[i]))];
-        long length = lengths.Sum(l => (long)l);
-        // Side by side, each mini-batch has its gradients in memory; they are shown in order, so the result does not depend on it.
-        int width = (int)Math.Clamp(MaxElements / Math.Max(1, length), 1, source.Parallelism);
-        float[][][] gradients = [.. Enumerable.Range(0, width).Select(_ => lengths.Select(l => new float[l]).ToArray())];
-        for (int first = 0; first < batches.Count; first += width)
+        long room = MaxElements / Math.Max(1, lengths.Sum(l => (long)l));
+        int width = (int)Math.Clamp(room, 1, source.Parallelism), roundLength = (int)Math.Clamp(room / width * width, width, Math.Max(width, RoundLength / width * width));
+        var round = Enumerable.Range(0, roundLength).Select(_ => new MiniBatchGradients(lengths)).ToList();
+        for (int first = 0; first < batches.Count; first += roundLength)
         {
-            log?.Progress("gradients", first, batches.Count);
-            var losses = new double[Math.Min(width, batches.Count - first)];
-            RunSideBySide(losses.Length, i => losses[i] = session.Run(batches[first + i], gradients[i], cancellation));
-            for (int i = 0; i < losses.Length; i++)
+            var losses = new double[Math.Min(roundLength, batches.Count - first)];
+            for (int start = 0; start < losses.Length; start += width)
             {
-                RequireFinite(first + i, losses[i], weights, gradients[i]);
-                visit(gradients[i]);
+                log?.Progress("gradients", first + start, batches.Count);
+                int begin = start;
+                RunSideBySide(Math.Min(width, losses.Length - start), i => losses[begin + i] = session.Collect(batches[first + begin + i], round[begin + i], cancellation));
             }
+
+            visit(first, losses, round[..losses.Length]);
         }
 
         return session.Reached;
@@ -60,25 +92,20 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
         }
     }
 
-    private static void RequireFinite(int batch, double loss, IReadOnlyList<Value> weights, float[][] gradients)
+    /// <summary>Reports the first mini-batch of a round in which something is no finite number.</summary>
+    /// <param name="first">Number of the round's first mini-batch.</param>
+    /// <param name="losses">Losses of the round.</param>
+    /// <param name="bad">Per weight the first mini-batch in which its gradient is not finite, or -1.</param>
+    /// <param name="count">Mini-batches to look at.</param>
+    private static void RequireFinite(int first, double[] losses, IEnumerable<(int Batch, Value Weight)> bad, int count)
     {
-        if (!double.IsFinite(loss)) throw NotFinite(batch, "the loss");
-        for (int i = 0; i < weights.Count; i++)
-            if (!AreFinite(gradients[i])) throw NotFinite(batch, $"the gradient of '{weights[i].Name}'");
+        int loss = Array.FindIndex(losses, 0, count, l => !double.IsFinite(l));
+        var gradient = bad.Where(b => b.Batch >= 0).OrderBy(b => b.Batch).FirstOrDefault((count, null!));
+        if (loss >= 0 && loss <= gradient.Item1) throw NotFinite(first + loss, "the loss");
+        if (gradient.Item1 < count) throw NotFinite(first + gradient.Item1, $"the gradient of '{gradient.Item2.Name}'");
     }
 
     private static int Length(Value weight, int? axis) => weight.TryGetConstant(out var tensor) ? checked((int)(axis is { } a ? tensor.Dims[a] : tensor.ElementCount)) : throw new ArgumentException($"'{weight.Name}' is no constant.");
-
-    private static bool AreFinite(ReadOnlySpan<float> values)
-    {
-        // Infinities and NaN times zero are NaN, which a sum keeps.
-        var sum = System.Numerics.Vector<float>.Zero;
-        int i = 0;
-        for (; i <= values.Length - System.Numerics.Vector<float>.Count; i += System.Numerics.Vector<float>.Count) sum += new System.Numerics.Vector<float>(values[i..]) * System.Numerics.Vector<float>.Zero;
-        float total = System.Numerics.Vector.Sum(sum);
-        for (; i < values.Length; i++) total += values[i] * 0;
-        return !float.IsNaN(total);
-    }
 
     private static DiagnosticException TooFew(int feeds, int? wanted) => new("MCB3021", wanted is { } count
         ? FormattableString.Invariant($"GradientIterations asks for {count} mini-batches, but TrainingData has {feeds} samples only. Give more samples or lower GradientIterations.")

@@ -37,19 +37,17 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
 
     private void Prune(Model model, PruningCriterion criterion, CompressionOptions options, List<PruningTarget> targets, PassLog log)
     {
-        var moments = targets.ConvertAll(t => new GradientMoments((int)t.Site.Tensor.ElementCount));
-        var reached = new GradientSampler(source, options, log).Visit(
-            model, targets.ConvertAll(t => t.Site.Value), null, gradients => Parallel.For(0, moments.Count, i => moments[i].Add(gradients[i])), cancellation);
+        var statistics = new GradientSampler(source, options, log).Moments(model, targets.ConvertAll(t => t.Site.Value), cancellation);
         var scored = new List<(PruningTarget Target, PruningTarget Scores)>();
         for (int i = 0; i < targets.Count; i++)
         {
-            if (!reached[i]) Refuse(targets[i], "the loss does not depend on it", log);
-            else scored.Add((targets[i], targets[i] with { Elements = WeightElements.TryCreate(Score(criterion, targets[i], moments[i]))! }));
+            if (!statistics[i].IsReached) Refuse(targets[i], "the loss does not depend on it", log);
+            else scored.Add((targets[i], targets[i] with { Elements = WeightElements.TryCreate(Score(criterion, targets[i], statistics[i].Moments))! }));
         }
 
         var ranking = new WeightRanking([.. scored.Select(s => s.Scores)]);
         var outcome = new GradientOutcome(Name, criterion, log);
-        var momentsOf = targets.Zip(moments).ToDictionary(p => p.First.Site.Value, p => p.Second);
+        var momentsOf = targets.Zip(statistics).ToDictionary(p => p.First.Site.Value, p => p.Second.Moments);
         foreach (var (target, scores) in scored)
         {
             var kept = ByThresholds(target.Options) ? scores.Elements.PruneBelow(MagnitudeThreshold.Below(0.5f)) : ranking.Prune(scores);

@@ -1,0 +1,32 @@
+namespace ModelCompression.Numerics.Products;
+
+/// <summary>Sizes of a two-dimensional convolution without groups.</summary>
+/// <param name="Samples">N.</param>
+/// <param name="Channels">C, of the input.</param>
+/// <param name="Filters">M, channels of the output.</param>
+/// <param name="Rows">Along the vertical axis.</param>
+/// <param name="Columns">Along the horizontal axis.</param>
+public sealed record ConvolutionSizes(int Samples, int Channels, int Filters, WindowSizes Rows, WindowSizes Columns)
+{
+    /// <summary>Elements of the input.</summary>
+    public int InputLength => Samples * Channels * Rows.Input * Columns.Input;
+
+    /// <summary>Elements of the output.</summary>
+    public int OutputLength => Samples * Filters * Rows.Positions * Columns.Positions;
+
+    /// <summary>Elements of the weight.</summary>
+    public int WeightLength => Filters * Channels * Rows.Kernel * Columns.Kernel;
+}
+
+/// <summary>Sizes of a convolution along one axis.</summary>
+/// <param name="Input">Elements.</param>
+/// <param name="Positions">Window positions.</param>
+/// <param name="Kernel">Window elements.</param>
+/// <param name="Stride">Elements from a position to the next.</param>
+/// <param name="Dilation">Elements from a window element to the next.</param>
+/// <param name="Pad">Zeros before the first element; negative if that many are not met.</param>
+public readonly record struct WindowSizes(int Input, int Positions, int Kernel, int Stride, int Dilation, int Pad)
+{
+    /// <summary>Elements from the first to the last that a window meets, padding included.</summary>
+    public int Reach => ((Positions - 1) * Stride) + ((Kernel - 1) * Dilation) + 1;
+}

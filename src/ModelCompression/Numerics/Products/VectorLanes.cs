@@ -1,0 +1,81 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace ModelCompression.Numerics.Products;
+
+/// <summary>A vector of binary32 numbers, so that a kernel is written once for the widths that processors have.</summary>
+internal interface IVectorLanes<T> where T : struct, IVectorLanes<T>
+{
+    /// <summary>Numbers in a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>The numbers from <paramref name="at"/> on.</summary>
+    static abstract T Load(ref float at);
+
+    /// <summary>One number in all lanes.</summary>
+    static abstract T Fill(float value);
+
+    /// <summary>x·y + sum, rounded once.</summary>
+    static abstract T MultiplyAdd(T x, T y, T sum);
+
+    /// <summary>Lane by lane x + y.</summary>
+    static abstract T Add(T x, T y);
+
+    /// <summary>Lane by lane x − y.</summary>
+    static abstract T Subtract(T x, T y);
+
+    /// <summary>Writes the numbers from <paramref name="at"/> on.</summary>
+    void Store(ref float at);
+}
+
+/// <summary>Sixteen lanes.</summary>
+internal readonly struct SixteenLanes(Vector512<float> value) : IVectorLanes<SixteenLanes>
+{
+    private readonly Vector512<float> value = value;
+
+    public static int Count => Vector512<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes Load(ref float at) => new(Vector512.LoadUnsafe(ref at));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes Fill(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes MultiplyAdd(SixteenLanes x, SixteenLanes y, SixteenLanes sum) => new(Vector512.FusedMultiplyAdd(x.value, y.value, sum.value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes Add(SixteenLanes x, SixteenLanes y) => new(x.value + y.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes Subtract(SixteenLanes x, SixteenLanes y) => new(x.value - y.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(ref float at) => value.StoreUnsafe(ref at);
+}
+
+/// <summary>Eight lanes.</summary>
+internal readonly struct EightLanes(Vector256<float> value) : IVectorLanes<EightLanes>
+{
+    private readonly Vector256<float> value = value;
+
+    public static int Count => Vector256<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes Load(ref float at) => new(Vector256.LoadUnsafe(ref at));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes Fill(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes MultiplyAdd(EightLanes x, EightLanes y, EightLanes sum) => new(Vector256.FusedMultiplyAdd(x.value, y.value, sum.value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes Add(EightLanes x, EightLanes y) => new(x.value + y.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes Subtract(EightLanes x, EightLanes y) => new(x.value - y.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(ref float at) => value.StoreUnsafe(ref at);
+}

@@ -1,0 +1,58 @@
+using ModelCompression.Numerics.Products;
+
+namespace ModelCompression.Tests.Numerics.Products;
+
+[TestClass]
+public sealed class WeightGradientTests
+{
+    public static IEnumerable<object[]> Convolutions =>
+    [
+        [new ConvolutionSizes(2, 1, 1, new(1, 1, 1, 1, 1, 0), new(5, 5, 1, 1, 1, 0))],
+        [new ConvolutionSizes(3, 3, 5, new(8, 8, 3, 1, 1, 1), new(7, 7, 3, 1, 1, 1))],
+        [new ConvolutionSizes(2, 32, 8, new(14, 7, 3, 2, 1, 1), new(14, 7, 3, 2, 1, 1))],
+        [new ConvolutionSizes(2, 17, 13, new(13, 9, 3, 1, 2, 0), new(13, 9, 3, 1, 2, 0))],
+        [new ConvolutionSizes(1, 4, 7, new(30, 30, 5, 1, 1, 2), new(20, 6, 5, 3, 1, 0))],
+        // Elements at the beginning and end that no window meets.
+        [new ConvolutionSizes(2, 2, 3, new(9, 3, 2, 2, 1, -2), new(9, 3, 2, 2, 1, -1))],
+        [new ConvolutionSizes(2, 5, 6, new(6, 4, 1, 2, 1, 1), new(1, 1, 1, 1, 1, 0))],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Convolutions))]
+    public void Compute_EqualsSums(ConvolutionSizes sizes)
+    {
+        var random = new Random(1);
+        var kernel = new WeightGradient(sizes);
+        // Twice: the second one must not see anything of the first.
+        foreach (int _ in Enumerable.Range(0, 2))
+        {
+            float[] x = Values(random, sizes.InputLength), dy = Values(random, sizes.OutputLength);
+            kernel.Compute(x, dy);
+            double[] expected = Sums(sizes, x, dy);
+            // Each sum of n products of numbers up to 1 is rounded n times.
+            double count = sizes.Samples * sizes.Rows.Positions * sizes.Columns.Positions, tolerance = 6e-8 * count * (Math.Sqrt(count) + 1);
+            for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], kernel.Result[i], tolerance);
+        }
+    }
+
+    private static float[] Values(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (random.NextSingle() * 2) - 1)];
+
+    private static double[] Sums(ConvolutionSizes z, float[] x, float[] dy)
+    {
+        var sums = new double[z.WeightLength];
+        var (rows, columns) = (z.Rows, z.Columns);
+        for (int n = 0; n < z.Samples; n++)
+            for (int m = 0; m < z.Filters; m++)
+                for (int p = 0; p < rows.Positions * columns.Positions; p++)
+                    for (int w = 0; w < z.Channels * rows.Kernel * columns.Kernel; w++)
+                    {
+                        int c = w / (rows.Kernel * columns.Kernel), ky = w / columns.Kernel % rows.Kernel, kx = w % columns.Kernel;
+                        int y = (p / columns.Positions * rows.Stride) + (ky * rows.Dilation) - rows.Pad, at = (p % columns.Positions * columns.Stride) + (kx * columns.Dilation) - columns.Pad;
+                        if (y < 0 || at < 0 || y >= rows.Input || at >= columns.Input) continue;
+                        double d = dy[(((n * z.Filters) + m) * rows.Positions * columns.Positions) + p];
+                        sums[(m * z.Channels * rows.Kernel * columns.Kernel) + w] += d * x[(((((n * z.Channels) + c) * rows.Input) + y) * columns.Input) + at];
+                    }
+
+        return sums;
+    }
+}
