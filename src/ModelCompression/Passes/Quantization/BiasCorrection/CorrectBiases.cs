@@ -53,7 +53,7 @@ public sealed class CorrectBiases(IStatisticsSource statistics, Func<IEnumerable
         var copy = ModelCopy.Of(model).Model;
         foreach (var pass in quantizers()) pass.Run(copy, settings, new PassLog());
         bool IsDone(BiasedLayer layer) => isCorrected?.Invoke(layer.Layer.Node) == true && settings.For(layer.Layer.Node).BiasCorrection != true;
-        return new ShiftMeasurement(model, copy, statistics).Run(layers.Where(l => !IsDone(l)));
+        return new ShiftMeasurement(model, copy, statistics).Run(layers.Where(l => !IsDone(l)), layers);
     }
 
     private List<BiasedLayer> Find(GraphScope scope, CompressionSettings settings, PassLog log)

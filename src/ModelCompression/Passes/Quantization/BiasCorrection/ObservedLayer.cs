@@ -16,7 +16,8 @@ internal sealed record ObservedLayer(BiasedLayer Layer, Value Wanted, Value Actu
     /// <param name="quantized">What nodes of the quantized model's main graph compute, by name.</param>
     public static ObservedLayer? TryFrom(BiasedLayer layer, IReadOnlyDictionary<string, Value> quantized)
     {
-        if (!quantized.TryGetValue(layer.Output.Name, out var output)) return null;
+        // Codes may have taken the name.
+        if (!quantized.TryGetValue(layer.Output.Name, out var output) || output.Producer!.OpType == "QuantizeLinear") return null;
         var biased = layer.Bias.Node == layer.Layer.Node ? layer.Output : layer.Bias.Node.Output()!;
         if (biased is { IsGraphOutput: false, IsReferencedByName: false, Uses: [{ Index: 0, Node: { IsOnnxDomain: true } node }] } && ValueBounds.Of(node) is { } bounds
             && quantized.TryGetValue(node.Output()!.Name, out var actual) && actual.Producer!.OpType == node.OpType)

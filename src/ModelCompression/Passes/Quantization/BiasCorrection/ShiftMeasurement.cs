@@ -22,7 +22,9 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
     private const int MostSamples = 256;
 
     /// <summary>Shifts per channel of the layers that can be observed in both models.</summary>
-    public Dictionary<BiasedLayer, float[]> Run(IEnumerable<BiasedLayer> layers)
+    /// <param name="layers">The layers to correct.</param>
+    /// <param name="all">All layers, which tell what a run costs.</param>
+    public Dictionary<BiasedLayer, float[]> Run(IEnumerable<BiasedLayer> layers, IReadOnlyList<BiasedLayer> all)
     {
         var values = new Dictionary<string, Value>(StringComparer.Ordinal);
         foreach (var value in quantized.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) values[value.Name] = value;
@@ -30,7 +32,7 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
         var shifts = new Dictionary<BiasedLayer, float[]>();
         if (observed.Length == 0) return shifts;
 
-        var (wanted, samples) = MeasureWanted(observed);
+        var (wanted, samples) = MeasureWanted(observed, all);
         var inputs = observed.ToDictionary(l => l, AddShift);
         var current = observed.ToDictionary(l => inputs[l], l => Tensor.Float(l.Layer.ChannelShape, new float[l.Layer.Layer.OutputChannels]));
         statistics.CollectInTurn(quantized, [.. observed.Select(l => l.Actual)], Waves());
@@ -41,7 +43,7 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
             foreach (var wave in observed.GroupBy(l => l.Layer.Depth).OrderBy(g => g.Key))
             {
                 var plan = new StatisticsPlan { SampleLimit = samples, Inputs = current };
-                var actual = wave.ToDictionary(l => l, l => NeedMeans(plan, l.Actual, l));
+                var actual = wave.ToDictionary(l => l, l => NeedMeans(plan, l.Actual, l.Layer));
                 yield return plan;
                 foreach (var layer in wave)
                 {
@@ -56,28 +58,28 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
     }
 
     /// <summary>Means of the float model, over as many samples as the runs to come can afford.</summary>
-    private (Dictionary<ObservedLayer, (SampleMeansStatistic Means, InnerShareStatistic? Shares)> Wanted, int Samples) MeasureWanted(ObservedLayer[] layers)
+    private (Dictionary<ObservedLayer, (SampleMeansStatistic Means, InnerShareStatistic? Shares)> Wanted, int Samples) MeasureWanted(ObservedLayer[] layers, IReadOnlyList<BiasedLayer> all)
     {
         var wanted = new Dictionary<ObservedLayer, (SampleMeansStatistic, InnerShareStatistic?)>();
         int depths = layers.Select(l => l.Layer.Depth).Distinct().Count(), samples = 0;
-        statistics.CollectInTurn(model, [.. layers.Select(l => l.Wanted)], Plans());
+        statistics.CollectInTurn(model, [.. layers.Select(l => l.Wanted).Concat(all.Select(l => l.Output)).Distinct()], Plans());
         return (wanted, samples);
 
         IEnumerable<StatisticsPlan> Plans()
         {
             var first = new StatisticsPlan { SampleLimit = 1 };
-            var sizes = layers.ToDictionary(l => l, l => NeedMeans(first, l.Wanted, l));
+            var sizes = all.ToDictionary(l => l, l => NeedMeans(first, l.Output, l));
             yield return first;
-            samples = (int)Math.Clamp(MaxMacs / (1 + (depths * sizes.Sum(s => (double)s.Value.Count * s.Key.Layer.Layer.Tensor.ElementCount))), FewestSamples, MostSamples);
+            samples = (int)Math.Clamp(MaxMacs / (1 + (depths * sizes.Sum(s => (double)s.Value.Count * s.Key.Layer.Tensor.ElementCount))), FewestSamples, MostSamples);
             var plan = new StatisticsPlan { SampleLimit = samples };
             foreach (var layer in layers)
-                wanted[layer] = (NeedMeans(plan, layer.Wanted, layer), layer.Bounds is { } b ? plan.Need(layer.Wanted, InnerShareStatistic.Key(layer.Layer.Axis, b.Min, b.Max), () => new InnerShareStatistic(layer.Layer.Axis, b.Min, b.Max)) : null);
+                wanted[layer] = (NeedMeans(plan, layer.Wanted, layer.Layer), layer.Bounds is { } b ? plan.Need(layer.Wanted, InnerShareStatistic.Key(layer.Layer.Axis, b.Min, b.Max), () => new InnerShareStatistic(layer.Layer.Axis, b.Min, b.Max)) : null);
             yield return plan;
         }
     }
 
-    private static SampleMeansStatistic NeedMeans(StatisticsPlan plan, Value tensor, ObservedLayer layer) =>
-        plan.Need(tensor, SampleMeansStatistic.Key(layer.Layer.Axis), () => new SampleMeansStatistic(layer.Layer.Axis));
+    private static SampleMeansStatistic NeedMeans(StatisticsPlan plan, Value tensor, BiasedLayer layer) =>
+        plan.Need(tensor, SampleMeansStatistic.Key(layer.Axis), () => new SampleMeansStatistic(layer.Axis));
 
     /// <summary>Adds an input of the quantized model to a layer's output.</summary>
     private Value AddShift(ObservedLayer layer)

@@ -37,6 +37,9 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
         if (wanted.Count > 0) run = Task.Factory.StartNew(Collect, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
+    /// <summary>Waits until the model may be edited, also when no mean was asked for, as with weights that are not finite.</summary>
+    public void Finish() => run?.GetAwaiter().GetResult();
+
     /// <summary>True if there may be a mean input for a weight.</summary>
     public bool IsWanted(int plan) => wanted.ContainsKey(plan);
 

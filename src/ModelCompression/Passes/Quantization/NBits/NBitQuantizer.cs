@@ -34,6 +34,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         // Weights that need no means come first: their ranges are found while the model runs.
         int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(plans[i])).OrderBy(means.IsWanted)];
         Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => outcomes[i] = Encode(plans[i], null, () => means.Of(i, plans[i].Grid.Length)));
+        means.Finish();
         if (calibrated.ShortOfRows > 0) log.Report(ShortOfRows(calibrated.ShortOfRows, plans[0].Options.QuantizationAlgorithm));
         for (int i = 0; i < plans.Count; i++)
         {

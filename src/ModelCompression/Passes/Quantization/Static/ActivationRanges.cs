@@ -16,6 +16,7 @@ internal sealed class ActivationRanges
     private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> chosen = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<string, Value> names = new(StringComparer.Ordinal);
     private readonly CompressionOptions options;
     private readonly MeasurementRecord? record;
 
@@ -32,14 +33,38 @@ internal sealed class ActivationRanges
     /// <param name="source">The data.</param>
     /// <param name="perChannel">True to look at channels too, where the plan can make use of them.</param>
     /// <param name="record">Takes what the result is made with, and has what to take instead; null for a rehearsal.</param>
-    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, MeasurementRecord? record)
+    /// <param name="rehearsed">The ranges of a rehearsal, which are taken when it saw the same tensors; null without one.</param>
+    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, MeasurementRecord? record, ActivationRanges? rehearsed = null)
     {
         var ranges = new ActivationRanges(options, record);
+        if (rehearsed is not null && ranges.TryTake(plan, rehearsed)) return ranges;
         var wanted = new StatisticsPlan();
-        foreach (var tensor in plan.Tensors) ranges.Need(tensor, wanted, perChannel);
+        foreach (var tensor in plan.Tensors)
+        {
+            ranges.Need(tensor, wanted, perChannel);
+            // As they are called now: codes may take their names.
+            ranges.names.Add(tensor.Tensor.Name, tensor.Tensor);
+        }
+
         source.Collect(model, wanted);
         ranges.ChooseAll();
         return ranges;
+    }
+
+    private bool TryTake(StaticPlan plan, ActivationRanges rehearsed)
+    {
+        var known = rehearsed.names;
+        if (!plan.Tensors.All(t => known.ContainsKey(t.Tensor.Name))) return false;
+        foreach (var tensor in plan.Tensors)
+        {
+            var (value, source) = (tensor.Tensor, known[tensor.Tensor.Name]);
+            if (record?.TryGetRange(value.Name, out float low, out float high) == true) ranges[value] = (low, high);
+            statistics[value] = rehearsed.statistics[source];
+            if (rehearsed.channels.TryGetValue(source, out var ofChannels)) channels[value] = ofChannels;
+            if (rehearsed.chosen.TryGetValue(source, out var range)) chosen[value] = range;
+        }
+
+        return true;
     }
 
     /// <summary>Why a tensor has no usable range, or null.</summary>

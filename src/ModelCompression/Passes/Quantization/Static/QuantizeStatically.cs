@@ -34,7 +34,8 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var selector = new NodeSelector(model, WeightCatalog.Of(model), settings);
         var nodes = selector.Select();
         if (nodes.Count == 0) return;
-        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record);
+        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record, decisions?.Rehearsed);
+        if (rehearses && decisions is not null) decisions.Rehearsed = ranges;
         var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, settings));
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);

@@ -5,7 +5,7 @@ using ModelCompression.Statistics;
 namespace ModelCompression.Passes.Quantization.Static;
 
 /// <summary>
-/// Which operators static quantization has left float. A later run on the same model, with biases corrected for just this choice, takes it over instead of searching again.
+/// Which operators static quantization has left float. A later run on the same model, with biases corrected for just this choice, takes it over instead of searching again, and the ranges instead of measuring them.
 /// </summary>
 public sealed class StaticDecisions
 {
@@ -20,6 +20,9 @@ public sealed class StaticDecisions
 
     /// <summary>True if the operator's bias makes up for the rounding of its weights already.</summary>
     public bool HasCorrected(Node node) => corrected.Contains(Key(node));
+
+    /// <summary>What a rehearsal has measured: the ranges of the model whose biases are not corrected yet, which are those the corrected one should have.</summary>
+    internal ActivationRanges? Rehearsed { get; set; }
 
     /// <summary>True after the first run.</summary>
     public bool AreMade => reasons is not null;
