@@ -1,6 +1,7 @@
 using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Quantization;
@@ -8,6 +9,7 @@ using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 using ModelCompression.Statistics;
 using ModelCompression.Tests.Passes.Simplification;
+using ModelCompression.Tests.Statistics;
 
 namespace ModelCompression.Tests.Passes.Quantization.NBits;
 
@@ -59,6 +61,34 @@ public sealed class MeanInputsTests
         }
 
         for (int k = 0; k < 600; k++) Assert.AreEqual(expected[k], mean.Mean(0, k), 1e-4 * (1 + Math.Abs(expected[k])));
+    }
+
+    [TestMethod]
+    public void RunOverInputs_IsDoneBeforeTheModelIsEdited_ThoughNoWeightAsksForIt()
+    {
+        float[] weight = RandomFloats.Make(1, 64 * 64);
+        weight[5] = float.NaN;
+        var model = new TestModel();
+        model.Output(model.Node("MatMul", [model.Input("x", 4, 64), model.Constant("w", Tensor.Float([64, 64], weight))]));
+        var slow = new SlowSource();
+        Quantize(model, Options(QuantizationAlgorithm.Hqq), slow);
+        Assert.AreEqual((1, 1), (slow.Started, slow.Finished));
+    }
+
+    private sealed class SlowSource : IStatisticsSource
+    {
+        public int Started { get; private set; }
+
+        public int Finished { get; private set; }
+
+        public int SampleCount => 1;
+
+        public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
+        {
+            Started++;
+            Thread.Sleep(200);
+            Finished++;
+        }
     }
 
     private static CompressionOptions Options(QuantizationAlgorithm algorithm) => new()
