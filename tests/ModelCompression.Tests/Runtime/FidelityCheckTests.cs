@@ -48,14 +48,14 @@ public sealed class FidelityCheckTests
     [TestMethod]
     public void Compare_SaturatedOutputs_AreSaidToShowNothing()
     {
-        Assert.IsFalse(Compare(Rectified(9), Rectified(12)).OutputsVary);
+        Assert.IsFalse(Compare(SmallModel.Rectified(9), SmallModel.Rectified(12)).OutputsVary);
         Assert.IsTrue(Compare(SmallModel.Linear(3, 2, Weights), SmallModel.Linear(3, 2, Weights)).OutputsVary);
     }
 
     [TestMethod]
     public void Compare_DetectorThatSeesNothingIn0To1_IsShownNormalizedPictures()
     {
-        var result = Compare(Rectified(0.5f), Rectified(0.6f));
+        var result = Compare(SmallModel.Rectified(0.5f), SmallModel.Rectified(0.6f));
         Assert.IsTrue(result.OutputsVary);
         Assert.IsLessThan(40, result.SqnrDb!.Value);
     }
@@ -173,16 +173,6 @@ public sealed class FidelityCheckTests
         var b = Compare(SmallModel.Linear(3, 2, Weights), SmallModel.Linear(3, 2, 1, 2, 3.25f, 4, 5, 7));
         Assert.AreEqual(a.SqnrDb, b.SqnrDb);
         Assert.AreEqual(a.Cosine, b.Cosine);
-    }
-
-    /// <summary>max(−x − threshold, 0) of a picture of open size.</summary>
-    private static Model Rectified(float threshold)
-    {
-        var model = SmallModel.Empty();
-        Dimension[] dims = [1, 3, Dimension.OfSymbol("h"), Dimension.OfSymbol("w")];
-        var x = model.Input("image", DataType.Float, dims);
-        model.Output(model.Node("Relu", "y", model.Node("Sub", "shifted", model.Node("Neg", "negated", x), model.Weight("t", Tensor.Float([], [threshold])))), DataType.Float, dims);
-        return model;
     }
 
     private static FidelityResult Compare(Model original, Model compressed)

@@ -42,4 +42,14 @@ internal static class SmallModel
         model.Output(model.Node("MatMul", "scores", x, model.Weight("w", Tensor.Float([features, classes], weights))), DataType.Float, Dimension.OfSymbol("N"), classes);
         return model;
     }
+
+    /// <summary>max(−x − threshold, 0) of a picture of open size.</summary>
+    public static Model Rectified(float threshold)
+    {
+        var model = Empty();
+        Dimension[] dims = [1, 3, Dimension.OfSymbol("h"), Dimension.OfSymbol("w")];
+        var x = model.Input("image", DataType.Float, dims);
+        model.Output(model.Node("Relu", "y", model.Node("Sub", "shifted", model.Node("Neg", "negated", x), model.Weight("t", Tensor.Float([], [threshold])))), DataType.Float, dims);
+        return model;
+    }
 }

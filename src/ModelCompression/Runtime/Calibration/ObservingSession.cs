@@ -1,3 +1,4 @@
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 
@@ -10,16 +11,41 @@ internal static class ObservingSession
     private const long BigModelByteLength = 256L << 20;
 
     /// <summary>Opens the model with <paramref name="wanted"/> as additional outputs; the model is the same afterwards.</summary>
-    /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
+    /// <exception cref="DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
     public static ModelSession Open(Model model, IReadOnlyList<Value> wanted, SessionSettings settings)
+    {
+        long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
+        return WithOutputs(model, wanted, () => weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", settings, ModelRole.Original) : OpenFile(model, settings));
+    }
+
+    /// <summary>The same for a few runs: large weights are lent to the session. The few models that need the optimizer or their constants inside are opened the usual way.</summary>
+    /// <exception cref="DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
+    public static ModelSession OpenForFewRuns(Model model, IReadOnlyList<Value> wanted, int threads)
+    {
+        if (LentWeights.Of(model) is { } weights)
+        {
+            try
+            {
+                var copy = ModelCopy.Of(model);
+                return WithOutputs(copy.Model, [.. wanted.Select(v => copy.Values[v])], () => ModelSession.Open(copy.Model, SessionSettings.Lean with { Threads = threads }, ModelRole.Original, weights));
+            }
+            catch (DiagnosticException)
+            {
+                // Below.
+            }
+        }
+
+        return Open(model, wanted, SessionSettings.Default with { Threads = threads });
+    }
+
+    private static ModelSession WithOutputs(Model model, IReadOnlyList<Value> wanted, Func<ModelSession> open)
     {
         int outputCount = model.Graph.Outputs.Count;
         foreach (var value in wanted)
             if (!value.OutputOf.Contains(model.Graph)) model.Graph.AddOutput(value);
         try
         {
-            long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
-            return weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", settings, ModelRole.Original) : OpenFile(model, settings);
+            return open();
         }
         finally
         {

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Statistics;
 using Tensor = ModelCompression.Onnx.Tensors.Tensor;
@@ -24,6 +25,9 @@ internal sealed class RunOutputs(IDisposableReadOnlyCollection<OrtValue> values)
         else return false;
         return true;
     }
+
+    /// <summary>Copies an output.</summary>
+    public ModelValue Copy(int index) => OrtValues.FromNative(values[index]);
 
     /// <inheritdoc/>
     public void Dispose() => values.Dispose();

@@ -1,10 +1,14 @@
-using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Runtime.Fidelity;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Runtime.Calibration;
 
-/// <summary>Collects statistics over <see cref="SyntheticInputs"/>, for methods without data that need a rough idea of what layers see.</summary>
+/// <summary>
+/// Collects statistics over <see cref="SyntheticInputs"/>, for methods without data that need a rough idea of what layers see. Of the ways to make inputs the first is taken whose outputs are not
+/// saturated, as when outputs are compared.
+/// </summary>
 /// <param name="samples">Inputs made up from the model's interface.</param>
 public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
 {
@@ -20,56 +24,44 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
+        if (samples.Count == 0) return;
         var tensors = new WantedTensors(model, plan);
-        using var session = Open(model, tensors.Computed);
-        DiagnosticException? first = null;
-        for (int attempt = 0; attempt < samples.AttemptCount; attempt++)
+        using var session = ObservingSession.OpenForFewRuns(model, tensors.Computed, ThreadCount);
+        string[] outputs = [.. model.Graph.Outputs.Select(o => o.Name)];
+        string[] names = [.. tensors.Names.Union(outputs)];
+        int attempt;
+        using (var first = SampleAttempts.First(samples, a => Run(session, a, 0, plan, names), r => Tells(r.Outputs, names, outputs), out var failure))
         {
-            try
-            {
-                Collect(session, tensors, plan, attempt, cancellation);
-                return;
-            }
-            catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2041")
-            {
-                first ??= e;
-            }
+            if (first is null) throw failure!;
+            Merge(first, tensors, plan);
+            attempt = first.Attempt;
         }
 
-        if (first is not null) throw first;
-    }
-
-    /// <summary>A model that fails does so on the first sample, before anything has been merged.</summary>
-    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int attempt, CancellationToken cancellation)
-    {
-        for (int index = 0; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue); index++)
+        for (int index = 1; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue); index++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var sample = SampleTensors.Completed(samples.Read(attempt, index), plan);
-            using var outputs = session.Observe(sample.Inputs, tensors.Names);
-            var source = new SampleTensors(tensors, sample, outputs, index);
-            source.Merge(plan, source.MeasureAll(plan));
+            using var next = Run(session, attempt, index, plan, tensors.Names);
+            Merge(next, tensors, plan);
         }
     }
 
-    /// <summary>Large weights are lent to the session. The few models that need the optimizer or their constants inside are opened the usual way.</summary>
-    private static ModelSession Open(Model model, IReadOnlyList<Value> wanted)
-    {
-        if (LentWeights.Of(model) is { } weights)
-        {
-            try
-            {
-                var copy = ModelCopy.Of(model);
-                foreach (var value in wanted)
-                    if (copy.Values[value] is var output && !output.OutputOf.Contains(copy.Model.Graph)) copy.Model.Graph.AddOutput(output);
-                return ModelSession.Open(copy.Model, SessionSettings.Lean with { Threads = ThreadCount }, ModelRole.Original, weights);
-            }
-            catch (DiagnosticException)
-            {
-                // Below.
-            }
-        }
+    private static bool Tells(RunOutputs values, string[] names, string[] outputs) =>
+        OutputVariation.IsSeen([[.. outputs.Select(o => new NamedValue(o, values.Copy(Array.IndexOf(names, o))))]]);
 
-        return ObservingSession.Open(model, wanted, SessionSettings.Default with { Threads = ThreadCount });
+    private SampleRun Run(ModelSession session, int attempt, int index, StatisticsPlan plan, IReadOnlyCollection<string> names)
+    {
+        var sample = SampleTensors.Completed(samples.Read(attempt, index), plan);
+        return new(attempt, index, sample, session.Observe(sample.Inputs, names));
+    }
+
+    private static void Merge(SampleRun run, WantedTensors tensors, StatisticsPlan plan)
+    {
+        var source = new SampleTensors(tensors, run.Sample, run.Outputs, run.Index);
+        source.Merge(plan, source.MeasureAll(plan));
+    }
+
+    private sealed record SampleRun(int Attempt, int Index, Sample Sample, RunOutputs Outputs) : IDisposable
+    {
+        public void Dispose() => Outputs.Dispose();
     }
 }

@@ -8,9 +8,6 @@ internal static class OriginalRunner
 {
     private const long MaxKeptByteLength = 64L << 20;
 
-    /// <summary>Ways to make inputs that are tried because outputs of the first were saturated.</summary>
-    private const int MaxMoreAttempts = 8;
-
     /// <summary>Opens, runs and closes the original.</summary>
     /// <param name="path">Model file.</param>
     /// <param name="samples">What to feed.</param>
@@ -73,24 +70,8 @@ internal static class OriginalRunner
 
     private static OriginalRun RunAttempts(ModelSession session, SampleSource samples, int maxSamples, CancellationToken cancellation)
     {
-        DiagnosticException? first = null;
-        OriginalRun? saturated = null;
-        for (int attempt = 0, left = MaxMoreAttempts; attempt < samples.AttemptCount && left > 0; attempt++)
-        {
-            try
-            {
-                var run = RunSamples(session, samples, attempt, Spread(samples.Count, maxSamples), cancellation);
-                if (run.OutputsVary) return run;
-                saturated ??= run;
-                left--;
-            }
-            catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2041")
-            {
-                first ??= e;
-            }
-        }
-
-        if (saturated is not null) return saturated;
+        int[] indices = Spread(samples.Count, maxSamples);
+        if (SampleAttempts.First(samples, attempt => RunSamples(session, samples, attempt, indices, cancellation), r => r.OutputsVary, out var first) is { } run) return run;
         var problem = first!.Diagnostic;
         return samples.Origin == SampleOrigin.Synthetic
             ? OnlyLoads(session, $"it does not run on synthetic inputs: {RuntimeError.OneLine(first.InnerException?.Message ?? problem.Message)}")

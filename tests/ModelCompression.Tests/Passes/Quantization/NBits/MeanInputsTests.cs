@@ -9,6 +9,7 @@ using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 using ModelCompression.Statistics;
 using ModelCompression.Tests.Passes.Simplification;
+using ModelCompression.Tests.Runtime;
 using ModelCompression.Tests.Statistics;
 
 namespace ModelCompression.Tests.Passes.Quantization.NBits;
@@ -36,6 +37,18 @@ public sealed class MeanInputsTests
         byte[] plain = Quantize(Network(), Options(QuantizationAlgorithm.Hqq), null);
         byte[] failed = Quantize(Network(), Options(QuantizationAlgorithm.Hqq), new SimulatedRuns(SyntheticInputs.For(Misfit())));
         CollectionAssert.AreEqual(plain, failed);
+    }
+
+    [TestMethod]
+    public void ModelThatSeesNothingIn0To1_IsShownNormalizedPictures()
+    {
+        using var model = SmallModel.Rectified(0.5f);
+        var statistics = new StatisticsPlan();
+        var seen = statistics.Need(model.Graph.Outputs[0], RangeStatistic.Key, () => new RangeStatistic());
+        var samples = SyntheticInputs.For(model);
+        new SimulatedRuns(samples).Collect(model, statistics);
+        Assert.IsGreaterThan(0.1f, seen.Max);
+        Assert.AreEqual(samples.Count, seen.SampleCount);
     }
 
     [TestMethod]
