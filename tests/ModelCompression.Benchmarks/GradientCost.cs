@@ -78,7 +78,7 @@ internal static class GradientCost
         using var graph = GradientGraph.Build(model, new GradientRequest(weights, GradientLossKind.CrossEntropy, feed.Shapes) { Factors = FactorForm.All });
         OnnxWriter.Write(graph.Model, file);
         var slots = ChannelGroups.Find(model).Groups.SelectMany(g => GradientChannelScorer.GatedSlots(model, g)).ToList();
-        var gates = new GradientRequest(slots.ConvertAll(s => s.Value), GradientLossKind.CrossEntropy, feed.Shapes) { GateAxes = slots.ConvertAll(s => (int?)s.Axis) };
+        var gates = new GradientRequest(slots.ConvertAll(s => s.Value), GradientLossKind.CrossEntropy, feed.Shapes) { GateAxes = slots.ConvertAll(s => (int?)s.Axis), Factors = FactorForm.All };
         using var gateGraph = GradientGraph.Build(model, gates);
         OnnxWriter.Write(gateGraph.Model, Path.ChangeExtension(file, ".gates.onnx"));
     }

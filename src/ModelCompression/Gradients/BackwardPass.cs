@@ -11,12 +11,13 @@ internal sealed class BackwardPass
     private readonly GradientEmitter emit;
     private readonly Func<Value, long[]> dimsOf;
 
-    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates, FactorOutputs factors)
+    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates, FactorOutputs factors, ChannelRows rows)
     {
         this.emit = emit;
         this.dimsOf = dimsOf;
         Gates = gates;
         Factors = factors;
+        Rows = rows;
         active.UnionWith(wanted);
         foreach (var node in nodes)
         {
@@ -31,6 +32,9 @@ internal sealed class BackwardPass
 
     /// <summary>Gradients that rules may give as factors.</summary>
     public FactorOutputs Factors { get; }
+
+    /// <summary>Values with their channels side by side.</summary>
+    public ChannelRows Rows { get; }
 
     /// <summary>True if the value depends on a wanted one in a way that can be differentiated.</summary>
     public bool IsActive(Value value) => active.Contains(value);

@@ -33,7 +33,9 @@ public sealed record MatrixFactors(string Left, string Right, int LeftColumns, i
 /// <param name="Left">Name of the input x [N, C, …].</param>
 /// <param name="Right">Name of the gradient ∂y [N, M, …] of the output.</param>
 /// <param name="Sizes">The convolution.</param>
-public sealed record ConvolutionFactors(string Left, string Right, ConvolutionSizes Sizes) : GradientFactors(Left, Right);
+/// <param name="AreLeftRows">True if x is given as rows [positions, C].</param>
+/// <param name="AreRightRows">True if ∂y is given as rows [positions, M].</param>
+public sealed record ConvolutionFactors(string Left, string Right, ConvolutionSizes Sizes, bool AreLeftRows, bool AreRightRows) : GradientFactors(Left, Right);
 
 /// <summary>Factors whose values are not outputs yet, with their sizes.</summary>
 internal sealed record FactorValues((Value Value, long[] Dims) Left, (Value Value, long[] Dims) Right, Func<string, string, GradientFactors> Named);

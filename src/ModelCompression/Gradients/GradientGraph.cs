@@ -83,7 +83,7 @@ public sealed class GradientGraph : IDisposable
         var forward = graph.Nodes.ToArray();
         var gates = new GateSums(emit, weights, request.GateAxes);
         var factors = new FactorOutputs(weights, request);
-        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors);
+        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors, new ChannelRows(emit, request.Factors != FactorForm.None && !request.WeightsAreInputs));
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
@@ -100,6 +100,7 @@ public sealed class GradientGraph : IDisposable
         }
 
         var split = weights.Select(w => factors.Of(w) is { } f ? f.Named(Share(f.Left), Share(f.Right)) : null).ToArray();
+        RemoveUnused(graph);
         return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names, split);
 
         string Share((Value Value, long[] Dims) part) => graph.Outputs.Contains(part.Value) && part.Value.Producer is not null ? part.Value.Name : AddOutput(graph, emit, part.Value, part.Dims);
@@ -107,6 +108,13 @@ public sealed class GradientGraph : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    /// <summary>Removes backward nodes whose results nobody takes, which a runtime would still compute.</summary>
+    private static void RemoveUnused(OnnxGraph graph)
+    {
+        foreach (var node in graph.Nodes.Reverse().ToArray())
+            if (node.Outputs.All(o => o is null || (o.Uses.Count == 0 && !o.IsGraphOutput && !o.IsReferencedByName))) graph.RemoveNode(node);
+    }
 
     private static string AddOutput(OnnxGraph graph, GradientEmitter emit, Value value, ReadOnlySpan<long> dims)
     {

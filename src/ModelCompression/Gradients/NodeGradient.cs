@@ -14,6 +14,9 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
     /// <summary>Adds nodes.</summary>
     public GradientEmitter Emit => emit;
 
+    /// <summary>Values with their channels side by side.</summary>
+    public ChannelRows Rows => pass.Rows;
+
     /// <summary>Its attributes.</summary>
     public NodeAttributes Attributes => new(node);
 
@@ -68,8 +71,10 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
         if (Needs(index)) Give(index, gradient);
         if (!isGate) return false;
         long[] dims = Dims(X(index));
-        int[] others = [.. Enumerable.Range(0, dims.Length).Where(a => a != axis)];
-        pass.Gates.Add(X(weight), weightAxis, emit.Reshape(emit.ReduceSum(emit.Mul(X(index), gradient), others), dims[axis]));
+        bool areRows = axis == 1 && Rows.Find(X(index), dims) is not null && Rows.Find(gradient, dims) is not null;
+        int[] others = areRows ? [0] : [.. Enumerable.Range(0, dims.Length).Where(a => a != axis)];
+        var products = areRows ? emit.Mul(Rows.Of(X(index), dims), Rows.Of(gradient, dims)) : emit.Mul(X(index), gradient);
+        pass.Gates.Add(X(weight), weightAxis, emit.Reshape(emit.ReduceSum(products, others), dims[axis]));
         return true;
     }
 

@@ -10,7 +10,7 @@ internal static class ActivationRules
 
     public static void AddTo(Dictionary<string, Action<NodeGradient>> rules)
     {
-        Add(rules, "Relu", n => n.Emit.MaskGreater(n.Y(), n.Emit.Scalar(0)));
+        rules["Relu"] = Relu;
         Add(rules, "LeakyRelu", n => Sloped(n, n.Attributes.Float("alpha", 0.01f)));
         Add(rules, "Sigmoid", n => n.Emit.Mul(n.Y(), n.Emit.OneMinus(n.Y())));
         Add(rules, "Tanh", n => n.Emit.OneMinus(n.Emit.Square(n.Y())));
@@ -32,6 +32,15 @@ internal static class ActivationRules
 
     private static void Add(Dictionary<string, Action<NodeGradient>> rules, string opType, Func<NodeGradient, Value> derivative) =>
         ArithmeticRules.Unary(rules, opType, (n, dy) => n.Emit.Mul(dy, derivative(n)));
+
+    private static void Relu(NodeGradient n)
+    {
+        long[] dims = n.Dims(n.Y());
+        if (n.Rows.Find(n.Y(), dims) is { } y && n.Rows.Find(n.DY, dims) is { } dy) n.Give(0, n.Rows.ToPlanes(Masked(y, dy), dims));
+        else n.Give(0, Masked(n.Y(), n.DY));
+
+        Value Masked(Value result, Value gradient) => n.Emit.Mul(gradient, n.Emit.MaskGreater(result, n.Emit.Scalar(0)));
+    }
 
     /// <summary>1 where low &lt; v &lt; high.</summary>
     private static Value Between(GradientEmitter emit, Value v, float low, float high) => emit.Mul(emit.MaskGreater(v, emit.Scalar(low)), emit.MaskLess(v, emit.Scalar(high)));

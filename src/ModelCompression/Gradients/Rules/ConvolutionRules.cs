@@ -24,7 +24,7 @@ internal static class ConvolutionRules
         var window = Window(view.Window, x[2..]);
         bool isGiven = view.Group == 1 && n.GiveInput(0, 1, 1, 1, () => InputGradient(n, view, window, x, y));
         if (view.Group != 1) n.GiveIfNeeded(0, () => InputGradient(n, view, window, x, y));
-        if (!isGiven) n.GiveWeight(1, f => Factors(f, n.X(1), n.X(0), x, n.DY, y, window, view.Group), () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
+        if (!isGiven) n.GiveWeight(1, f => Factors(f, n, n.X(0), x, n.DY, y, window, view.Group), () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
     }
 
@@ -32,6 +32,7 @@ internal static class ConvolutionRules
     {
         // That pays when the filters are constants, which are then repacked once.
         bool isPlain = window.Strides.All(s => s == 1) && n.Emit.Opset >= 10 && n.X(1).TryGetConstant(out _);
+        if (!isPlain && Phases(n, view, window, x, y) is { } phases) return n.Rows.FromTile(phases, (int)window.Strides[0], (int)window.Strides[1], x);
         if (!isPlain) return TransposedConvolution(n.Emit, n.DY, n.X(1), window, x[2..], y[2..], view.Group);
         // Without strides the transpose is a convolution with flipped filters, input and output channels exchanged, which runtimes compute faster.
         int rank = window.SpatialRank;
@@ -60,6 +61,33 @@ internal static class ConvolutionRules
         return n.Emit.Op("Conv", [g, filters], [.. Attributes(window, pads), NodeAttribute.Of("group", group)]);
     }
 
+    /// <summary>
+    /// For a window that moves by s, the gradients of every s-th element along each axis: each is a plain convolution with every s-th filter element, and together they cost as much as the convolution itself.
+    /// Null where such convolutions are not the faster way.
+    /// </summary>
+    private static List<Value>? Phases(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
+    {
+        if (view.Group != 1 || window.SpatialRank != 2 || n.Emit.Opset < 10 || y[1] % ChannelRows.RuntimeBlock != 0 || n.Rows.Find(n.X(0), x) is null) return null;
+        var places = WindowElements.Offsets(window.Strides).Select(p => Enumerable.Range(0, 2).Select(i => PhaseOf(window, i, p[i], x[i + 2], y[i + 2])).ToArray()).ToList();
+        if (places.Exists(p => p.Any(a => a.Taps < 1 || a.Begin < 0 || a.End < 0))) return null;
+        if (window.Dilations.Any(d => d != 1) || Enumerable.Range(0, 2).Any(i => x[i + 2] % window.Strides[i] != 0)) return null;
+        var filters = n.Emit.Transpose(n.X(1), 1, 0, 2, 3);
+        return places.ConvertAll(p =>
+        {
+            // From the last tap back to the first.
+            var part = n.Emit.Slice(filters, [p[0].Last, p[1].Last], [long.MinValue, long.MinValue], [2, 3], [-window.Strides[0], -window.Strides[1]]);
+            return n.Emit.Op("Conv", [n.DY, part], NodeAttribute.Of("kernel_shape", [p[0].Taps, p[1].Taps]), NodeAttribute.Of("pads", [p[0].Begin, p[1].Begin, p[0].End, p[1].End]));
+        });
+    }
+
+    /// <summary>Elements r, r + s, … of x meet window elements k, k + s, …: element j·s + r is in position j + q − t by tap t.</summary>
+    private static (long Taps, long Last, long Begin, long End) PhaseOf(WindowGeometry window, int axis, long r, long size, long positions)
+    {
+        long s = window.Strides[axis], first = (r + window.Pads[axis]) % s, q = (r + window.Pads[axis]) / s;
+        long taps = ((window.Kernel[axis] - 1 - first) / s) + 1;
+        return (first < window.Kernel[axis] ? taps : 0, first + (s * (taps - 1)), taps - 1 - q, (size / s) - 1 + q - (positions - 1));
+    }
+
     private static void Transposed(NodeGradient n)
     {
         if (!ConvTransposeView.TryFrom(n.Node, out var view)) throw n.Refuse("its attributes do not fit its weight");
@@ -68,7 +96,7 @@ internal static class ConvolutionRules
         // Padding may be negative (elements that only output padding made), which Pad allows and Conv does not.
         n.GiveIfNeeded(0, () => n.Emit.Op("Conv", [n.Emit.Pad(n.DY, [0, 0, .. window.Pads.Take(x.Length - 2)], [0, 0, .. window.Pads.Skip(x.Length - 2)]), n.X(1)],
             [.. Attributes(window, new long[window.Pads.Count]), NodeAttribute.Of("group", (long)view.Group)]));
-        n.GiveWeight(1, f => Factors(f, n.X(1), n.DY, y, n.X(0), x, window, view.Group), () => WeightGradient(n.Emit, n.DY, y, n.X(0), x, window, view.Group));
+        n.GiveWeight(1, f => Factors(f, n, n.DY, y, n.X(0), x, window, view.Group), () => WeightGradient(n.Emit, n.DY, y, n.X(0), x, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
     }
 
@@ -121,15 +149,18 @@ internal static class ConvolutionRules
     }
 
     /// <summary>What ∂W is computed from where this is left to the caller: up to two spatial axes, no groups.</summary>
-    private static FactorValues? Factors(FactorOutputs outputs, Value weight, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
+    private static FactorValues? Factors(FactorOutputs outputs, NodeGradient n, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
     {
-        if (group != 1 || window.SpatialRank > 2 || !outputs.SplitsConvolution(weight)) return null;
+        if (group != 1 || window.SpatialRank > 2 || !outputs.SplitsConvolution(n.X(1))) return null;
         var axes = Enumerable.Range(0, window.SpatialRank).Select(i => new WindowSizes(
             (int)xDims[i + 2], (int)gDims[i + 2], (int)window.Kernel[i], (int)window.Strides[i], (int)window.Dilations[i], (int)window.Pads[i])).ToList();
         // One axis is a single row.
         while (axes.Count < 2) axes.Insert(0, new(1, 1, 1, 1, 1, 0));
         var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]);
-        return new((x, xDims), (g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes));
+        var (left, right) = (n.Rows.Find(x, xDims), n.Rows.Find(g, gDims));
+        return new(Part(left, x, xDims), Part(right, g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
+
+        static (Value, long[]) Part(Value? rows, Value planes, long[] dims) => rows is null ? (planes, dims) : (rows, [dims[0] * dims[2] * dims[3], dims[1]]);
     }
 
     /// <summary>∂W [M, C/G, k…] of y = W ∗ x from x [N, C, …] and the gradient g [N, M, …] of y.</summary>

@@ -36,7 +36,19 @@ internal static class PoolingRules
         var (view, x, y) = Read(n);
         var window = ConvolutionRules.Window(view.Window!, x[2..]);
         var g = n.Emit.Mul(n.DY, n.Emit.Constant(InverseCounts(window, x[2..], y[2..], view.CountIncludePad)));
-        n.Give(0, Spread(n.Emit, g, x, y, window));
+        n.Give(0, Tiles(window, x, y) && n.Rows.Find(n.X(), x) is not null ? SpreadRows(n, g, x, y, window) : Spread(n.Emit, g, x, y, window));
+    }
+
+    /// <summary>True for windows side by side that cover a plane.</summary>
+    private static bool Tiles(WindowGeometry window, long[] x, long[] y) => window.SpatialRank == 2
+        && Enumerable.Range(0, 2).All(i => window.Kernel[i] == window.Strides[i] && window.Pads[i] == 0 && y[i + 2] * window.Kernel[i] == x[i + 2] && window.Dilations[i] == 1);
+
+    /// <summary>As <see cref="Spread"/> for such windows, by copying all channels of a window at once.</summary>
+    private static Value SpreadRows(NodeGradient n, Value g, long[] x, long[] y, WindowGeometry window)
+    {
+        var windows = n.Emit.Reshape(n.Emit.Transpose(g, 0, 2, 3, 1), y[0], y[2], 1, y[3], 1, y[1]);
+        var elements = n.Emit.Expand(windows, y[0], y[2], window.Kernel[0], y[3], window.Kernel[1], y[1]);
+        return n.Rows.ToPlanes(n.Emit.Reshape(elements, x[0] * x[2] * x[3], x[1]), x);
     }
 
     private static (PoolView View, long[] X, long[] Y) Read(NodeGradient n)
@@ -49,8 +61,7 @@ internal static class PoolingRules
     private static Value Spread(GradientEmitter emit, Value g, long[] x, long[] y, WindowGeometry window)
     {
         long planes = x[0] * x[1];
-        bool tiles = Enumerable.Range(0, window.SpatialRank).All(i => window.Kernel[i] == window.Strides[i] && window.Pads[i] == 0 && y[i + 2] * window.Kernel[i] == x[i + 2] && window.Dilations[i] == 1);
-        if (tiles && window.SpatialRank == 2)
+        if (Tiles(window, x, y))
         {
             // Windows side by side: repeating is cheaper. Short rows are repeated along both axes by a product with a matrix of ones and zeros.
             if (y[3] <= MaxRowLength)

@@ -67,7 +67,12 @@ internal sealed class RowBlock
             for (int c = 0, tile = 0; c < Columns; c += width, tile++)
             {
                 var part = rows.Slice(((r - first) * Columns) + c, Math.Min(width, Columns - c));
-                TensorPrimitives.Multiply(part, scale, Elements.AsSpan((tile * TileStep) + (r * Stride), part.Length));
+                var target = Elements.AsSpan((tile * TileStep) + (r * Stride), part.Length);
+                // Parts may be too short for a call.
+                if (part.Length < Line)
+                    for (int i = 0; i < part.Length; i++) target[i] = part[i] * scale;
+                else if (scale == 1) part.CopyTo(target);
+                else TensorPrimitives.Multiply(part, scale, target);
             }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Numerics.Products;
@@ -44,26 +45,30 @@ internal sealed class WeightGradient
 
     /// <summary>Computes the gradient.</summary>
     /// <param name="x">Input [N, C, H, W].</param>
+    /// <param name="hasInputRows">True if it is [N, H, W, C].</param>
     /// <param name="dy">Gradient of the output [N, M, H', W'].</param>
-    public void Compute(ReadOnlySpan<float> x, ReadOnlySpan<float> dy)
+    /// <param name="hasOutputRows">True if it is [N, H', W', M].</param>
+    public void Compute(ReadOnlySpan<float> x, bool hasInputRows, ReadOnlySpan<float> dy, bool hasOutputRows)
     {
         Array.Clear(sums);
         int input = sizes.InputLength / sizes.Samples, output = sizes.OutputLength / sizes.Samples;
-        for (int n = 0; n < sizes.Samples; n++) AddSample(x.Slice(n * input, input), dy.Slice(n * output, output));
+        for (int n = 0; n < sizes.Samples; n++) AddSample(x.Slice(n * input, input), hasInputRows, dy.Slice(n * output, output), hasOutputRows);
         Flush();
         Order();
     }
 
-    private void AddSample(ReadOnlySpan<float> x, ReadOnlySpan<float> dy)
+    private void AddSample(ReadOnlySpan<float> x, bool hasInputRows, ReadOnlySpan<float> dy, bool hasOutputRows)
     {
-        SpreadPixels(x);
+        SpreadPixels(x, hasInputRows);
         int positions = sizes.Rows.Positions * sizes.Columns.Positions;
         for (int first = 0; first < positions;)
         {
             int count = Math.Min(blockRows - left.Count, positions - first);
             int row = left.Extend(count);
             right.Extend(count);
-            Planes.ToPixels(dy[first..], positions, sizes.Filters, count, left.Elements.AsSpan(row * left.Stride), left.Stride);
+            var target = left.Elements.AsSpan(row * left.Stride);
+            if (hasOutputRows) CopyRows(dy.Slice(first * sizes.Filters, count * sizes.Filters), target, left.Stride, sizes.Filters);
+            else Planes.ToPixels(dy[first..], positions, sizes.Filters, count, target, left.Stride);
             CopyWindows(first, row, count);
             first += count;
             if (left.Count == blockRows) Flush();
@@ -72,12 +77,17 @@ internal sealed class WeightGradient
 
     /// <summary>The sample with its padding, channels last.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void SpreadPixels(ReadOnlySpan<float> x)
+    private void SpreadPixels(ReadOnlySpan<float> x, bool hasRows)
     {
         var (rows, columns, channels) = (sizes.Rows, sizes.Columns, sizes.Channels);
         int from = Math.Max(0, -columns.Pad), count = Math.Min(columns.Input, columns.Reach - columns.Pad) - from;
         for (int y = Math.Max(0, -rows.Pad); y < Math.Min(rows.Input, rows.Reach - rows.Pad) && count > 0; y++)
-            Planes.ToPixels(x[((y * columns.Input) + from)..], rows.Input * columns.Input, channels, count, pixels.AsSpan((((y + rows.Pad) * columns.Reach) + from + columns.Pad) * channels), channels);
+        {
+            int source = (y * columns.Input) + from;
+            var target = pixels.AsSpan((((y + rows.Pad) * columns.Reach) + from + columns.Pad) * channels);
+            if (hasRows) x.Slice(source * channels, count * channels).CopyTo(target);
+            else Planes.ToPixels(x[source..], rows.Input * columns.Input, channels, count, target, channels);
+        }
     }
 
     /// <summary>What the window meets at some positions, kernel-major, to rows from <paramref name="row"/> on.</summary>
@@ -113,6 +123,14 @@ internal sealed class WeightGradient
             source = ref Unsafe.Add(ref source, sourceStep);
             target = ref Unsafe.Add(ref target, targetStep);
         }
+    }
+
+    private static void CopyRows(ReadOnlySpan<float> source, Span<float> target, int targetStep, int length)
+    {
+        // Whole vectors do not reach beyond the last row.
+        if (length % Vector == 0) CopyRuns(ref MemoryMarshal.GetReference(source), length, ref MemoryMarshal.GetReference(target), targetStep, source.Length / length, length);
+        else
+            for (int i = 0; i * length < source.Length; i++) source.Slice(i * length, length).CopyTo(target[(i * targetStep)..]);
     }
 
     private void Flush()

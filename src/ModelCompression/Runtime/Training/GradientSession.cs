@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
@@ -14,11 +15,18 @@ internal sealed class GradientSession(
     /// <summary>Most samples of a part: enough for full speed of matrix products, few enough that two parts keep two threads busy at usual batch sizes.</summary>
     private const int MaxPartLength = 32;
 
+    /// <summary>Fewest samples of a part whose inputs are small: below, weights are read too often.</summary>
+    private const int MinPartLength = 8;
+
     /// <summary>Input elements of a part, which bound the memory of its activations.</summary>
     private const long MaxPartElements = 1 << 21;
 
+    /// <summary>Elements of the largest activation of a part that a processor's caches hold together with its gradient.</summary>
+    private const long MaxActivationElements = 1 << 20;
+
     private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
     private readonly Lock gate = new();
+    private readonly Lazy<long> largestActivation = new(() => LargestActivation(model, samples));
     private bool joins = isBatchable;
     private bool[]? splits;
 
@@ -41,8 +49,16 @@ internal sealed class GradientSession(
         get
         {
             long elements = samples[0].Inputs.Sum(i => ((TensorValue)i.Value).Tensor.ElementCount);
-            return joins ? (int)Math.Clamp(MaxPartElements / Math.Max(1, elements), 1, MaxPartLength) : 1;
+            if (!joins) return 1;
+            int cached = (int)Math.Clamp(MaxActivationElements / Math.Max(1, largestActivation.Value), MinPartLength, MaxPartLength);
+            return (int)Math.Clamp(MaxPartElements / Math.Max(1, elements), 1, cached);
         }
+    }
+
+    private static long LargestActivation(Model model, TrainingSamples samples)
+    {
+        var shapes = ShapeInference.Evaluate(model, new JoinedFeed([samples[0]]).Shapes);
+        return model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Where(v => !v.TryGetConstant(out _)).Select(v => shapes.ShapeOf(v) is { IsStatic: true } shape ? shape.Dimensions.Aggregate(1L, (a, d) => a * d.Size!.Value) : 1).Append(1).Max();
     }
 
     /// <inheritdoc/>

@@ -24,15 +24,22 @@ public sealed class WeightGradientTests
         var random = new Random(1);
         var kernel = new WeightGradient(sizes);
         // Twice: the second one must not see anything of the first.
-        foreach (int _ in Enumerable.Range(0, 2))
+        foreach (bool areRows in new[] { false, true })
         {
             float[] x = Values(random, sizes.InputLength), dy = Values(random, sizes.OutputLength);
-            kernel.Compute(x, dy);
+            kernel.Compute(areRows ? Rows(x, sizes.Samples, sizes.Channels) : x, areRows, areRows ? Rows(dy, sizes.Samples, sizes.Filters) : dy, areRows);
             double[] expected = Sums(sizes, x, dy);
             // Each sum of n products of numbers up to 1 is rounded n times.
             double count = sizes.Samples * sizes.Rows.Positions * sizes.Columns.Positions, tolerance = 6e-8 * count * (Math.Sqrt(count) + 1);
             for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], kernel.Result[i], tolerance);
         }
+    }
+
+    /// <summary>Planes with their channels last.</summary>
+    private static float[] Rows(float[] planes, int samples, int channels)
+    {
+        int positions = planes.Length / samples / channels;
+        return [.. Enumerable.Range(0, planes.Length).Select(i => planes[(((i / channels / positions * channels) + (i % channels)) * positions) + (i / channels % positions)])];
     }
 
     private static float[] Values(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (random.NextSingle() * 2) - 1)];

@@ -1,0 +1,50 @@
+using ModelCompression.Onnx.Graph;
+
+namespace ModelCompression.Gradients;
+
+/// <summary>Values [N, C, H, W] as rows [N·H·W, C]. A runtime that keeps channels in blocks between convolutions turns these into rows and back by copying, but into planes element by element.</summary>
+/// <param name="emit">Adds nodes.</param>
+/// <param name="isOn">False where convolutions do not run in blocks.</param>
+internal sealed class ChannelRows(GradientEmitter emit, bool isOn)
+{
+    /// <summary>Channels that ONNX Runtime keeps together at most.</summary>
+    public const long RuntimeBlock = 16;
+
+    private readonly Dictionary<Value, Value> rows = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>The rows of a value where they are there or cheap to make, else null.</summary>
+    public Value? Find(Value value, long[] dims)
+    {
+        if (rows.TryGetValue(value, out var known)) return known;
+        return isOn && dims.Length == 4 && dims[1] % RuntimeBlock == 0 && dims[2] * dims[3] > 1 && IsBlocked(value) ? Of(value, dims) : null;
+    }
+
+    /// <summary>A value [N, C, H, W] from one value [N, C, h, w] for each place of a tile of <paramref name="height"/> by <paramref name="width"/> elements, row by row.</summary>
+    public Value FromTile(IReadOnlyList<Value> places, int height, int width, long[] dims)
+    {
+        long n = dims[0], c = dims[1], h = dims[2] / height, w = dims[3] / width;
+        // As matrices: ONNX Runtime would move the transpositions behind joins that keep the axes apart.
+        var pixels = places.Select(p => Of(p, [n, c, h, w])).ToList();
+        var lines = Enumerable.Range(0, height).Select(y => emit.Reshape(emit.Concat(pixels.GetRange(y * width, width), 1), n * h, w * width * c)).ToList();
+        return ToPlanes(emit.Reshape(emit.Concat(lines, 1), n * h * height * w * width, c), dims);
+    }
+
+    /// <summary>The rows of a value.</summary>
+    public Value Of(Value value, long[] dims)
+    {
+        if (!rows.TryGetValue(value, out var result)) rows[value] = result = emit.Reshape(emit.Transpose(value, 0, 2, 3, 1), dims[0] * dims[2] * dims[3], dims[1]);
+        return result;
+    }
+
+    /// <summary>A value [N, C, H, W] from rows.</summary>
+    public Value ToPlanes(Value of, long[] dims)
+    {
+        var value = emit.Transpose(emit.Reshape(of, dims[0], dims[2], dims[3], dims[1]), 0, 3, 1, 2);
+        rows[value] = of;
+        return value;
+    }
+
+    /// <summary>True for what convolutions make, and for what follows them in their layout.</summary>
+    private static bool IsBlocked(Value value) => value.Producer is { } node
+        && (node.Is("Conv") || ((node.Is("Relu") || node.Is("AveragePool")) && node.Input(0) is { } input && IsBlocked(input)));
+}

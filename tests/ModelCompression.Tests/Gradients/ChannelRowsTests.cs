@@ -1,0 +1,77 @@
+using ModelCompression.Data;
+using ModelCompression.Gradients;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Runtime.Training;
+using ModelCompression.Testing;
+using ModelCompression.Tests.Data;
+using ModelCompression.Tests.Passes.Pruning;
+
+namespace ModelCompression.Tests.Gradients;
+
+[TestClass]
+public sealed class ChannelRowsTests
+{
+    private const int Samples = 6;
+
+    /// <summary>Constant weights let channels stay side by side; weights that change do not, and take the general way.</summary>
+    [TestMethod]
+    [DataRow(1, 3, 1, true)]
+    [DataRow(2, 3, 1, true)]
+    [DataRow(2, 2, 0, true)]
+    [DataRow(3, 5, 1, true)]
+    // Every other element is in no window.
+    [DataRow(2, 1, 0, false)]
+    public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain)
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Net(stride, kernel, pad);
+        string path = Path.Combine(folder.Path, "net.onnx");
+        OnnxWriter.Write(model, path);
+        var random = new Random(3);
+        float[] x = [.. Enumerable.Range(0, Samples * 3 * 12 * 12).Select(_ => random.NextSingle() - 0.5f)];
+        string npz = ArrayFile.Npz(Path.Combine(folder.Path, "data.npz"), [("x", ArrayFile.Floats($"{Samples}, 3, 12, 12", x)), ("labels", ArrayFile.Longs($"{Samples},", 0, 1, 2, 3, 1, 2))]);
+        using var data = DataSet.Open([npz], ModelInterface.Of(model));
+        using var runner = new GradientRunner(data, path, 1);
+        var weights = model.Graph.Initializers.ToArray();
+        float[][] current = [.. weights.Select(w => w.Initializer!.AsSpan<float>().ToArray())], expected = Zeros(), actual = Zeros();
+        int[] feeds = [.. Enumerable.Range(0, Samples)];
+        using (var session = runner.Open(model, weights, TrainingLoss.Labels, current)) session.Run(feeds, expected);
+        using (var session = runner.Open(model, weights, TrainingLoss.Labels)) session.Run(feeds, actual);
+        for (int i = 0; i < weights.Length; i++)
+        {
+            // The same sums of some hundred products in another order.
+            float largest = expected[i].Max(Math.Abs);
+            Assert.IsGreaterThan(0, largest);
+            Assert.IsLessThan(1e-5 * largest, expected[i].Zip(actual[i], (e, a) => Math.Abs(e - a)).Max(), weights[i].Name);
+        }
+
+        var request = new GradientRequest(weights, GradientLossKind.CrossEntropy, new Dictionary<string, Shape> { ["x"] = Shape.Of(Samples, 3, 12, 12) }) { Factors = FactorForm.All };
+        using var graph = GradientGraph.Build(model, request);
+        Assert.AreEqual(isPlain, !graph.Model.Graph.Nodes.Any(n => n.Is("ConvTranspose")));
+        Assert.IsTrue(graph.Model.Graph.Nodes.All(n => n.Outputs.Any(o => o is not null && (o.Uses.Count > 0 || o.IsGraphOutput))), "No node may compute what nobody takes.");
+
+        float[][] Zeros() => [.. current.Select(c => new float[c.Length])];
+    }
+
+    private static Model Net(int stride, int kernel, int pad)
+    {
+        var model = new Model(new OnnxGraph("net")) { IrVersion = 8 };
+        model.OpsetImports[""] = 13;
+        var (graph, random) = (model.Graph, new Random(9));
+        var rows = Dimension.OfSymbol("N");
+        Value Node(string type, string name, Value input, Tensor? weight, params NodeAttribute[] attributes) =>
+            graph.AddNode(type, weight is null ? [input] : [input, graph.AddInitializer(name + ".w", weight)], [name], attributes).Outputs[0]!;
+        NodeAttribute Ints(string name, int value, int count) => NodeAttribute.Of(name, [.. Enumerable.Repeat((long)value, count)]);
+        Value x = graph.AddInput("x", new TensorType(DataType.Float, new Shape(rows, Dimension.Of(3), Dimension.Of(12), Dimension.Of(12))));
+        var first = Node("Relu", "r1", Node("Conv", "c1", x, SmallNet.Weights(random, 0.3, 16, 3, 3, 3), Ints("pads", 1, 4)), null);
+        var strided = Node("Conv", "c2", first, SmallNet.Weights(random, 0.1, 32, 16, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4));
+        var pooled = Node("AveragePool", "p", Node("Relu", "r2", strided, null), null, Ints("kernel_shape", 2, 2), Ints("strides", 2, 2));
+        int size = (((12 + (2 * pad) - kernel) / stride) + 1) / 2;
+        var y = Node("Gemm", "y", Node("Flatten", "f", pooled, null), SmallNet.Weights(random, 0.1, 32 * size * size, 4));
+        y.Type = new TensorType(DataType.Float, new Shape(rows, Dimension.Of(4)));
+        graph.AddOutput(y);
+        return model;
+    }
+}
