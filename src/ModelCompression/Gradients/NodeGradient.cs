@@ -55,26 +55,29 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
     public bool NeedsGate(int index, int axis) => Needs(index) && pass.Gates.IsOnly(X(index), axis);
 
     /// <summary>
-    /// Gives the gradient of an input and, where only this is asked for, the gradients of factors on what the weight sums over: Σ w·∂w = Σ x·∂x, because the layer is linear in both.
+    /// Gives the gradient of an input, if it is asked for, and, where only this is asked for, the gradients of factors on what the weight sums over: Σ w·∂w = Σ x·∂x, because the layer is linear in both.
     /// </summary>
     /// <param name="index">The input.</param>
     /// <param name="axis">Its axis that the weight sums over.</param>
     /// <param name="weight">The weight's input number.</param>
-    /// <param name="weightAxis">The weight's axis that is summed over.</param>
+    /// <param name="weightAxis">The weight's axis that is summed over; null where the positions of no axis of the weight belong to those of the input's.</param>
     /// <param name="make">Emits the input's gradient.</param>
     /// <returns>True if the gradient of the weight is not needed any more.</returns>
-    public bool GiveInput(int index, int axis, int weight, int weightAxis, Func<Value> make)
+    public bool GiveInput(int index, int axis, int weight, int? weightAxis, Func<Value> make)
     {
-        bool isGate = NeedsGate(weight, weightAxis);
-        if (!isGate && !Needs(index)) return false;
+        if (weightAxis is not { } gateAxis || !NeedsGate(weight, gateAxis))
+        {
+            GiveIfNeeded(index, make);
+            return false;
+        }
+
         var gradient = make();
         if (Needs(index)) Give(index, gradient);
-        if (!isGate) return false;
         long[] dims = Dims(X(index));
         bool areRows = axis == 1 && Rows.Find(X(index), dims) is not null && Rows.Find(gradient, dims) is not null;
         int[] others = areRows ? [0] : [.. Enumerable.Range(0, dims.Length).Where(a => a != axis)];
         var products = areRows ? emit.Mul(Rows.Of(X(index), dims), Rows.Of(gradient, dims)) : emit.Mul(X(index), gradient);
-        pass.Gates.Add(X(weight), weightAxis, emit.Reshape(emit.ReduceSum(products, others), dims[axis]));
+        pass.Gates.Add(X(weight), gateAxis, emit.Reshape(emit.ReduceSum(products, others), dims[axis]));
         return true;
     }
 

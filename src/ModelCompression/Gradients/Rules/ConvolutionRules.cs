@@ -22,8 +22,7 @@ internal static class ConvolutionRules
         if (!ConvView.TryFrom(n.Node, out var view)) throw n.Refuse("its attributes do not fit its weight");
         long[] x = n.Dims(n.X(0)), y = n.Dims(n.Y());
         var window = Window(view.Window, x[2..]);
-        bool isGiven = view.Group == 1 && n.GiveInput(0, 1, 1, 1, () => InputGradient(n, view, window, x, y));
-        if (view.Group != 1) n.GiveIfNeeded(0, () => InputGradient(n, view, window, x, y));
+        bool isGiven = n.GiveInput(0, 1, 1, view.Group == 1 ? 1 : null, () => InputGradient(n, view, window, x, y));
         if (!isGiven) n.GiveWeight(1, f => Factors(f, n, n.X(0), x, n.DY, y, window, view.Group), () => WeightGradient(n.Emit, n.X(0), x, n.DY, y, window, view.Group));
         if (n.Node.Input(2) is not null) n.GiveIfNeeded(2, () => BiasGradient(n, y));
     }

@@ -35,8 +35,7 @@ internal static class MatrixRules
         long[] y = [.. BroadcastBatch(a2[..^2], b2[..^2]), a2[^2], b2[^1]];
         var dy = a.Length == 1 || b.Length == 1 ? emit.Reshape(n.DY, y) : n.DY;
         Value InputGradient() => Back(emit, emit.MatMul(dy, emit.TransposeLast(View(emit, n.X(1), b, b2), b2.Length)), [.. y[..^2], a2[^2], a2[^1]], a2, a);
-        bool isGiven = b.Length == 2 && a.Length >= 2 && n.GiveInput(0, a.Length - 1, 1, 0, InputGradient);
-        if (b.Length != 2 || a.Length < 2) n.GiveIfNeeded(0, InputGradient);
+        bool isGiven = n.GiveInput(0, a.Length - 1, 1, b.Length == 2 && a.Length >= 2 ? 0 : null, InputGradient);
         if (!isGiven) n.GiveWeight(1, f => b.Length == 2 && a.Length >= 2 ? Factors(f, n, false, 1) : null, () => RightOperand(n, dy, y, a, a2, b, b2));
     }
 
