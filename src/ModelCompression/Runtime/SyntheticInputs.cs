@@ -18,6 +18,7 @@ public sealed class SyntheticInputs : SampleSource
     private const long BigModelByteLength = 64L << 20;
     private const long HugeModelByteLength = 256L << 20;
     private const int LeastLongerCount = 4;
+    private const int LeastLongerCountOfHugeModel = 2;
     private const double MaxElementCount = 1 << 26;
     private const double BigInputElementCount = 1 << 16;
 
@@ -56,7 +57,7 @@ public sealed class SyntheticInputs : SampleSource
     {
         long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
         int count = weights >= HugeModelByteLength ? 1 : weights >= BigModelByteLength ? 2 : 4;
-        count = Math.Max(count, leastCount);
+        count = Math.Max(count, weights >= HugeModelByteLength ? Math.Min(leastCount, LeastLongerCountOfHugeModel) : leastCount);
         try
         {
             var inputs = model.Graph.Inputs.Where(i => i.Initializer is null && i.SparseInitializer is null);

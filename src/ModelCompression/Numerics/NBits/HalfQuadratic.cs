@@ -14,8 +14,10 @@ namespace ModelCompression.Numerics.NBits;
 internal static class HalfQuadratic
 {
     private const int Iterations = 20;
-    private const float FirstBeta = 4;
-    private const float Growth = 1.1f;
+    /// <summary>β of the first step.</summary>
+    internal const float FirstBeta = 4;
+    /// <summary>Factor of β from step to step.</summary>
+    internal const float Growth = 1.1f;
 
     /// <summary>Improves a map.</summary>
     /// <param name="x">Elements.</param>

@@ -3,70 +3,104 @@ using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Numerics.NBits;
 
-/// <summary><see cref="MapSearch"/> for short symmetric groups, eight rows at a time: one group per lane, so that no sum runs across lanes.</summary>
+/// <summary><see cref="MapSearch"/> for short symmetric groups, sixteen rows at a time: one group per lane.</summary>
 /// <remarks>
 /// Σ (x − q·s)² with the best s for given q is Σ x² − (Σ x·q)²/Σ q², so the cut with the largest (Σ x·q)²/Σ q² wins. Cuts, refinements and the choice among them are those of
 /// <see cref="MapSearch"/>; sums are in binary32, so that of two cuts that are equally good the other one may be chosen.
 /// </remarks>
 internal static class LaneSearch
 {
-    /// <summary>Rows searched together.</summary>
-    public const int Lanes = 8;
-
     private const int Refinements = 2;
+    private const int HalfQuadraticSteps = 2;
 
     /// <summary>True for groups that it can search.</summary>
     public static bool Applies(WeightGrid grid, GroupCodes codes) =>
         codes.Kind == GroupCodeKind.Symmetric && grid.RowsPerScale == 1 && grid.BlockLength <= MapSearch.ShortLength;
 
-    /// <summary>Finds the maps of one block of eight rows.</summary>
-    /// <param name="x">Finite elements, from the block's first one in the first row on.</param>
-    /// <param name="stride">Elements from row to row.</param>
-    /// <param name="length">Elements of the block, 1…64.</param>
+    /// <summary>Finds the scales of one block of sixteen rows.</summary>
+    /// <param name="columns">Elements of the block, 1…64 vectors.</param>
     /// <param name="codes">Symmetric codes.</param>
-    /// <param name="maps">Receives the maps.</param>
-    /// <param name="mapStride">Maps from row to row.</param>
+    /// <param name="refines">Whether half-quadratic steps look for better ones (<see cref="HalfQuadratic"/>).</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Find(ReadOnlySpan<float> x, int stride, int length, GroupCodes codes, Span<GroupMap> maps, int mapStride)
+    public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes, bool refines = false)
     {
-        Span<Vector256<float>> columns = stackalloc Vector256<float>[MapSearch.ShortLength];
-        columns = columns[..length];
-        Vector256<float> max = Vector256<float>.Zero, min = Vector256<float>.Zero;
-        for (int k = 0; k < columns.Length; k++)
-        {
-            var v = Vector256.Create(x[k], x[k + stride], x[k + (2 * stride)], x[k + (3 * stride)], x[k + (4 * stride)], x[k + (5 * stride)], x[k + (6 * stride)], x[k + (7 * stride)]);
-            (columns[k], max, min) = (v, Vector256.MaxNative(max, v), Vector256.MinNative(min, v));
-        }
-
-        var full = Vector256.ConditionalSelect(Vector256.GreaterThan(max, -min), max, min) / Vector256.Create(-(float)codes.Middle);
-        Vector256<float> best = full, most = Vector256.Create(-1f);
-        foreach (float cut in MapSearch.Cuts(length, codes.Bits)) Try(columns, full * Vector256.Create(cut), codes.Middle, ref best, ref most);
+        Vector512<float> max = Vector512<float>.Zero, min = Vector512<float>.Zero;
+        foreach (var v in columns) (max, min) = (Vector512.MaxNative(max, v), Vector512.MinNative(min, v));
+        var full = Vector512.ConditionalSelect(Vector512.GreaterThan(max, -min), max, min) / Vector512.Create(-(float)codes.Middle);
+        Vector512<float> best = full, most = Vector512.Create(-1f);
+        foreach (float cut in MapSearch.Cuts(columns.Length, codes.Bits)) Try(columns, full * Vector512.Create(cut), codes.Middle, ref best, ref most);
         for (int i = 0; i < Refinements; i++) Try(columns, best, codes.Middle, ref best, ref most);
-        for (int lane = 0; lane < Lanes; lane++)
+        if (refines) Refine(columns, codes.Middle, ref best, ref most);
+        var vanishes = Vector512.LessThan(Vector512.MaxNative(max, -min), Vector512.Create(MapSearch.SmallestNormal * (1 << codes.Bits)));
+        return Vector512.ConditionalSelect(vanishes, Vector512<float>.One, best);
+    }
+
+    /// <summary>Half-quadratic steps: each leads to a scale that large errors have less to say in, which counts if it fits better after all.</summary>
+    private static void Refine(ReadOnlySpan<Vector512<float>> columns, int middle, ref Vector512<float> best, ref Vector512<float> most)
+    {
+        var scale = best;
+        float beta = HalfQuadratic.FirstBeta;
+        for (int i = 0; i < HalfQuadraticSteps; i++, beta *= HalfQuadratic.Growth)
         {
-            bool vanishes = Math.Max(max[lane], -min[lane]) < MapSearch.SmallestNormal * (1 << codes.Bits);
-            maps[lane * mapStride] = new(vanishes ? 1 : best[lane], codes.Middle);
+            scale += scale * Step(columns, scale, middle, beta);
+            Try(columns, scale, middle, ref best, ref most);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Try(ReadOnlySpan<Vector256<float>> columns, Vector256<float> scale, int middle, ref Vector256<float> best, ref Vector256<float> most)
+    /// <summary>Σ (r − e)·q / Σ q² with r = x/s − q and e what shrinking leaves of r.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static Vector512<float> Step(ReadOnlySpan<Vector512<float>> columns, Vector512<float> scale, int middle, float beta)
     {
-        var inverse = Vector256<float>.One / scale;
-        Vector256<float> low = Vector256.Create(-(float)middle), high = Vector256.Create(middle - 1f), product = default, square = default;
+        var inverse = Vector512<float>.One / scale;
+        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f), threshold = Vector512.Create(0.5f / beta), product = default, square = default;
         foreach (var v in columns)
         {
-            var q = Vector256.MinNative(Vector256.MaxNative(Vector256.Round(v * inverse), low), high);
-            product += v * q;
-            square += q * q;
+            var exact = v * inverse;
+            var q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(exact), low), high);
+            var r = exact - q;
+            var size = Vector512.Abs(r);
+            // 0/√0 is not used: the smaller of the two is taken.
+            var kept = Vector512.CopySign(Vector512.MinNative(threshold / Vector512.Sqrt(size), size), r);
+            product = Vector512.FusedMultiplyAdd(kept, q, product);
+            square = Vector512.FusedMultiplyAdd(q, q, square);
         }
 
-        var fitted = product / square;
+        return product / square;
+    }
+
+    /// <summary>Rounds with a scale, fits the scale to the codes, and takes it where it explains more.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Try(ReadOnlySpan<Vector512<float>> columns, Vector512<float> scale, int middle, ref Vector512<float> best, ref Vector512<float> most)
+    {
+        var inverse = Vector512<float>.One / scale;
+        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f);
+        Vector512<float> product0 = default, square0 = default, product1 = default, square1 = default;
+        int k = 0;
+        for (; k <= columns.Length - 2; k += 2)
+        {
+            var (a, b) = (columns[k], columns[k + 1]);
+            var q0 = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(a * inverse), low), high);
+            var q1 = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(b * inverse), low), high);
+            product0 = Vector512.FusedMultiplyAdd(a, q0, product0);
+            square0 = Vector512.FusedMultiplyAdd(q0, q0, square0);
+            product1 = Vector512.FusedMultiplyAdd(b, q1, product1);
+            square1 = Vector512.FusedMultiplyAdd(q1, q1, square1);
+        }
+
+        if (k < columns.Length)
+        {
+            var q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(columns[k] * inverse), low), high);
+            product0 = Vector512.FusedMultiplyAdd(columns[k], q, product0);
+            square0 = Vector512.FusedMultiplyAdd(q, q, square0);
+        }
+
+        var product = product0 + product1;
+        var fitted = product / (square0 + square1);
         var explained = product * fitted;
         // A scale that changes its sign, overflows or vanishes is no better one; NaN fails every comparison.
-        var usable = Vector256.GreaterThan(fitted * inverse, Vector256.Create(0.25f)) & Vector256.GreaterThan(Vector256.Create(4f), fitted * inverse);
-        var better = Vector256.GreaterThan(explained, most) & usable;
-        best = Vector256.ConditionalSelect(better, fitted, best);
-        most = Vector256.ConditionalSelect(better, explained, most);
+        var usable = Vector512.GreaterThan(fitted * inverse, Vector512.Create(0.25f)) & Vector512.GreaterThan(Vector512.Create(4f), fitted * inverse);
+        var better = Vector512.GreaterThan(explained, most) & usable;
+        best = Vector512.ConditionalSelect(better, fitted, best);
+        most = Vector512.ConditionalSelect(better, explained, most);
     }
 }

@@ -11,7 +11,7 @@ internal static class MeanFit
     private const int MostOnStack = 128;
 
     /// <summary>A change of the scale beyond this share of it would be another range.</summary>
-    private const double MostChange = 0.1;
+    internal const double MostChange = 0.1;
 
     /// <summary>Fits the scales.</summary>
     /// <param name="row">Elements of the row.</param>

@@ -6,13 +6,13 @@ namespace ModelCompression.Numerics.NBits;
 
 /// <summary>Rounds a few elements of a row the other way, so that the row keeps its output for the mean input.</summary>
 /// <remarks>
-/// The generalisation of <see cref="SumPreservingRounding"/> (Guo et al., ICLR 2022) from inputs that are alike to any mean: elements for which the other code costs least
+/// The generalisation of SQuant (Guo et al., "On-the-fly data-free quantization via diagonal Hessian approximation", ICLR 2022) from inputs that are alike to any mean: elements for which the other code costs least
 /// squared error per change of the output are taken first, each only while v·(growth of Σ e²) is less than the fall of (Σ e·m)² (<see cref="MeanInput"/>). Zeros stay zeros.
 /// </remarks>
 internal static class MeanPreservingRounding
 {
     /// <summary>Least distance from a code, in code steps, of an element that may take the other one.</summary>
-    private const float LeastRest = 0.25f;
+    private const float LeastRest = 0.3f;
 
     /// <summary>Moves codes and returns by how much Σ e² has changed.</summary>
     /// <param name="row">Elements.</param>
@@ -35,6 +35,7 @@ internal static class MeanPreservingRounding
         }
 
         int count = Candidates(row, maps, blockLength, input.Means, rests, highest, codes, Math.Sign(error), space);
+        count = space.Select(count, Math.Abs(error));
         return Move(space, count, maps, blockLength, input, rests, codes, error);
     }
 
@@ -57,13 +58,12 @@ internal static class MeanPreservingRounding
                 if (Math.Abs(rests[i]) is >= LeastRest and <= 0.5f && rests[i] * means[i] * scale * sign > 0) Add(i, scale, row, means, rests, highest, codes, space, ref count);
         }
 
-        space.Sort(count);
         return count;
     }
 
     private static void Add(int i, float scale, ReadOnlySpan<float> row, float[] means, ReadOnlySpan<float> rests, int highest, ReadOnlySpan<byte> codes, MoveSpace space, ref int count)
     {
-        if (row[i] != 0 && (uint)(codes[i] + Math.Sign(rests[i])) <= highest) space.Add(count++, (1 - (2 * Math.Abs(rests[i]))) * Math.Abs(scale / means[i]), i);
+        if (row[i] != 0 && (uint)(codes[i] + (rests[i] > 0 ? 1 : -1)) <= highest) space.Add(count++, (1 - (2 * Math.Abs(rests[i]))) * Math.Abs(scale / means[i]), Math.Abs(scale * means[i]), i);
     }
 
     private static double Move(MoveSpace space, int count, ReadOnlySpan<GroupMap> maps, int blockLength, MeanInput input, ReadOnlySpan<float> rests, Span<byte> codes, double error)
@@ -87,22 +87,50 @@ internal static class MeanPreservingRounding
 /// <summary>Memory that one thread looks for moves in, row after row.</summary>
 internal sealed class MoveSpace
 {
+    /// <summary>Buckets of costs: eight per power of two.</summary>
+    private const int BucketCount = 1 << (31 - BucketShift);
+
+    private const int BucketShift = 20;
+
     private float[] rests = [];
+    private float[] sizes = [];
+    private readonly float[] effects = new float[BucketCount];
     private float[] costs = [];
     private int[] elements = [];
 
     /// <summary>Room for one number per element; the content is undefined.</summary>
     public Span<float> Rests(int count)
     {
-        if (rests.Length < count) (rests, costs, elements) = (new float[count], new float[count], new int[count]);
+        if (rests.Length < count) (rests, costs, sizes, elements) = (new float[count], new float[count], new float[count], new int[count]);
         return rests.AsSpan(0, count);
     }
 
     /// <summary>Notes a candidate.</summary>
-    public void Add(int at, float cost, int element) => (costs[at], elements[at]) = (cost, element);
+    /// <param name="at">Its number.</param>
+    /// <param name="cost">Squared error per change of the output; ≥ 0.</param>
+    /// <param name="effect">Change of the output; ≥ 0.</param>
+    /// <param name="element">The element.</param>
+    public void Add(int at, float cost, float effect, int element) => (costs[at], sizes[at], elements[at]) = (cost, effect, element);
 
-    /// <summary>Sorts candidates by cost; those of equal cost by element.</summary>
-    public void Sort(int count)
+    /// <summary>Keeps the cheapest candidates that together have an effect, sorted by cost, those of equal cost by element; returns how many.</summary>
+    public int Select(int count, double effect)
+    {
+        // Few of many candidates are needed: sorting all of them would take most of the time.
+        Array.Clear(effects);
+        for (int i = 0; i < count; i++) effects[Bucket(costs[i])] += sizes[i];
+        int last = 0;
+        for (double sum = effects[0]; sum < effect && last < BucketCount - 1;) sum += effects[++last];
+        int kept = 0;
+        for (int i = 0; i < count; i++)
+            if (Bucket(costs[i]) <= last) (costs[kept], elements[kept++]) = (costs[i], elements[i]);
+        Sort(kept);
+        return kept;
+    }
+
+    /// <summary>The bits of numbers that are not negative are in the order of the numbers.</summary>
+    private static int Bucket(float cost) => (int)((BitConverter.SingleToUInt32Bits(cost) & int.MaxValue) >> BucketShift);
+
+    private void Sort(int count)
     {
         Array.Sort(costs, elements, 0, count);
         for (int i = 1; i < count; i++)

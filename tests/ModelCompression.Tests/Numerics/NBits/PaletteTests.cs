@@ -43,28 +43,6 @@ public sealed class PaletteTests
     }
 
     [TestMethod]
-    public void SumPreservingRounding_LeavesHalfAStepAndKeepsZeros()
-    {
-        var random = new Random(8);
-        var codes = new GroupCodes(4, GroupCodeKind.Symmetric);
-        double carry = 0, plainSum = 0;
-        for (int block = 0; block < 40; block++)
-        {
-            float[] x = [.. Enumerable.Range(0, 32).Select(i => i % 9 == 0 ? 0 : (float)(random.NextDouble() - 0.45))];
-            var map = MapSearch.Find(x, codes);
-            byte[] rounded = new byte[32];
-            double noise = GroupRounding.ToNearest(x, map, 15, rounded);
-            plainSum += Error(x, map, rounded).Sum();
-            double change = SumPreservingRounding.Apply(x, map, 15, rounded, ref carry);
-            Assert.AreEqual(Error(x, map, rounded).Sum(e => e * e), noise + change, 1e-5);
-            Assert.IsLessThanOrEqualTo(0.51 * Math.Abs(map.Scale), Math.Abs(carry));
-            for (int i = 0; i < 32; i += 9) Assert.AreEqual(8, rounded[i]);
-        }
-
-        Assert.IsGreaterThan(Math.Abs(carry), Math.Abs(plainSum));
-    }
-
-    [TestMethod]
     public void HalfQuadratic_LowersTheSumOfMagnitudes()
     {
         var random = new Random(5);

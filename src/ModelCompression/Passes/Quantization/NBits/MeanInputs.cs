@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -9,7 +10,8 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <summary>The mean inputs of weights that are rounded without Gram matrices, measured in one run over a few samples.</summary>
 /// <param name="model">The model as it is before the weights change.</param>
 /// <param name="source">Calibration data, or inputs made up from noise; null for none.</param>
-internal sealed class MeanInputs(Model model, IStatisticsSource? source)
+/// <param name="isMadeUp">True for inputs made up from noise.</param>
+internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool isMadeUp = false)
 {
     private const int MostSamples = 32;
     private const int RowsPerSample = 256;
@@ -30,7 +32,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
         if (source is null || source.SampleCount == 0) return;
         for (int i = 0; i < plans.Count; i++)
         {
-            if (!CanUse(plans[i]) || LayerInputs.Of(plans[i], model).Inputs is not { } inputs) continue;
+            if (!CanUse(plans[i]) || LayerInputs.Of(plans[i], model).Inputs is not { } inputs || (isMadeUp && IsNoise(plans[i], inputs))) continue;
             wanted.Add(i, statistics.Need(inputs.Tensor, MeanRowStatistic.Key(inputs.Rows, RowsPerSample), () => new MeanRowStatistic(inputs.Rows, RowsPerSample)));
         }
 
@@ -39,6 +41,14 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source)
 
     /// <summary>Waits until the model may be edited, also when no mean was asked for, as with weights that are not finite.</summary>
     public void Finish() => run?.GetAwaiter().GetResult();
+
+    /// <summary>True for a matrix that is multiplied with made-up values themselves: which of its columns meet large ones is made up too. What a convolution meets is alike everywhere.</summary>
+    private static bool IsNoise(NBitPlan plan, LayerInputs inputs)
+    {
+        var value = inputs.Tensor;
+        while (value is { IsGraphInput: false, Producer: { OpType: "Reshape" or "Flatten" or "Transpose" or "Squeeze" or "Unsqueeze" or "Cast" or "Identity" } node } && node.Input(0) is { } before) value = before;
+        return value.IsGraphInput && plan.Use.Role is (WeightRole.MatrixProduct or WeightRole.Recurrent);
+    }
 
     /// <summary>True if there may be a mean input for a weight.</summary>
     public bool IsWanted(int plan) => wanted.ContainsKey(plan);

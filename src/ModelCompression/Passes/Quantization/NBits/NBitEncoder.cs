@@ -30,7 +30,11 @@ internal sealed class NBitEncoder
     /// <param name="plan">The plan.</param>
     /// <param name="rounder">Rounds rows otherwise than to nearest; null for that.</param>
     /// <param name="inputs">Mean inputs by group of rows, asked for when ranges are found; null for none.</param>
-    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null, Func<MeanInput?[]?>? inputs = null) => new NBitEncoder(plan) { Rounder = rounder, Inputs = inputs }.Encode();
+    /// <param name="packs">Whether codes may come packed where the form takes them so.</param>
+    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null, Func<MeanInput?[]?>? inputs = null, bool packs = false) =>
+        new NBitEncoder(plan) { Rounder = rounder, Inputs = inputs, Packs = packs }.Encode();
+
+    private bool Packs { get; init; }
 
     private IRowRounder? Rounder { get; init; }
 
@@ -40,12 +44,18 @@ internal sealed class NBitEncoder
 
     private NBitWeight? Encode()
     {
+        if (Rounder is null && LaneSearch.Applies(grid, codes) && !plan.HasPalette)
+        {
+            means = Inputs?.Invoke();
+            if (LaneEncoder.Applies(plan, means)) return LaneEncoder.TryMake(plan, weight, means, Packs);
+        }
+
         double energy = Energy();
         if (!double.IsFinite(energy)) return null;
         if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy);
         var maps = FindMaps();
-        means = Rounder is null ? Inputs?.Invoke() : null;
-        bool fits = means is not null && IsToNearest && grid.RowsPerScale == 1;
+        means ??= Rounder is null ? Inputs?.Invoke() : null;
+        bool fits = means is not null && grid.RowsPerScale == 1;
         if (fits) ForRows((row, elements, input) => MeanFit.Fit(elements, grid.BlockLength, input, codes.Highest, maps.AsSpan(row * grid.Blocks, grid.Blocks)));
         var scales = StoredScales.Of(maps, grid, codes.Kind);
         for (int i = 0; i < maps.Length; i++) maps[i] = maps[i] with { Scale = scales.Effective[i] };
@@ -88,7 +98,7 @@ internal sealed class NBitEncoder
         RowTile.ForEach(grid, rows, (first, count, space) =>
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
-            for (int row = FindInLanes(tile, first, count, maps); row < count; row += grid.RowsPerScale)
+            for (int row = 0; row < count; row += grid.RowsPerScale)
             {
                 var elements = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
@@ -96,25 +106,6 @@ internal sealed class NBitEncoder
             }
         });
         return maps;
-    }
-
-    /// <summary>Finds the maps of as many rows as fill lanes, and returns how many.</summary>
-    private int FindInLanes(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps)
-    {
-        if (!LaneSearch.Applies(grid, codes)) return 0;
-        int rows = count / LaneSearch.Lanes * LaneSearch.Lanes;
-        for (int row = 0; row < rows; row += LaneSearch.Lanes)
-        {
-            for (int b = 0; b < grid.Blocks; b++)
-            {
-                int start = b * grid.BlockLength, at = ((first + row) * grid.Blocks) + b;
-                LaneSearch.Find(tile[((row * grid.Length) + start)..], grid.Length, Math.Min(grid.BlockLength, grid.Length - start), codes, maps.AsSpan(at), grid.Blocks);
-                for (int lane = 0; lane < LaneSearch.Lanes; lane++)
-                    maps[at + (lane * grid.Blocks)] = Improve(grid.BlockOf(tile.Slice((row + lane) * grid.Length, grid.Length), b), maps[at + (lane * grid.Blocks)]);
-            }
-        }
-
-        return rows;
     }
 
     private GroupMap Find(ReadOnlySpan<float> elements) => Improve(elements, MapSearch.Find(elements, codes));
@@ -153,14 +144,12 @@ internal sealed class NBitEncoder
 
     private double RoundRow(ReadOnlySpan<float> row, ReadOnlySpan<GroupMap> maps, MeanInput? input, Span<byte> target, TileSpace space)
     {
-        bool preservesSums = !IsToNearest;
-        double noise = 0, carry = 0;
+        double noise = 0;
         for (int b = 0; b < grid.Blocks; b++)
         {
             var block = grid.BlockOf(row, b);
             var part = target.Slice(b * grid.BlockLength, block.Length);
             noise += GroupRounding.ToNearest(block, maps[b], codes.Highest, part);
-            if (preservesSums) noise += SumPreservingRounding.Apply(block, maps[b], codes.Highest, part, ref carry);
         }
 
         return IsToNearest || input is null ? noise : noise + MeanPreservingRounding.Apply(row, maps, grid.BlockLength, input, codes.Highest, target, space.Moves);

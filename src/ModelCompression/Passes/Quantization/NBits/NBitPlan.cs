@@ -19,6 +19,10 @@ internal sealed record NBitPlan(WeightSite Site, CompressionOptions Options, Wei
     /// <summary>True when codes are wanted row after row instead of in the order of the weight's elements.</summary>
     public bool WantsRows => Form == NBitFormKind.MatMulNBits;
 
+    /// <summary>True when the form takes rows of 4-bit codes two per byte, without any padding.</summary>
+    public bool TakesPairs => Codes.Bits == 4 && Grid.Length % 2 == 0 &&
+        (Form == NBitFormKind.GatherBlockQuantized || (Form == NBitFormKind.MatMulNBits && Grid.Length % Options.BlockSize == 0));
+
     /// <summary>Why another form than the one asked for; empty otherwise.</summary>
     public string Note { get; init; } = "";
 

@@ -29,7 +29,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         var outcomes = new Outcome[plans.Count];
         var calibrated = new CalibratedRounding(model, statistics, CancellationToken.None);
         calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder, null));
-        var means = new MeanInputs(model, inputs);
+        var means = new MeanInputs(model, inputs, isMadeUp: statistics is null);
         means.Start(plans);
         // Weights that need no means come first: their ranges are found while the model runs.
         int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(plans[i])).OrderBy(means.IsWanted)];
@@ -53,7 +53,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
 
     private Outcome Encode(NBitPlan plan, IRowRounder? rounder, Func<MeanInput?[]?>? means)
     {
-        var weight = NBitEncoder.TryMake(plan, rounder, means);
+        var weight = NBitEncoder.TryMake(plan, rounder, means, packs: true);
         if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();

@@ -13,6 +13,9 @@ internal sealed record NBitWeight(byte[] Codes, StoredScales Scales, float[] Zer
     /// <summary>Values of the codes; empty for evenly spaced levels.</summary>
     public float[] Palette { get; init; } = [];
 
+    /// <summary>4-bit codes in rows, two per byte, instead of <see cref="Codes"/>; null when they are not packed.</summary>
+    public byte[]? Pairs { get; init; }
+
     /// <summary>True when scales or codes were chosen with the mean of the layer's inputs in view.</summary>
     public bool KeepsMean { get; init; }
 

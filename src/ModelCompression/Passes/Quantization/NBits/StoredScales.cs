@@ -18,6 +18,9 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <summary>Scales from which binary16 pays for the node that widens it.</summary>
     private const int LeastHalves = 32;
 
+    /// <summary>Most scales of a row that are changed for its output.</summary>
+    private const int MostChanges = 6;
+
     private const float SmallestNormalHalf = 6.1035156e-5f;
     private const float LargestHalf = 65504f;
 
@@ -33,7 +36,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <param name="kind">Powers of two are never rounded.</param>
     public static StoredScales Of(GroupMap[] maps, WeightGrid grid, GroupCodeKind kind)
     {
-        if (kind != GroupCodeKind.PowerOfTwo && grid.Blocks >= LeastBlocks) return InMultiples(maps, grid);
+        if (AreOfRows(grid, kind)) return InMultiples(maps, grid);
         float[] wanted = Array.ConvertAll(maps, m => m.Scale);
         if (wanted.Length < LeastHalves || !Array.TrueForAll(wanted, s => FitsHalf(s, kind))) return new(wanted, [], [], false);
         return new(Array.ConvertAll(wanted, s => (float)(Half)s), [], [], true);
@@ -43,26 +46,70 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
         ? (float)(Half)scale == scale
         : Math.Abs(scale) is >= SmallestNormalHalf and <= LargestHalf;
 
-    private static StoredScales InMultiples(GroupMap[] maps, WeightGrid grid)
+    /// <summary>True when the storage of a row's scales depends on nothing but these, so that <see cref="OfRows"/> may be filled row by row.</summary>
+    public static bool AreOfRows(WeightGrid grid, GroupCodeKind kind) => kind != GroupCodeKind.PowerOfTwo && grid.Blocks >= LeastBlocks;
+
+    /// <summary>Two-level scales to be filled by <see cref="SetRow"/>.</summary>
+    public static StoredScales OfRows(WeightGrid grid) => new(new float[grid.ScaleCount], new sbyte[grid.ScaleCount], new float[grid.ScaleRows], false);
+
+    /// <summary>Stores the wanted scales of one row. Rows may be stored at the same time.</summary>
+    /// <param name="row">The scale row.</param>
+    /// <param name="blocks">Its maps.</param>
+    public void SetRow(int row, ReadOnlySpan<GroupMap> blocks)
     {
-        var multiples = new sbyte[maps.Length];
-        var effective = new float[maps.Length];
-        var steps = new float[grid.ScaleRows];
-        for (int row = 0; row < steps.Length; row++)
+        float largest = 0;
+        foreach (var map in blocks) largest = Math.Max(largest, Math.Abs(map.Scale));
+        float step = Steps[row] = largest / MaxMultiple;
+        for (int b = 0; b < blocks.Length; b++)
         {
-            var blocks = maps.AsSpan(row * grid.Blocks, grid.Blocks);
-            float largest = 0;
-            foreach (var map in blocks) largest = Math.Max(largest, Math.Abs(map.Scale));
-            steps[row] = largest / MaxMultiple;
-            for (int b = 0; b < blocks.Length; b++)
+            int multiple = (int)MathF.Round(Math.Abs(blocks[b].Scale) / step);
+            int i = (row * blocks.Length) + b;
+            Multiples[i] = (sbyte)(Math.Clamp(multiple, 1, MaxMultiple) * Math.Sign(blocks[b].Scale));
+            Effective[i] = Multiples[i] * step;
+        }
+    }
+
+    /// <summary>
+    /// Lets some scales of a row take the next multiple while its codes stay, so that it keeps its output for the mean input: first the one that leaves least.
+    /// </summary>
+    /// <param name="row">The scale row.</param>
+    /// <param name="error">Σ (x − x̂)·m of the row.</param>
+    /// <param name="sums">Per block at distance <paramref name="stride"/>: Σ q·m; from <paramref name="costs"/> on Σ q².</param>
+    /// <param name="stride">Distance of blocks in <paramref name="sums"/>.</param>
+    /// <param name="costs">Where Σ q² begins.</param>
+    /// <param name="variance">Variance of an input.</param>
+    /// <returns>What is left of <paramref name="error"/>.</returns>
+    public double KeepOutput(int row, double error, ReadOnlySpan<float> sums, int stride, int costs, double variance)
+    {
+        int blocks = Multiples.Length / Steps.Length;
+        var own = Multiples.AsSpan(row * blocks, blocks);
+        double step = Steps[row];
+        for (int change = 0; change < MostChanges; change++)
+        {
+            int best = -1, direction = 0;
+            double least = error * error;
+            for (int b = 0; b < own.Length; b++)
             {
-                int multiple = (int)MathF.Round(Math.Abs(blocks[b].Scale) / steps[row]);
-                int i = (row * grid.Blocks) + b;
-                multiples[i] = (sbyte)(Math.Clamp(multiple, 1, MaxMultiple) * Math.Sign(blocks[b].Scale));
-                effective[i] = multiples[i] * steps[row];
+                double effect = step * sums[b * stride], cost = variance * step * step * sums[costs + (b * stride)];
+                int towards = error * effect > 0 ? 1 : -1, multiple = Math.Abs(own[b] + towards);
+                double left = error - (towards * effect), all = (left * left) + cost;
+                if (all >= least || multiple is 0 or > MaxMultiple) continue;
+                (best, direction, least) = (b, towards, all);
             }
+
+            if (best < 0) break;
+            error -= direction * step * sums[best * stride];
+            own[best] = (sbyte)(own[best] + direction);
+            Effective[(row * blocks) + best] = own[best] * Steps[row];
         }
 
-        return new(effective, multiples, steps, false);
+        return error;
+    }
+
+    private static StoredScales InMultiples(GroupMap[] maps, WeightGrid grid)
+    {
+        var scales = OfRows(grid);
+        for (int row = 0; row < grid.ScaleRows; row++) scales.SetRow(row, maps.AsSpan(row * grid.Blocks, grid.Blocks));
+        return scales;
     }
 }

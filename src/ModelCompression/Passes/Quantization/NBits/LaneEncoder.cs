@@ -1,0 +1,222 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using ModelCompression.Numerics.NBits;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+
+namespace ModelCompression.Passes.Quantization.NBits;
+
+/// <summary>
+/// <see cref="NBitEncoder"/> for short symmetric blocks, which is what most weights in few bits have: sixteen rows are searched, fitted and rounded while they are in a
+/// core's cache, so that a weight is read from memory once.
+/// </summary>
+internal sealed class LaneEncoder
+{
+    /// <summary>Share of the expected squared error of a row's output from which the part that goes with the mean input is worth moving codes for.</summary>
+    private const double LeastShare = 0.1;
+
+    [ThreadStatic]
+    private static LaneSpace? ownSpace;
+
+    private readonly NBitPlan plan;
+    private readonly Tensor weight;
+    private readonly WeightGrid grid;
+    private readonly MeanInput?[]? means;
+    private readonly bool packs;
+    private readonly int rowsPerTile;
+    private readonly GroupMap[] maps;
+    private readonly float[] found;
+    private readonly byte[] result;
+    private readonly double[] energies;
+    private readonly double[] noises;
+    private readonly long[] zeros;
+
+    private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs)
+    {
+        this.plan = plan;
+        this.weight = weight;
+        this.means = means;
+        this.packs = packs;
+        grid = plan.Grid;
+        maps = new GroupMap[grid.ScaleCount];
+        found = StoredScales.AreOfRows(grid, plan.Codes.Kind) ? [] : new float[grid.ScaleCount];
+        result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
+        rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
+        int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
+        (energies, noises, zeros) = (new double[tiles], new double[tiles], new long[tiles]);
+    }
+
+    private bool IsToNearest => plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.RoundToNearest;
+
+    /// <summary>True if it can encode a weight.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="means">Mean inputs by group of rows, or null; rows side by side must have the same.</param>
+    public static bool Applies(NBitPlan plan, MeanInput?[]? means) => !plan.HasPalette && LaneSearch.Applies(plan.Grid, plan.Codes) &&
+        (means is null || means.Length == 1 || plan.Grid.Rows / means.Length % LaneTile.Lanes == 0);
+
+    /// <summary>Encodes a weight; null when it has NaN or infinite elements.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="weight">Its elements.</param>
+    /// <param name="means">Mean inputs, or null.</param>
+    /// <param name="packs">Whether codes may come packed where the form takes them so.</param>
+    public static NBitWeight? TryMake(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs) => new LaneEncoder(plan, weight, means, packs && plan.TakesPairs).Encode();
+
+    private NBitWeight? Encode()
+    {
+        var scales = StoredScales.AreOfRows(grid, plan.Codes.Kind) ? StoredScales.OfRows(grid) : null;
+        Run(finds: true, scales);
+        double energy = energies.Sum();
+        if (!double.IsFinite(energy)) return null;
+        weight.NonZeroCount = weight.ElementCount - zeros.Sum();
+        if (scales is null) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
+        return new(packs ? [] : result, scales, [], new(energy, noises.Sum())) { KeepsMean = means is not null, Pairs = packs ? result : null };
+    }
+
+    private void Run(bool finds, StoredScales? scales)
+    {
+        if (noises.Length == 1) Work(0, finds, scales);
+        else Parallel.For(0, noises.Length, tile => Work(tile, finds, scales));
+    }
+
+    private void Work(int tile, bool finds, StoredScales? scales)
+    {
+        var space = ownSpace ??= new();
+        int first = tile * rowsPerTile, count = Math.Min(rowsPerTile, grid.Rows - first), padded = (count + LaneTile.Lanes - 1) / LaneTile.Lanes * LaneTile.Lanes;
+        int length = padded / LaneTile.Lanes * grid.Length;
+        var vectors = space.Vectors(length + (4 * grid.Blocks));
+        var columns = vectors[..length];
+        LaneTile.Load(weight.AsSpan<float>(), grid, first, count, columns);
+        if (finds)
+        {
+            (energies[tile], zeros[tile]) = LaneRounding.Measure(columns);
+            zeros[tile] -= (long)(padded - count) * grid.Length;
+        }
+
+        double noise = 0;
+        for (int row = 0; row < count; row += LaneTile.Lanes)
+        {
+            var group = new RowGroup(first + row, Math.Min(LaneTile.Lanes, count - row), columns.Slice(row / LaneTile.Lanes * grid.Length, grid.Length), vectors[length..]);
+            var shift = finds ? Find(group, keeps: scales is null) : Recall(group);
+            if (scales is not null) noise += Round(group, scales, finds, shift, space);
+        }
+
+        noises[tile] = noise;
+    }
+
+    /// <summary>Finds the scales that fit best and those that keep the outputs; returns what rounding with the former does to the outputs.</summary>
+    private Vector512<float> Find(RowGroup group, bool keeps)
+    {
+        for (int b = 0, start = 0; b < grid.Blocks; b++, start += grid.BlockLength)
+            group.Found[b] = LaneSearch.Find(group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start)), plan.Codes, refines: !IsToNearest);
+        var input = InputOf(group.First);
+        if (keeps && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
+        var shift = ShiftOf(group);
+        if (input is not null) LaneRounding.Fit(shift, group.Sums, input.Variance, group.Found, group.Stored);
+        else group.Found.CopyTo(group.Stored);
+        for (int row = 0; row < group.Count; row++)
+        {
+            int first = (group.First + row) * grid.Blocks;
+            for (int b = 0; b < grid.Blocks; b++)
+            {
+                maps[first + b] = new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle);
+                if (keeps) found[first + b] = RowGroup.Lane(group.Found, b, row);
+            }
+        }
+
+        return shift;
+    }
+
+    /// <summary>Brings back the scales that were found when the weight was looked at for the first time.</summary>
+    private Vector512<float> Recall(RowGroup group)
+    {
+        Spread(group, found, group.Found);
+        return ShiftOf(group);
+    }
+
+    private double Round(RowGroup group, StoredScales stored, bool storesRows, Vector512<float> shift, LaneSpace space)
+    {
+        Span<double> noise = stackalloc double[LaneTile.Lanes], error = stackalloc double[LaneTile.Lanes];
+        var input = InputOf(group.First);
+        for (int row = 0; row < group.Count; row++)
+        {
+            if (storesRows) stored.SetRow(group.First + row, maps.AsSpan((group.First + row) * grid.Blocks, grid.Blocks));
+            if (input is not null) error[row] = Keep(group, row, stored, storesRows, shift[row], input.Variance);
+            int first = (group.First + row) * grid.Blocks;
+            for (int b = 0; b < grid.Blocks; b++) maps[first + b] = maps[first + b] with { Scale = stored.Effective[first + b] };
+        }
+
+        Spread(group, stored.Effective, group.Stored);
+        var codes = space.Codes(grid.Length * LaneTile.Lanes);
+        LaneRounding.ToNearest(group.Columns, grid.BlockLength, input is null ? group.Stored : group.Found, group.Stored, plan.Codes.Middle, codes, noise);
+        double total = 0;
+        for (int row = 0; row < group.Count; row++)
+        {
+            total += noise[row];
+            if (!IsToNearest && input is not null && error[row] * error[row] > LeastShare * input.Variance * noise[row]) total += Move(group, row, input, codes, space);
+        }
+
+        if (packs) LaneTile.StorePairs(codes, grid, group.First, group.Count, result);
+        else LaneTile.StoreCodes(codes, grid, group.First, group.Count, plan.WantsRows, result);
+        return total;
+    }
+
+    /// <summary>What the stored scales of a row leave of its shift; where they are multiples, some of them change for that.</summary>
+    private double Keep(RowGroup group, int row, StoredScales stored, bool mayChange, double shift, double variance)
+    {
+        int first = (group.First + row) * grid.Blocks;
+        for (int b = 0; b < grid.Blocks; b++) shift -= (stored.Effective[first + b] - (double)RowGroup.Lane(group.Found, b, row)) * RowGroup.Lane(group.Sums, b, row);
+        return mayChange ? stored.KeepOutput(group.First + row, shift, MemoryMarshal.Cast<Vector512<float>, float>(group.Sums)[row..], LaneTile.Lanes, grid.Blocks * LaneTile.Lanes, variance) : shift;
+    }
+
+    private Vector512<float> ShiftOf(RowGroup group) =>
+        InputOf(group.First) is { } input ? LaneRounding.Shift(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found, group.Sums) : default;
+
+    /// <summary>Puts the scales of rows side by side; missing rows get one to divide by.</summary>
+    private void Spread(RowGroup group, float[] scales, Span<Vector512<float>> vectors)
+    {
+        if (group.Count < LaneTile.Lanes) vectors.Fill(Vector512<float>.One);
+        var lanes = MemoryMarshal.Cast<Vector512<float>, float>(vectors);
+        for (int row = 0; row < group.Count; row++)
+        {
+            var own = scales.AsSpan((group.First + row) * grid.Blocks, grid.Blocks);
+            for (int b = 0; b < own.Length; b++) lanes[(b * LaneTile.Lanes) + row] = own[b];
+        }
+    }
+
+    /// <summary>Moves codes of one row so that its output for the mean input stays, and returns by how much Σ (x − x̂)² has changed.</summary>
+    private double Move(RowGroup group, int row, MeanInput input, Span<byte> codes, LaneSpace space)
+    {
+        var room = space.Row(grid.Length);
+        Span<float> elements = room.Elements.Span;
+        Span<byte> own = room.Codes.Span;
+        var lanes = MemoryMarshal.Cast<Vector512<float>, float>(group.Columns);
+        for (int k = 0; k < elements.Length; k++) elements[k] = lanes[(k * LaneTile.Lanes) + row];
+        LaneTile.CopyLane(codes, row, own);
+        double change = MeanPreservingRounding.Apply(elements, maps.AsSpan((group.First + row) * grid.Blocks, grid.Blocks), grid.BlockLength, input, plan.Codes.Highest, own, space.Moves);
+        if (change != 0)
+            for (int k = 0; k < own.Length; k++) codes[(k * LaneTile.Lanes) + row] = own[k];
+        return change;
+    }
+
+    private MeanInput? InputOf(int row) => means?[row / (grid.Rows / means.Length)];
+
+    /// <summary>Up to sixteen rows and what is known of their blocks, a vector per block each.</summary>
+    private readonly ref struct RowGroup(int first, int count, ReadOnlySpan<Vector512<float>> columns, Span<Vector512<float>> space)
+    {
+        public readonly int First = first;
+        public readonly int Count = count;
+        public readonly ReadOnlySpan<Vector512<float>> Columns = columns;
+
+        /// <summary>Scales that fit best.</summary>
+        public readonly Span<Vector512<float>> Found = space[..(space.Length / 4)];
+
+        /// <summary>Scales as they are wanted, then as they are stored.</summary>
+        public readonly Span<Vector512<float>> Stored = space[(space.Length / 4 * 3)..];
+
+        /// <summary>Σ q·m, then Σ q².</summary>
+        public readonly Span<Vector512<float>> Sums = space[(space.Length / 4)..(space.Length / 4 * 3)];
+
+        /// <summary>Number of one row and block.</summary>
+        public static float Lane(ReadOnlySpan<Vector512<float>> vectors, int block, int row) => MemoryMarshal.Cast<Vector512<float>, float>(vectors)[(block * LaneTile.Lanes) + row];
+    }
+}
