@@ -7,12 +7,18 @@ namespace ModelCompression.Numerics;
 /// Trained weights are bell-shaped with long tails; a uniform grid that reaches the largest of them is too coarse for the many small ones. A cubic compressor comes
 /// within about 1 dB of the optimal quantizer for such densities (Panter and Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing of
 /// levels", 1951) and needs one number per weight. f is odd, monotone, and keeps 0 and ±h, so zeros stay zeros and the largest weight stays exact.
-/// Only IEEE additions, multiplications and divisions are used, so the same weights give the same codes on every machine.
+/// Levels are rounded to binary16, so that a table takes half the bytes. Only IEEE additions, multiplications and divisions are used, so the same weights give the same codes on every machine.
 /// </remarks>
 internal sealed class CurvedCodes
 {
     /// <summary>Curvatures to choose from: few, because each that is used costs a table of 1 KiB, and because the optimum is flat.</summary>
     public static readonly float[] Curvatures = [1f, 3f, 9f];
+
+    /// <summary>
+    /// Scale steps that one unit of a stored table stands for: a power of two, which changes no bits of a product. It keeps the levels, and what multiplies them, in the
+    /// normal range of binary16.
+    /// </summary>
+    public const int TableUnit = 1024;
 
     /// <summary>Entries of the search table per scale step.</summary>
     private const int Fineness = 16;
@@ -29,7 +35,7 @@ internal sealed class CurvedCodes
         levels = new float[Highest + 1];
         thresholds = new float[Highest + 1];
         firstGuess = new byte[(Highest * Fineness) + 1];
-        for (int q = 0; q <= Highest; q++) levels[q] = (float)Level(q, curvature, Highest);
+        for (int q = 0; q <= Highest; q++) levels[q] = (float)(Half)(Level(q, curvature, Highest) / TableUnit) * TableUnit;
         for (int q = 0; q < Highest; q++) thresholds[q] = (levels[q] + levels[q + 1]) / 2;
         thresholds[Highest] = float.PositiveInfinity;
         int code = 0;

@@ -45,11 +45,18 @@ internal sealed class BiasPlanner(Model model, CompressionSettings settings)
 
     private bool IsTreatedBias(Use use)
     {
-        bool isBias = (use.Node.OpType, use.Index) is ("Conv" or "ConvTranspose" or "Gemm", 2) or ("LSTM" or "GRU" or "RNN", 3);
-        if (!isBias || !use.Node.IsOnnxDomain || settings.ReasonToSkip(use.Node) is not null) return false;
-        var options = settings.For(use.Node);
+        if (LayerOf(use) is not { IsOnnxDomain: true } layer || settings.ReasonToSkip(layer) is not null) return false;
+        var options = settings.For(layer);
         return options.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic && options.QuantizationFormat == QuantizationFormat.Auto;
     }
+
+    /// <summary>The layer that a constant is the bias of; MatMul has none of its own, but an Add behind it.</summary>
+    private static Node? LayerOf(Use use) => (use.Node.OpType, use.Index) switch
+    {
+        ("Conv" or "ConvTranspose" or "Gemm", 2) or ("LSTM" or "GRU" or "RNN", 3) => use.Node,
+        ("Add", 0 or 1) when use.Node.Input(1 - use.Index)?.Producer is { } product && product.Is("MatMul") && product.Inputs.Any(i => i?.TryGetConstant(out _) == true) => product,
+        _ => null,
+    };
 
     private static long OfCast(Value value) =>
         ProtobufLength.Prefixed(ProtobufLength.Node("Cast", [Encoding.UTF8.GetByteCount(value.Name), NameByteLength], [NodeAttribute.Of("to", (long)DataType.Float)]));

@@ -12,9 +12,14 @@ internal sealed record BlockScales(byte[] Multiples, float[] Steps, AffineScale[
     private const int MaxMultiple = byte.MaxValue;
 
     /// <summary>Scales for symmetric codes up to <paramref name="highestCode"/>.</summary>
-    public static BlockScales Of(ChannelRanges ranges, BlockShape shape, int highestCode)
+    /// <param name="ranges">Ranges of the blocks.</param>
+    /// <param name="shape">The blocks.</param>
+    /// <param name="highestCode">Highest code.</param>
+    /// <param name="half">How steps are stored as binary16, or null for binary32.</param>
+    public static BlockScales Of(ChannelRanges ranges, BlockShape shape, int highestCode, HalfScales? half = null)
     {
         var steps = Array.ConvertAll(LargestPerChannel(ranges, shape), max => StepOf(max, highestCode));
+        if (half is { } stored) steps = Array.ConvertAll(steps, stored.RoundUp);
         var multiples = new byte[shape.Layout.ScaleCount];
         var effective = new AffineScale[multiples.Length];
         for (int s = 0; s < multiples.Length; s++)
@@ -37,7 +42,8 @@ internal sealed record BlockScales(byte[] Multiples, float[] Steps, AffineScale[
         return largest;
     }
 
-    private static float StepOf(float max, int highestCode)
+    /// <summary>Step of a channel whose largest magnitude is <paramref name="max"/>.</summary>
+    public static float StepOf(float max, int highestCode)
     {
         const float smallestNormal = 1.17549435e-38f;
         float step = (float)((double)max / highestCode / MaxMultiple);

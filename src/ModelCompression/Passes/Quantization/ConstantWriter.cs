@@ -17,8 +17,9 @@ internal sealed class ConstantWriter(GraphTarget target)
     {
         var key = (precision.Curvature, precision.Bits);
         if (levels.TryGetValue(key, out var known)) return known;
-        var table = new CurvedCodes(precision.Curvature, precision.Bits).Table();
-        var value = Constant(FormattableString.Invariant($"levels{levels.Count}"), Tensor.Float([table.Length], table));
+        float[] table = new CurvedCodes(precision.Curvature, precision.Bits).Table();
+        string name = FormattableString.Invariant($"levels{levels.Count}");
+        var value = AsFloat(name, name + ".f", Tensor.Create(DataType.Float16, [table.Length], Array.ConvertAll(table, l => (Half)(l / CurvedCodes.TableUnit))));
         levels.Add(key, value);
         return value;
     }
@@ -27,6 +28,9 @@ internal sealed class ConstantWriter(GraphTarget target)
     public Value Constant(string name, Tensor tensor) => target.UsesConstantNodes
         ? Node("Constant", [], name, NodeAttribute.Of("value", tensor))
         : target.Graph.AddInitializer(name, tensor);
+
+    /// <summary>Adds a binary16 constant as a binary32 value.</summary>
+    public Value AsFloat(string name, string floatName, Tensor halves) => Node("Cast", [Constant(name, halves)], floatName, NodeAttribute.Of("to", (long)DataType.Float));
 
     /// <summary>Adds the codes of a weight.</summary>
     public Value Codes(string name, CodeStorage codes) => codes.Emit(section, name);

@@ -33,13 +33,13 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         var codes = plan.Precision.IsWide ? CodeRange.Symmetric(plan.Precision.Bits) : plan.Codes;
         if (plan.Precision.HasBlocks)
         {
-            var scales = BlockScales.Of(ranges, plan.Blocks!, codes.Highest);
+            var scales = BlockScales.Of(ranges, plan.Blocks!, codes.Highest, plan.Precision.HalfScales);
             var (blocks, blockNoise) = Encode(plan, weight, layout, scales.Effective, codes, plan.Blocks!.Codes, threads);
             return new(blocks, scales.Steps, new int[scales.Steps.Length], blockNoise) { BlockMultiples = scales.Multiples };
         }
 
         var maps = new AffineScale[layout.ScaleCount];
-        for (int s = 0; s < maps.Length; s++) maps[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], codes);
+        for (int s = 0; s < maps.Length; s++) maps[s] = Stored(plan, AffineScale.Covering(ranges.Min[s], ranges.Max[s], codes));
         var (tensor, noise) = Encode(plan, weight, layout, maps, codes, weight.Dims, threads);
         return new(tensor, Array.ConvertAll(maps, s => s.Scale), Array.ConvertAll(maps, s => s.ZeroPoint), noise);
     }
@@ -82,18 +82,20 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         var levels = new CurvedCodes(plan.Precision.Curvature, plan.Precision.Bits);
         if (plan.Precision.HasBlocks)
         {
-            var blocks = BlockScales.Of(ranges, plan.Blocks!, levels.Highest);
+            var blocks = BlockScales.Of(ranges, plan.Blocks!, levels.Highest, plan.Precision.HalfScales);
             var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
             blockNoise += Balance(plan, weight, layout, blocks.Effective, new CurvedLevels(levels), bytes.AsSpan());
             return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, ZeroLevel = (byte)levels.Offset };
         }
 
         var scales = new AffineScale[layout.ScaleCount];
-        for (int s = 0; s < scales.Length; s++) scales[s] = AffineScale.Covering(ranges.Min[s], ranges.Max[s], CodeRange.Symmetric(plan.Precision.Bits));
+        for (int s = 0; s < scales.Length; s++) scales[s] = Stored(plan, AffineScale.Covering(ranges.Min[s], ranges.Max[s], CodeRange.Symmetric(plan.Precision.Bits)));
         var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
         noise += Balance(plan, weight, layout, scales, new CurvedLevels(levels), bytes.AsSpan());
         return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { ZeroLevel = (byte)levels.Offset };
     }
+
+    private static AffineScale Stored(WeightPlan plan, AffineScale scale) => plan.Precision.HalfScales is { } half ? scale with { Scale = half.RoundUp(scale.Scale) } : scale;
 
     /// <summary>Lets the errors of every output channel add up to about zero; returns the noise that this adds.</summary>
     private static QuantizationNoise Balance<TCode, TLevels>(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)

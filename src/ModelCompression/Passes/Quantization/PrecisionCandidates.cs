@@ -11,7 +11,7 @@ namespace ModelCompression.Passes.Quantization;
 internal readonly record struct PrecisionCandidate(WeightPrecision Precision, long ByteLength, double NoiseToSignal);
 
 /// <summary>Candidates of one weight and the ranges they were found from.</summary>
-/// <param name="Candidates">The candidates.</param>
+/// <param name="Candidates">The candidates, plain 8-bit codes first.</param>
 /// <param name="Ranges">Ranges of the weight's blocks, or of its channels when it has none.</param>
 internal sealed record RangedCandidates(IReadOnlyList<PrecisionCandidate> Candidates, ChannelRanges Ranges);
 
@@ -53,6 +53,7 @@ internal static class PrecisionCandidates
         var shape = plan.Blocks;
         var ranges = ChannelRanges.Of(weight, shape?.Layout ?? plan.Layout);
         if (!ranges.AllFinite) return null;
+        float[] largest = shape is null ? [.. Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax)] : BlockScales.LargestPerChannel(ranges, shape);
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
@@ -77,8 +78,19 @@ internal static class PrecisionCandidates
             candidates.Add(new(WeightPrecision.Half, StoredSize.Of(plan with { Precision = WeightPrecision.Half }), HalfNoise + (SubnormalNoise * weight.ElementCount / Math.Max(ranges.Energy, double.Epsilon))));
         return new(candidates, ranges);
 
-        PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise) =>
-            new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide || precision.IsNarrow ? 0 : saved), ranges.Energy == 0 ? 0 : noise(CodeRange.Symmetric(precision.Bits).Highest) / ranges.Energy);
+        PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise)
+        {
+            int highest = CodeRange.Symmetric(precision.Bits).Highest;
+            precision = precision with { HasHalfScales = HoldsHalfScales(precision, highest) };
+            return new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide || precision.IsNarrow ? 0 : saved), ranges.Energy == 0 ? 0 : noise(highest) / ranges.Energy);
+        }
+
+        bool HoldsHalfScales(WeightPrecision precision, int highest)
+        {
+            var half = new HalfScales(precision.ScaleUnit);
+            return largest.Length >= HalfScales.MinCount
+                && largest.All(max => half.CanHold(precision.HasBlocks ? BlockScales.StepOf(max, highest) : AffineScale.Covering(-max, max, CodeRange.Symmetric(precision.Bits)).Scale));
+        }
 
         PrecisionCandidate Curved(WeightPrecision precision, ChannelLayout layout, AffineScale[] scales)
         {
@@ -86,17 +98,9 @@ internal static class PrecisionCandidates
             return Candidate(precision with { Curvature = curvature }, _ => noise);
         }
 
-        AffineScale[] ChannelScales(int bits)
-        {
-            var largest = shape is null ? [.. Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax)] : BlockScales.LargestPerChannel(ranges, shape);
-            return Array.ConvertAll(largest, max => AffineScale.Covering(-max, max, CodeRange.Symmetric(bits)));
-        }
+        AffineScale[] ChannelScales(int bits) => Array.ConvertAll(largest, max => AffineScale.Covering(-max, max, CodeRange.Symmetric(bits)));
 
-        double ChannelNoise(int highest)
-        {
-            var largest = shape is null ? Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax) : BlockScales.LargestPerChannel(ranges, shape);
-            return largest.Sum(max => RoundingNoise(max / (double)highest, weight.ElementCount / plan.Layout.Channels));
-        }
+        double ChannelNoise(int highest) => largest.Sum(max => RoundingNoise(max / (double)highest, weight.ElementCount / plan.Layout.Channels));
 
         double BlockNoise(int highest)
         {

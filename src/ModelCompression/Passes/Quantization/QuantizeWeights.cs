@@ -77,7 +77,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         bool wasInput = plan.Site.Value.IsGraphInput;
         string name = plan.Site.Value.Name;
         record.Bits = plan.Precision.Bits;
-        record.CompressedBytes = codes.ByteLength + weight.BlockMultiples.Length + (weight.Scales.Length * (plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
+        record.CompressedBytes = codes.ByteLength + weight.BlockMultiples.Length + (weight.Scales.Length * (plan.Precision.HasHalfScales ? sizeof(short) : plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
         record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
         string action = codes.Description.Length == 0 ? plan.Action : $"{plan.Action}, {codes.Description}";
         record.AddAction(action);

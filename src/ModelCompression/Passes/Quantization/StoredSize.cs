@@ -28,7 +28,7 @@ internal static class StoredSize
         if (plan.Precision.IsHalf) return total + OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To);
         if (plan.Precision.HasBlocks) return total + OfBlocks(plan, plan.Blocks!, nodes);
         long[] scale = plan.Form == WeightForm.GatheredRows ? ScaleShape.Rows(weight.Dims, plan.ChannelAxes) : ScaleShape.Broadcast(weight.Dims, plan.ChannelAxes);
-        total += OfConstant(DataType.Float, scale, NameByteLength, nodes);
+        total += OfScales(plan, scale, nodes);
         return plan.Form switch
         {
             WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], NameByteLength, nodes)
@@ -98,12 +98,16 @@ internal static class StoredSize
 
     private static long OfBlocks(WeightPlan plan, BlockShape blocks, bool constantNodes) =>
         OfConstant(DataType.UInt8, blocks.BlockScales, NameByteLength, constantNodes)
-        + OfConstant(DataType.Float, blocks.ChannelScales, NameByteLength, constantNodes)
+        + OfScales(plan, blocks.ChannelScales, constantNodes)
         + OfConstant(DataType.Int64, [plan.Site.Tensor.Rank], NameByteLength, constantNodes)
         + OfNode("Cast", [NameByteLength, NameByteLength], To)
         + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength])
         + OfNode("Reshape", [NameByteLength, NameByteLength, NameByteLength])
         + OfArithmetic(plan, [], constantNodes);
+
+    private static long OfScales(WeightPlan plan, long[] shape, bool constantNodes) => plan.Precision.HasHalfScales
+        ? OfConstant(DataType.Float16, shape, NameByteLength, constantNodes) + OfNode("Cast", [NameByteLength, NameByteLength], To)
+        : OfConstant(DataType.Float, shape, NameByteLength, constantNodes);
 
     private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
     {

@@ -18,6 +18,9 @@ internal readonly struct WeightNames(int number)
     /// <summary>Scales.</summary>
     public string Scale => FormattableString.Invariant($"w{number}.s");
 
+    /// <summary>Scales as binary16.</summary>
+    public string HalfScale => FormattableString.Invariant($"w{number}.h");
+
     /// <summary>Scales of blocks as multiples of <see cref="Scale"/>.</summary>
     public string Multiples => FormattableString.Invariant($"w{number}.m");
 

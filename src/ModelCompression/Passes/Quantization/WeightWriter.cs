@@ -70,11 +70,19 @@ internal sealed class WeightWriter
         var value = plan.Precision.IsCurved ? Levels(codes) : writer.Node("Cast", [codes], names.Float, ToFloat);
         if (plan.Precision.IsWide) value = AddLowBits(value);
         else if (!plan.Codes.IsSymmetric) value = writer.Node("Sub", [value, writer.Constant(names.ZeroPoint, ZeroPointsAsFloat(shape))], names.Centred);
-        var scales = writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales));
+        var scales = Scales(shape);
         bool last = type == DataType.Float && !plan.Precision.HasBlocks;
         value = writer.Node("Mul", [value, plan.Precision.HasBlocks ? BlockScales(scales) : scales], last ? names.Weight : names.Centred);
         if (plan.Precision.HasBlocks) value = writer.Node("Reshape", [value, writer.Constant(names.Shape, Tensor.Int64([Dims.Length], Dims.ToArray()))], names.Weight);
         return type == DataType.Float ? value : writer.Node("Cast", [value], names.Weight, NodeAttribute.Of("to", (long)type));
+    }
+
+    private Value Scales(long[] shape)
+    {
+        int unit = plan.Precision.ScaleUnit;
+        return plan.Precision.HasHalfScales
+            ? writer.AsFloat(names.HalfScale, names.Scale, Tensor.Create(DataType.Float16, shape, Array.ConvertAll(encoded.Scales, s => (Half)(s * unit))))
+            : writer.Constant(names.Scale, Tensor.Float(shape, Array.ConvertAll(encoded.Scales, s => s * unit)));
     }
 
     private Value Levels(Value codes)

@@ -1,3 +1,5 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
@@ -5,6 +7,7 @@ using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Tests.Passes.Simplification;
+using Tensor = ModelCompression.Onnx.Tensors.Tensor;
 
 namespace ModelCompression.Tests.Passes.Quantization;
 
@@ -95,6 +98,57 @@ public sealed class WeightPrecisionTests
             model.Output(model.Node("Conv", [model.Input("y", 1, channels, 512), model.Constant("last", model.RandomTensor(64, channels, taps))]));
             return model.Run(new QuantizeWeights(), Auto.Model).Layers.Single(l => l.Weight == "last").Bits;
         }
+    }
+
+    [TestMethod]
+    [DataRow(8, false, 0)]
+    [DataRow(8, true, 0)]
+    [DataRow(8, false, 3)]
+    [DataRow(8, true, 3)]
+    [DataRow(10, true, 0)]
+    public void ScalesInBinary16_LoseNothing(int bits, bool blocks, int curvature)
+    {
+        var plain = new WeightPrecision(bits, blocks, false) { Curvature = curvature };
+        (double sqnr, long bytes) = Measure(plain);
+        (double halfSqnr, long halfBytes) = Measure(plain with { HasHalfScales = true });
+
+        Assert.IsLessThan(bytes, halfBytes);
+        // A scale grows by at most 2^-10.
+        Assert.AreEqual(sqnr, halfSqnr, 0.1);
+
+        static (double SqnrDb, long Bytes) Measure(WeightPrecision precision)
+        {
+            var model = new TestModel();
+            var weight = model.RandomTensor(256, 300);
+            model.Output(model.Node("MatMul", [model.Input("x", 256, 256), model.Constant("w", weight)]));
+            var site = WeightCatalog.Of(model.Model).Weights[0];
+            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(site).Plan! with { Precision = precision };
+            var encoded = EncodedWeight.TryMake(plan, 1)!;
+            WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), new(plan.Target), 0);
+            byte[] bytes = OnnxWriter.ToBytes(model.Model);
+            double noise = 0, signal = 0;
+            float[] unpacked = TimesIdentity(bytes, 256);
+            for (int i = 0; i < unpacked.Length; i++)
+            {
+                float exact = weight.AsSpan<float>()[i];
+                signal += (double)exact * exact;
+                noise += Math.Pow(exact - unpacked[i], 2);
+            }
+
+            // What is unpacked is what the noise was measured on.
+            Assert.AreEqual(encoded.Noise.SqnrDb, 10 * Math.Log10(signal / noise), 0.01);
+            return (encoded.Noise.SqnrDb, bytes.Length);
+        }
+    }
+
+    /// <summary>The only output of a model whose only input, x, is square.</summary>
+    private static float[] TimesIdentity(byte[] model, int size)
+    {
+        using var session = new InferenceSession(model);
+        float[] identity = new float[size * size];
+        for (int i = 0; i < size; i++) identity[(i * size) + i] = 1;
+        using var outputs = session.Run([NamedOnnxValue.CreateFromTensor("x", new DenseTensor<float>(identity, [size, size]))]);
+        return [.. outputs[0].AsEnumerable<float>()];
     }
 
     [TestMethod]
