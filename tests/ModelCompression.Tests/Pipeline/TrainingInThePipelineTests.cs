@@ -47,6 +47,22 @@ public sealed class TrainingInThePipelineTests
     }
 
     [TestMethod]
+    public void Distillation_GivesTheSameBytesEachTime()
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+        var results = new HashSet<string>(StringComparer.Ordinal);
+
+        for (int run = 0; run < 8; run++)
+        {
+            fixture.Run(1 + (run % 2), ("Pruning", "Magnitude"), ("Sparsity", "0.4"), ("TrainingData", blobs.DataPath), ("FineTuneEpochs", "3"), ("FineTuneLoss", "Distillation"), ("Quantization", "None"));
+            results.Add(Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(fixture.Output))));
+        }
+
+        Assert.HasCount(1, results);
+    }
+
+    [TestMethod]
     public void Distillation_NeedsNoLabels()
     {
         using var blobs = new Blobs(labels: false);

@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Numerics.Products;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Runtime.Training;
 
@@ -46,9 +48,8 @@ internal sealed class CompiledGradient : IDisposable
             feed.AddTo(inputs);
             foreach (var target in Graph.Targets)
             {
-                inputs.Add(target.InputName, OrtValue.CreateTensorValueFromMemory(targets.Target(target, feed, rows), [.. target.Dims]));
-                if (target.WeightName is { } weight)
-                    inputs.Add(weight, OrtValue.CreateTensorValueFromMemory(TargetValues.Weights(target, feed, rows), [.. target.Dims.Select((d, i) => i == 0 ? d : 1)]));
+                inputs.Add(target.InputName, Native([.. target.Dims], targets.Target(target, feed, rows)));
+                if (target.WeightName is { } weight) inputs.Add(weight, Native([.. target.Dims.Select((d, i) => i == 0 ? d : 1)], TargetValues.Weights(target, feed, rows)));
             }
 
             var all = new Dictionary<string, OrtValue>(inputs.Concat(weightValues), StringComparer.Ordinal);
@@ -60,6 +61,11 @@ internal sealed class CompiledGradient : IDisposable
             foreach (var value in inputs.Values) value.Dispose();
         }
     }
+
+    /// <summary>
+    /// Copied, because ONNX Runtime's own memory is aligned: where an array of ours happens to lie decides the order in which its reductions add, and so the last bits.
+    /// </summary>
+    private static OrtValue Native(long[] dims, float[] elements) => OrtValues.ToNative(new TensorValue(Tensor.Float(dims, elements)));
 
     /// <summary>Large models go to ONNX Runtime by a temporary file, which it maps.</summary>
     private static ModelSession Open(Model model)
