@@ -28,8 +28,8 @@ public sealed record CompressionSettings(CompressionOptions Model, IReadOnlyList
     public string? ReasonToSkip(Node node)
     {
         var options = For(node);
-        if (options.IncludeOpTypes.Count > 0 && !Wildcard.MatchesAny(options.IncludeOpTypes, node.OpType)) return "not in IncludeOpTypes";
-        if (Wildcard.MatchesAny(options.ExcludeOpTypes, node.OpType)) return "in ExcludeOpTypes";
+        if (options.IncludeOpTypes.Count > 0 && !Wildcard.MatchesOperator(options.IncludeOpTypes, node.OpType)) return "not in IncludeOpTypes";
+        if (Wildcard.MatchesOperator(options.ExcludeOpTypes, node.OpType)) return "in ExcludeOpTypes";
         if (Wildcard.MatchesAny(options.ExcludeNodes, node.DisplayName)) return "in ExcludeNodes";
         return null;
     }
@@ -43,5 +43,5 @@ public sealed record CompressionRule(IReadOnlyList<string> Nodes, IReadOnlyList<
 {
     /// <summary>True if the rule is about <paramref name="node"/>; with both lists given, both must match.</summary>
     public bool Matches(Node node) =>
-        (Nodes.Count == 0 || Wildcard.MatchesAny(Nodes, node.DisplayName)) && (OpTypes.Count == 0 || Wildcard.MatchesAny(OpTypes, node.OpType));
+        (Nodes.Count == 0 || Wildcard.MatchesAny(Nodes, node.DisplayName)) && (OpTypes.Count == 0 || Wildcard.MatchesOperator(OpTypes, node.OpType));
 }

@@ -50,7 +50,7 @@ public static class OptionsDocument
         ```
 
         `Model` is the item's path or file name (every model when it is missing); `Nodes` and `OpTypes` are `;` lists in which `*` stands for any
-        characters. With both given, both must match.
+        characters; operators in any case, names of nodes as the model has them. With both given, both must match.
 
         ## Where the result goes
 

@@ -2,7 +2,7 @@ using System.IO.Enumeration;
 
 namespace ModelCompression.Options;
 
-/// <summary>Matching of names against patterns with <c>*</c>; ordinal, case-sensitive as ONNX names are.</summary>
+/// <summary>Matching of names against patterns with <c>*</c>; ordinal. Names of nodes are case-sensitive as ONNX has them; operators are values that users write, in any case.</summary>
 public static class Wildcard
 {
     /// <summary>True if one of the patterns matches the whole name.</summary>
@@ -13,11 +13,21 @@ public static class Wildcard
         return false;
     }
 
+    /// <summary>True if one of the patterns matches the operator's whole name, in any case.</summary>
+    public static bool MatchesOperator(IReadOnlyList<string> patterns, string opType)
+    {
+        foreach (string pattern in patterns)
+            if (Matches(pattern, opType, StringComparison.OrdinalIgnoreCase)) return true;
+        return false;
+    }
+
     /// <summary>True if the pattern matches the whole name; <c>?</c> and <c>\</c> are ordinary characters.</summary>
-    public static bool Matches(string pattern, string name) =>
+    public static bool Matches(string pattern, string name) => Matches(pattern, name, StringComparison.Ordinal);
+
+    private static bool Matches(string pattern, string name, StringComparison comparison) =>
         pattern.Contains('*', StringComparison.Ordinal)
-            ? FileSystemName.MatchesSimpleExpression(Escape(pattern), name, ignoreCase: false)
-            : string.Equals(pattern, name, StringComparison.Ordinal);
+            ? FileSystemName.MatchesSimpleExpression(Escape(pattern), name, ignoreCase: comparison == StringComparison.OrdinalIgnoreCase)
+            : string.Equals(pattern, name, comparison);
 
     private static string Escape(string pattern) =>
         pattern.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("?", "\\?", StringComparison.Ordinal);

@@ -26,7 +26,7 @@ internal static class ScopeCheck
         foreach (string pattern in settings.Model.ExcludeNodes.Where(p => !names.Any(n => Wildcard.Matches(p, n))))
             Warn(request.Item, $"ExcludeNodes has '{pattern}', but no node of the model is called like this.{ClosestMatch.Hint(pattern, names)} {Names}");
         var included = settings.Model.IncludeOpTypes;
-        if (included.Count > 0 && !opTypes.Any(o => Wildcard.MatchesAny(included, o)))
+        if (included.Count > 0 && !opTypes.Any(o => Wildcard.MatchesOperator(included, o)))
             Warn(request.Item, $"IncludeOpTypes=\"{string.Join(';', included)}\" leaves nothing to work on: the model has none of these operators.{ClosestMatch.Hint(included[0], opTypes)}");
         foreach (var (rule, source) in settings.Rules.Zip(request.Rules).Skip(chosenRules)) CheckRule(rule, source);
 

@@ -213,6 +213,12 @@ public sealed class OptionParserTests
     private static SettingsSource Source((string Name, string Value)[] values) =>
         new("CompressModel 'm.onnx'", values.ToDictionary(v => v.Name, v => v.Value));
 
+    [TestMethod]
+    [DataRow("gemm", "Gemm", true)]
+    [DataRow("CONV*;x", "ConvTranspose", true)]
+    [DataRow("MatMul", "MatMulInteger", false)]
+    public void Operators_AreNamedInAnyCase(string patterns, string opType, bool matches) => Assert.AreEqual(matches, Wildcard.MatchesOperator(patterns.Split(';'), opType));
+
     private static (string, string)[] Pairs(string text) =>
         [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(pair => (pair[..pair.IndexOf('=', StringComparison.Ordinal)], pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]))];
 }

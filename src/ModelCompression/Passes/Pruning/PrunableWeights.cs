@@ -42,7 +42,7 @@ internal static class PrunableWeights
             var options = settings.For(use.Node);
             if (settings.ReasonToSkip(use.Node) is { } reason) return reason;
             if (options.Pruning != criterion) return $"Pruning={options.Pruning} for {use.Node.DisplayName}";
-            if (use.Role == WeightRole.Embedding && !Wildcard.MatchesAny(options.IncludeOpTypes, use.Node.OpType)) return "embeddings are pruned only when IncludeOpTypes names Gather";
+            if (use.Role == WeightRole.Embedding && !Wildcard.MatchesOperator(options.IncludeOpTypes, use.Node.OpType)) return "embeddings are pruned only when IncludeOpTypes names Gather";
         }
 
         return null;
