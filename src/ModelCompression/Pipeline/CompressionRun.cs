@@ -81,6 +81,8 @@ internal sealed class CompressionRun : IDisposable
         }
         finally
         {
+            // Validation reads every sample, so what is odd about the data is known only now.
+            foreach (var warning in data.Warnings) Report(warning);
             WaitFor(check);
         }
     }
@@ -110,7 +112,7 @@ internal sealed class CompressionRun : IDisposable
 
         foreach (var error in fidelity.Errors) Report(error);
         if (!fidelity.Passed) return null;
-        foreach (var diagnostic in log.Diagnostics.Concat(data.Warnings)) Report(diagnostic);
+        foreach (var diagnostic in log.Diagnostics) Report(diagnostic);
 
         var (originalMacs, compressedMacs, gzipBytes) = measured.GetAwaiter().GetResult();
         original = original with { Macs = originalMacs };

@@ -22,7 +22,7 @@ public static class Evaluator
     /// <param name="threads">Samples that run at the same time; changes the time only.</param>
     /// <param name="progress">Told the number of feeds done, or null.</param>
     /// <param name="cancellation">Stops between samples.</param>
-    /// <exception cref="DiagnosticException">MCB2040, MCB2041, MCB4040, MCB4041: a model does not load or run. MCB3003, MCB3010, MCB3011, MCB3016, MCB3017: the data does not serve.</exception>
+    /// <exception cref="DiagnosticException">MCB2040, MCB2041, MCB4040, MCB4041: a model does not load or run. MCB3003, MCB3010, MCB3011, MCB3016 to MCB3018: the data does not serve. MCB4042: the compressed model gives NaN or infinity.</exception>
     public static EvaluationResult Evaluate(
         string originalPath,
         string compressedPath,
@@ -48,6 +48,8 @@ public static class Evaluator
                 for (int i = 0; i < o.Predicted.Length; i++) predictions.Add((labels[i], o.Predicted[i], c.Predicted[i]));
         }
 
+        left.CheckReference(chosen);
+        right.CheckFinite();
         return new EvaluationResult(chosen, reference, data.RowCount, left.Value(chosen), right.Value(chosen)) { Predictions = predictions, ClassCount = sums.Max(s => s.Item1.Original.ClassCount) };
     }
 
@@ -61,6 +63,7 @@ public static class Evaluator
         using var session = ModelSession.Open(path, SessionSettings.Default, role);
         var total = new MetricSums();
         foreach (var sums in RunAll(data, threads, null, sample => MeasureOne(metric, reference, sample, session.Run(sample.Inputs)), cancellation)) total.Add(sums);
+        total.CheckReference(metric);
         return total.Value(metric);
     }
 

@@ -55,7 +55,32 @@ public sealed class EvaluatorTests
         var sqnr = Evaluate(Metric.Sqnr, Identity, Identity, arrays);
         Assert.AreEqual(double.PositiveInfinity, sqnr.Compressed);
         Assert.AreEqual(0, sqnr.Drop);
-        Assert.AreEqual(double.PositiveInfinity, Evaluate(Metric.Mse, Identity, [9, 0, 0, 0, float.NaN, 0, 0, 0, 9], arrays).Compressed);
+        var broken = Assert.ThrowsExactly<DiagnosticException>(() => Evaluate(Metric.Mse, Identity, [9, 0, 0, 0, float.NaN, 0, 0, 0, 9], arrays));
+        Assert.AreEqual("MCB4042", broken.Diagnostic.Code);
+    }
+
+    [TestMethod]
+    [DataRow(Metric.Cosine)]
+    [DataRow(Metric.Sqnr)]
+    [DataRow(Metric.Mse)]
+    [DataRow(Metric.Mae)]
+    public void Evaluate_NothingToCompareWith_IsACodedErrorAndNoValue(Metric metric)
+    {
+        float[] rows = [.. Rows[..9]];
+        rows[3] = rows[4] = rows[5] = float.NaN;
+        var notFinite = Assert.ThrowsExactly<DiagnosticException>(() => Evaluate(metric, Identity, Confused, ("x", Floats("3, 3", rows))));
+        Assert.AreEqual("MCB3018", notFinite.Diagnostic.Code);
+        Assert.Contains("in 1 of 3 samples", notFinite.Message);
+
+        using var folder = new TemporaryFolder();
+        using var model = SmallModel.Empty();
+        var x = model.Input("x", Onnx.Tensors.DataType.Float, Onnx.Tensors.Dimension.OfSymbol("N"), 3);
+        model.Output(model.Node("ArgMax", "class", x), Onnx.Tensors.DataType.Int64, 1, 3);
+        using var data = DataSet.Open([Npz(folder.Combine("d.npz"), ("x", Floats("3, 3", Rows[..9])))], ModelInterface.Of(model));
+        string path = model.Save(folder, "a.onnx");
+        var integers = Assert.ThrowsExactly<DiagnosticException>(() => Evaluator.Evaluate(path, path, data, metric, 1));
+        Assert.AreEqual("MCB3018", integers.Diagnostic.Code);
+        Assert.Contains("floating point", integers.Message);
     }
 
     [TestMethod]

@@ -74,7 +74,7 @@ public sealed record ModelComparer
         if (check.Original.Problem is { } problem) throw new DiagnosticException(problem);
         var fidelity = check.Compare(CompressedPath, cancellation);
         if (fidelity.Errors.Count > 0) throw new DiagnosticException(fidelity.Errors[0]);
-        var validation = data.Evaluate(OriginalPath, CompressedPath, Threads, Progress, cancellation);
+        var validation = Evaluate(data, cancellation);
         if (Latency) Progress?.Invoke(new("measuring latency", 0, 0));
         return result with
         {
@@ -83,6 +83,19 @@ public sealed record ModelComparer
             Validation = validation,
             Latency = Latency ? data.MeasureLatency(OriginalPath, CompressedPath, check, cancellation) : null,
         };
+    }
+
+    /// <summary>A metric is a part of a comparison only: where it cannot be measured the rest is told.</summary>
+    private ValidationFigures? Evaluate(RunData data, CancellationToken cancellation)
+    {
+        try
+        {
+            return data.Evaluate(OriginalPath, CompressedPath, Threads, Progress, cancellation);
+        }
+        catch (DiagnosticException e) when (Metric is null && e.Diagnostic.Code == "MCB3018")
+        {
+            return null;
+        }
     }
 }
 

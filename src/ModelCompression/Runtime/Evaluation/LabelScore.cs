@@ -21,7 +21,7 @@ internal static class LabelScore
         if (k == 1 && flat.Find(o => o.Tensor is { DataType: DataType.Int64 } t && t.ElementCount == labels.Count).Tensor is { } classes)
             return labels.Where((label, row) => classes.AsSpan<long>()[row] == label).Count();
         string shapes = string.Join(", ", flat.Select(o => $"'{o.Name}' {o.Tensor}"));
-        throw new DiagnosticException("MCB3017", $"No output holds one score per class for each labelled sample; outputs are {shapes}. Expected [samples, classes]. Set Metric to Cosine, Sqnr, Mse or Mae, or leave the labels out.");
+        throw new DiagnosticException("MCB3017", $"No output holds one score per class for each labelled sample; outputs are {shapes}. Expected [samples, classes]. Leave the labels out, or set Metric to Cosine, Sqnr, Mse or Mae where outputs are floating point, or give a MetricCommand.");
     }
 
     /// <summary>The class with the highest score in each row of a feed, and the number of classes; empty when the outputs hold no scores.</summary>

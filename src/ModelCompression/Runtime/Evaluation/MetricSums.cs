@@ -13,6 +13,8 @@ internal sealed class MetricSums
     private long feeds;
     private double hits;
     private double cosines;
+    private long measured;
+    private long unmeasurable;
     private OutputDistance distance = new();
 
     /// <summary>Samples so far.</summary>
@@ -44,6 +46,7 @@ internal sealed class MetricSums
     {
         var sums = new MetricSums { rows = sample.RowCount ?? BatchOf(sample), feeds = 1 };
         var found = FlatOutputs.Of(outputs).ToDictionary(o => o.Name, o => o.Tensor, StringComparer.Ordinal);
+        long elements = 0;
         foreach (var (name, expected) in FlatOutputs.Of(reference))
         {
             if (expected is null || !expected.DataType.IsFloatingPoint() || !found.TryGetValue(name, out var actual) || actual is null) continue;
@@ -51,10 +54,21 @@ internal sealed class MetricSums
                 throw new DiagnosticException("MCB3011", $"The expected values of output '{name}' are {expected}, but the model returns {actual}. They must have the shape the model returns.");
             // Expected values of a last, padded batch have fewer rows than the model returns; the padding does not count.
             long count = expected.Rank == 0 ? 1 : Math.Min(sample.RowCount ?? long.MaxValue, expected.Dims[0]);
-            sums.distance.Add(FirstRows(expected, count), FirstRows(actual, count));
+            var rows = FirstRows(expected, count);
+            sums.distance.Add(rows, FirstRows(actual, count));
+            elements += rows.ElementCount;
         }
 
-        sums.cosines = sums.distance.NonFiniteCount > 0 ? 0 : sums.distance.Cosine;
+        if (sums.distance.ElementCount + sums.distance.NonFiniteCount > 0)
+        {
+            sums.measured = 1;
+            sums.cosines = sums.distance.NonFiniteCount > 0 ? 0 : sums.distance.Cosine;
+        }
+        else if (elements > 0)
+        {
+            sums.unmeasurable = 1;
+        }
+
         return sums;
     }
 
@@ -65,11 +79,13 @@ internal sealed class MetricSums
         feeds += next.feeds;
         hits += next.hits;
         cosines += next.cosines;
+        measured += next.measured;
+        unmeasurable += next.unmeasurable;
         distance.Add(next.distance);
     }
 
     /// <summary>
-    /// The metric: share of hits (Top1, Top5); mean over feeds of the cosine between all outputs taken together (Cosine); mean over elements (Mse, Mae);
+    /// The metric: share of hits (Top1, Top5); mean over feeds with outputs of the cosine between all outputs taken together (Cosine); mean over elements (Mse, Mae);
     /// 20·log10(‖r‖/‖r−a‖) over everything (Sqnr). NaN or infinity in the output makes errors infinite and Sqnr −∞.
     /// </summary>
     public double Value(Metric metric)
@@ -78,12 +94,35 @@ internal sealed class MetricSums
         return metric switch
         {
             Metric.Top1 or Metric.Top5 => hits / rows,
-            Metric.Cosine => cosines / feeds,
+            Metric.Cosine => cosines / measured,
             Metric.Mse => broken ? double.PositiveInfinity : distance.ErrorPower / distance.ElementCount,
             Metric.Mae => broken ? double.PositiveInfinity : distance.AbsoluteError / distance.ElementCount,
             _ => broken ? double.NegativeInfinity : distance.SqnrDb,
         };
     }
+
+    /// <summary>Refuses sums that say nothing, so that no gate is passed by them.</summary>
+    /// <exception cref="DiagnosticException">MCB3018: there is nothing to compare with.</exception>
+    public void CheckReference(Metric metric)
+    {
+        if (metric is Metric.Top1 or Metric.Top5) return;
+        if (unmeasurable > 0)
+            throw Unmeasurable(metric, FormattableString.Invariant($"in {unmeasurable} of {feeds} samples every value to compare with is NaN or infinite. Clean the data"));
+        if (measured == 0)
+            throw Unmeasurable(metric, "no output that is compared has floating point elements. Give labels for Metric=Top1, or a MetricCommand");
+        if (double.IsNaN(Value(metric)))
+            throw Unmeasurable(metric, "all values to compare with are zero. Give other data, or another Metric");
+    }
+
+    /// <summary>Refuses a compressed model that breaks on samples that the check of its outputs did not see.</summary>
+    /// <exception cref="DiagnosticException">MCB4042.</exception>
+    public void CheckFinite()
+    {
+        if (distance.NonFiniteCount > 0)
+            throw new DiagnosticException("MCB4042", FormattableString.Invariant($"{distance.NonFiniteCount} elements of the compressed model's outputs are NaN or infinite on the validation data where finite ones are expected. No file was replaced; exclude nodes with ExcludeNodes, or choose another Quantization or more bits."));
+    }
+
+    private static DiagnosticException Unmeasurable(Metric metric, string why) => new("MCB3018", $"{metric} cannot be measured: {why}.");
 
     private static int BatchOf(Sample sample) => Math.Max(1, sample.Labels.Count);
 

@@ -45,7 +45,7 @@ internal sealed class OutputComparison
             TopOneAgreement = topOne.Share,
             Outputs = [.. states.Select(s => s.Summarize())],
             OriginalIsFinite = finite,
-            Reason = finite ? reason : "the original's own outputs are NaN or infinite",
+            Reason = !finite ? "the original's own outputs are NaN or infinite" : total.ElementCount == 0 ? reason ?? "no output has floating point elements" : reason,
             Errors = errors,
         };
     }
