@@ -147,15 +147,16 @@ internal static class ConvolutionRules
         return emit.Pad(emit.Op("ConvTranspose", [g, weight], [.. attributes]), new long[rank + 2], [0, 0, .. outputPadding]);
     }
 
-    /// <summary>What ∂W is computed from where this is left to the caller: up to two spatial axes, no groups.</summary>
+    /// <summary>What ∂W is computed from where this is left to the caller: up to two spatial axes, no groups or one per channel.</summary>
     private static FactorValues? Factors(FactorOutputs outputs, NodeGradient n, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
     {
-        if (group != 1 || window.SpatialRank > 2 || !outputs.SplitsConvolution(n.X(1))) return null;
+        bool isDepthwise = group > 1 && xDims[1] == group && gDims[1] == group;
+        if ((group != 1 && !isDepthwise) || window.SpatialRank > 2 || !outputs.SplitsConvolution(n.X(1))) return null;
         var axes = Enumerable.Range(0, window.SpatialRank).Select(i => new WindowSizes(
             (int)xDims[i + 2], (int)gDims[i + 2], (int)window.Kernel[i], (int)window.Strides[i], (int)window.Dilations[i], (int)window.Pads[i])).ToList();
         // One axis is a single row.
         while (axes.Count < 2) axes.Insert(0, new(1, 1, 1, 1, 1, 0));
-        var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]);
+        var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]) { IsDepthwise = isDepthwise };
         var (left, right) = (n.Rows.Find(x, xDims), n.Rows.Find(g, gDims));
         return new(Part(left, x, xDims), Part(right, g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
 

@@ -1,6 +1,6 @@
 namespace ModelCompression.Numerics.Products;
 
-/// <summary>Sizes of a two-dimensional convolution without groups.</summary>
+/// <summary>Sizes of a two-dimensional convolution, without groups or with one filter per channel.</summary>
 /// <param name="Samples">N.</param>
 /// <param name="Channels">C, of the input.</param>
 /// <param name="Filters">M, channels of the output.</param>
@@ -8,6 +8,9 @@ namespace ModelCompression.Numerics.Products;
 /// <param name="Columns">Along the horizontal axis.</param>
 public sealed record ConvolutionSizes(int Samples, int Channels, int Filters, WindowSizes Rows, WindowSizes Columns)
 {
+    /// <summary>True if every channel has a filter of its own; C is M then.</summary>
+    public bool IsDepthwise { get; init; }
+
     /// <summary>Elements of the input.</summary>
     public int InputLength => Samples * Channels * Rows.Input * Columns.Input;
 
@@ -15,7 +18,7 @@ public sealed record ConvolutionSizes(int Samples, int Channels, int Filters, Wi
     public int OutputLength => Samples * Filters * Rows.Positions * Columns.Positions;
 
     /// <summary>Elements of the weight.</summary>
-    public int WeightLength => Filters * Channels * Rows.Kernel * Columns.Kernel;
+    public int WeightLength => Filters * (IsDepthwise ? 1 : Channels) * Rows.Kernel * Columns.Kernel;
 }
 
 /// <summary>Sizes of a convolution along one axis.</summary>

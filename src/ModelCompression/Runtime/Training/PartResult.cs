@@ -34,7 +34,7 @@ internal sealed class PartResult : IDisposable
         for (int i = 0; i < computed.Length; i++)
         {
             if (graph.Factors[i] is not ConvolutionFactors factors || !positions.ContainsKey(factors.Left)) continue;
-            (computed[i] ??= new(factors.Sizes)).Compute(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
+            (computed[i] ??= WeightGradient.Create(factors.Sizes)).Compute(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
         }
     }
 

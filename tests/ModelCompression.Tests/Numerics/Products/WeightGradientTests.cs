@@ -15,6 +15,8 @@ public sealed class WeightGradientTests
         // Elements at the beginning and end that no window meets.
         [new ConvolutionSizes(2, 2, 3, new(9, 3, 2, 2, 1, -2), new(9, 3, 2, 2, 1, -1))],
         [new ConvolutionSizes(2, 5, 6, new(6, 4, 1, 2, 1, 1), new(1, 1, 1, 1, 1, 0))],
+        [new ConvolutionSizes(2, 32, 32, new(12, 12, 3, 1, 1, 1), new(10, 5, 3, 2, 1, 1)) { IsDepthwise = true }],
+        [new ConvolutionSizes(3, 21, 21, new(9, 5, 3, 1, 2, 0), new(9, 9, 1, 1, 1, 0)) { IsDepthwise = true }],
     ];
 
     [TestMethod]
@@ -22,7 +24,7 @@ public sealed class WeightGradientTests
     public void Compute_EqualsSums(ConvolutionSizes sizes)
     {
         var random = new Random(1);
-        var kernel = new WeightGradient(sizes);
+        var kernel = WeightGradient.Create(sizes);
         // Twice: the second one must not see anything of the first.
         foreach (bool areRows in new[] { false, true })
         {
@@ -51,13 +53,13 @@ public sealed class WeightGradientTests
         for (int n = 0; n < z.Samples; n++)
             for (int m = 0; m < z.Filters; m++)
                 for (int p = 0; p < rows.Positions * columns.Positions; p++)
-                    for (int w = 0; w < z.Channels * rows.Kernel * columns.Kernel; w++)
+                    for (int w = 0; w < z.WeightLength / z.Filters; w++)
                     {
-                        int c = w / (rows.Kernel * columns.Kernel), ky = w / columns.Kernel % rows.Kernel, kx = w % columns.Kernel;
+                        int c = z.IsDepthwise ? m : w / (rows.Kernel * columns.Kernel), ky = w / columns.Kernel % rows.Kernel, kx = w % columns.Kernel;
                         int y = (p / columns.Positions * rows.Stride) + (ky * rows.Dilation) - rows.Pad, at = (p % columns.Positions * columns.Stride) + (kx * columns.Dilation) - columns.Pad;
                         if (y < 0 || at < 0 || y >= rows.Input || at >= columns.Input) continue;
                         double d = dy[(((n * z.Filters) + m) * rows.Positions * columns.Positions) + p];
-                        sums[(m * z.Channels * rows.Kernel * columns.Kernel) + w] += d * x[(((((n * z.Channels) + c) * rows.Input) + y) * columns.Input) + at];
+                        sums[(m * (z.WeightLength / z.Filters)) + w] += d * x[(((((n * z.Channels) + c) * rows.Input) + y) * columns.Input) + at];
                     }
 
         return sums;
