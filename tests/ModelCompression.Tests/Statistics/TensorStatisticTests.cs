@@ -116,20 +116,20 @@ public sealed class TensorStatisticTests
 
     [TestMethod]
     [DataRow(0), DataRow(1), DataRow(-1)]
-    public void InnerShares_AreThoseOfScalarCounts(int axis)
+    public void Slopes_AreThoseOfScalarCounts(int axis)
     {
         long[] shape = [2, 3, 7];
         float[][] samples = [RandomFloats.Make(8, 42), RandomFloats.Make(9, 42)];
         foreach (float[] s in samples) (s[0], s[1], s[2]) = (-0.5f, 0.75f, float.NaN);
-        var statistic = new InnerShareStatistic(axis, -0.5, 0.75);
+        var statistic = new SlopeStatistic(axis, [new(-0.5, 0, 0.25), new(0, 0.75, 1)]);
 
         foreach (float[] s in samples) statistic.Add(statistic.Measure(new(s, shape, 0)));
 
         int inner = axis == 0 ? 21 : axis == 1 ? 7 : 1, channels = (int)shape[axis < 0 ? 2 : axis];
         for (int c = 0; c < channels; c++)
         {
-            double expected = samples.SelectMany(s => s.Where((_, i) => i / inner % channels == c)).Average(v => v > -0.5f && v < 0.75f ? 1.0 : 0);
-            Assert.AreEqual(expected, statistic.Shares[c], 1e-15);
+            double expected = samples.SelectMany(s => s.Where((_, i) => i / inner % channels == c)).Average(v => v > 0 && v < 0.75f ? 1.0 : v > -0.5f && v < 0 ? 0.25 : 0);
+            Assert.AreEqual(expected, statistic.Means[c], 1e-15);
         }
     }
 

@@ -47,8 +47,8 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
                 yield return plan;
                 foreach (var layer in wave)
                 {
-                    var (means, shares) = wanted[layer];
-                    if (MeanShift.Between(means, actual[layer], layer.Layer.Layer.OutputChannels, shares?.Shares) is not { } found) continue;
+                    var (means, slopes) = wanted[layer];
+                    if (MeanShift.Between(means, actual[layer], layer.Layer.Layer.OutputChannels, slopes?.Means) is not { } found) continue;
                     float[] shift = Array.ConvertAll(found, s => (float)s);
                     shifts.Add(layer.Layer, shift);
                     current[inputs[layer]] = Tensor.Float(layer.Layer.ChannelShape, shift);
@@ -58,9 +58,9 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
     }
 
     /// <summary>Means of the float model, over as many samples as the runs to come can afford.</summary>
-    private (Dictionary<ObservedLayer, (SampleMeansStatistic Means, InnerShareStatistic? Shares)> Wanted, int Samples) MeasureWanted(ObservedLayer[] layers, IReadOnlyList<BiasedLayer> all)
+    private (Dictionary<ObservedLayer, (SampleMeansStatistic Means, SlopeStatistic? Slopes)> Wanted, int Samples) MeasureWanted(ObservedLayer[] layers, IReadOnlyList<BiasedLayer> all)
     {
-        var wanted = new Dictionary<ObservedLayer, (SampleMeansStatistic, InnerShareStatistic?)>();
+        var wanted = new Dictionary<ObservedLayer, (SampleMeansStatistic, SlopeStatistic?)>();
         int depths = layers.Select(l => l.Layer.Depth).Distinct().Count(), samples = 0;
         statistics.CollectInTurn(model, [.. layers.Select(l => l.Wanted).Concat(all.Select(l => l.Output)).Distinct()], Plans());
         return (wanted, samples);
@@ -73,7 +73,7 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
             samples = (int)Math.Clamp(MaxMacs / (1 + (depths * sizes.Sum(s => (double)s.Value.Count * s.Key.Layer.Tensor.ElementCount))), FewestSamples, MostSamples);
             var plan = new StatisticsPlan { SampleLimit = samples };
             foreach (var layer in layers)
-                wanted[layer] = (NeedMeans(plan, layer.Wanted, layer.Layer), layer.Bounds is { } b ? plan.Need(layer.Wanted, InnerShareStatistic.Key(layer.Layer.Axis, b.Min, b.Max), () => new InnerShareStatistic(layer.Layer.Axis, b.Min, b.Max)) : null);
+                wanted[layer] = (NeedMeans(plan, layer.Wanted, layer.Layer), layer.Segments is { } s ? plan.Need(layer.Wanted, SlopeStatistic.Key(layer.Layer.Axis, s), () => new SlopeStatistic(layer.Layer.Axis, s)) : null);
             yield return plan;
         }
     }

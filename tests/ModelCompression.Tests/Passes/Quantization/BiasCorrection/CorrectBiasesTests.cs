@@ -27,6 +27,7 @@ public sealed class CorrectBiasesTests
     [TestMethod]
     [DataRow("convolutions")]
     [DataRow("branches")]
+    [DataRow("leaky")]
     [DataRow("dense")]
     public void WeightOnly_MeansAreThoseOfTheFloatModel(string name)
     {
@@ -44,7 +45,7 @@ public sealed class CorrectBiasesTests
             Assert.IsGreaterThan(1e-4, shift, "Quantization shifts nothing here: the test shows nothing.");
             // What chance may explain is left: v/n of the shift squared, with 12 samples of 2 rows or of up to 81 positions.
             // A shift that Relu cuts is right to first order only: elements that it carries across 0 count in part.
-            Assert.IsLessThan((name == "dense" ? 0.3 : 0.06) * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
+            Assert.IsLessThan((name == "dense" ? 0.3 : 0.1) * shift, Distance(wanted[l], corrected[l]), $"layer {l}");
         }
     }
 
@@ -126,6 +127,12 @@ public sealed class CorrectBiasesTests
             x = m.Node("Relu", [m.Node("Add", [left, right])]);
         }
 
+        if (name == "leaky")
+        {
+            x = m.Node("LeakyRelu", [m.Node("Conv", [x, m.Weight("l", 16, 16, 1, 1), m.Weight("lb", 16)])], ModelCompression.Onnx.Graph.NodeAttribute.Of("alpha", 0.2f));
+            x = m.Node("Max", [x, m.Constant("least", ModelCompression.Onnx.Tensors.Tensor.Float([1, 1, 1, 1], [-0.1f]))]);
+        }
+
         x = m.Node("Relu", [m.Node("Conv", [x, m.Weight("w2", 16, 1, 3, 3), m.Weight("b2", 16)], ModelCompression.Onnx.Graph.NodeAttribute.Of("group", 16L))]);
         m.Output(m.Node("Conv", [x, m.Weight("w3", 8, 16, 1, 1)]));
         return m;
@@ -142,7 +149,7 @@ public sealed class CorrectBiasesTests
 
     /// <summary>Behind the bias of a MatMul and behind Relu, where there is one.</summary>
     private static double[][] LayerMeans(TestModel model, Calibrator calibrator) =>
-        [.. Layers(model).Select(n => Mean(model, calibrator, Behind("Relu", Behind("Add", n.Output()!, n.OpType == "MatMul"))))];
+        [.. Layers(model).Select(n => Mean(model, calibrator, Behind("Max", Behind("LeakyRelu", Behind("Relu", Behind("Add", n.Output()!, n.OpType == "MatMul"))))))];
 
     private static Value Behind(string opType, Value value, bool applies = true) => applies && value.Uses is [{ Node: { } node }] && node.OpType == opType ? node.Output()! : value;
 
