@@ -29,6 +29,7 @@ public sealed class TrainingInThePipelineTests
         // The labelled points are separable, the untrained network guesses.
         Assert.IsLessThan(0.75, report.Validation!.Original!.Value);
         Assert.IsGreaterThan(0.9, report.Validation.Compressed!.Value);
+        Assert.DoesNotContain(l => l.Reason.Contains("not pruned", StringComparison.Ordinal), report.Layers);
         Assert.HasCount(14, report.Edits.Where(e => e.Pass == "FineTuneWeights").ToList());
     }
 

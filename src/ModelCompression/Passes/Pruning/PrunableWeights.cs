@@ -18,7 +18,7 @@ internal static class PrunableWeights
         var targets = new List<PruningTarget>();
         foreach (var site in WeightCatalog.Of(model).Weights)
         {
-            if (site.Uses.All(u => settings.For(u.Node).Pruning == PruningCriterion.None)) continue;
+            if (site.Uses.All(u => settings.For(u.Node).Pruning != criterion)) continue;
             var options = settings.For(site.Node);
             var elements = WeightElements.TryCreate(site.Tensor);
             string? reason = WhyNot(site, settings, criterion) ?? WhyNot(site, options, elements);
