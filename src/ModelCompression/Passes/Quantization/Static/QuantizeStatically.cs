@@ -1,4 +1,5 @@
 using ModelCompression.Analysis;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning;
@@ -40,6 +41,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
+        if (!rehearses && !nodes.Any(n => n.Role == StaticRole.Linear)) log.Report(NothingInIntegers());
         if (nodes.Count == 0) return;
         if (TargetProcessor.WhyNotJudgedHere(settings.Model.TargetCpu, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
@@ -51,6 +53,9 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         if (rehearses) return;
         foreach (var (node, reason) in QOperatorWriter.Write(model, plan.Nodes.Where(n => UsesOperators(n.Node, settings)))) log.Refused(Name, node.DisplayName, $"kept as QDQ: {reason}");
     }
+
+    private static Diagnostic NothingInIntegers() => Diagnostic.Note("MCB4048",
+        "Quantization=Static leaves every operator in floating point, since integers would not be faster or would change the outputs too much; weights are still stored in few bits. The report gives the reason for each operator; QuantizationFormat=QDQ computes in integers all the same.");
 
     private static bool UsesOperators(Node node, CompressionSettings settings) => settings.For(node).QuantizationFormat == QuantizationFormat.QOperator;
 

@@ -24,6 +24,7 @@ public sealed class FloatNodeSearchTests
 
         CollectionAssert.DoesNotContain(test.OpTypes(), "QuantizeLinear");
         Assert.IsTrue(log.Edits.Any(e => !e.Applied && e.Reason == FloatNodeSearch.NoGain), string.Join('\n', log.Edits));
+        Assert.AreEqual("MCB4048", log.Diagnostics.Single().Code);
     }
 
     [TestMethod]
@@ -42,6 +43,7 @@ public sealed class FloatNodeSearchTests
         string reason = log.Edits.Single(e => !e.Applied && e.Target.Contains("node_Conv", StringComparison.Ordinal)).Reason;
         Assert.IsTrue(reason.StartsWith("sensitive: alone in integers it leaves the outputs at ", StringComparison.Ordinal), reason);
         Assert.HasCount(1, log.Layers);
+        Assert.DoesNotContain(d => d.Code == "MCB4048", log.Diagnostics);
         Assert.AreEqual("w1", log.Layers.Single().Weight);
     }
 
