@@ -6,23 +6,20 @@ namespace ModelCompression.Options;
 public static class Wildcard
 {
     /// <summary>True if one of the patterns matches the whole name.</summary>
-    public static bool MatchesAny(IReadOnlyList<string> patterns, string name)
-    {
-        foreach (string pattern in patterns)
-            if (Matches(pattern, name)) return true;
-        return false;
-    }
+    public static bool MatchesAny(IReadOnlyList<string> patterns, string name) => MatchesAny(patterns, name, StringComparison.Ordinal);
 
     /// <summary>True if one of the patterns matches the operator's whole name, in any case.</summary>
-    public static bool MatchesOperator(IReadOnlyList<string> patterns, string opType)
-    {
-        foreach (string pattern in patterns)
-            if (Matches(pattern, opType, StringComparison.OrdinalIgnoreCase)) return true;
-        return false;
-    }
+    public static bool MatchesOperator(IReadOnlyList<string> patterns, string opType) => MatchesAny(patterns, opType, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>True if the pattern matches the whole name; <c>?</c> and <c>\</c> are ordinary characters.</summary>
     public static bool Matches(string pattern, string name) => Matches(pattern, name, StringComparison.Ordinal);
+
+    private static bool MatchesAny(IReadOnlyList<string> patterns, string name, StringComparison comparison)
+    {
+        foreach (string pattern in patterns)
+            if (Matches(pattern, name, comparison)) return true;
+        return false;
+    }
 
     private static bool Matches(string pattern, string name, StringComparison comparison) =>
         pattern.Contains('*', StringComparison.Ordinal)
