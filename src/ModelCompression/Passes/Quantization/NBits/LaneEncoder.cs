@@ -48,11 +48,13 @@ internal sealed class LaneEncoder
 
     private bool IsToNearest => plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.RoundToNearest;
 
-    /// <summary>True if it can encode a weight.</summary>
-    /// <param name="plan">The plan.</param>
-    /// <param name="means">Mean inputs by group of rows, or null; rows side by side must have the same.</param>
-    public static bool Applies(NBitPlan plan, MeanInput?[]? means) => !plan.HasPalette && LaneSearch.Applies(plan.Grid, plan.Codes) &&
-        (means is null || means.Length == 1 || plan.Grid.Rows / means.Length % LaneTile.Lanes == 0);
+    /// <summary>True if it can encode a weight, given mean inputs that it <see cref="Takes"/>.</summary>
+    public static bool Applies(NBitPlan plan) => !plan.HasPalette && LaneSearch.Applies(plan.Grid, plan.Codes);
+
+    /// <summary>True for mean inputs that rows side by side have in common, or none.</summary>
+    /// <param name="means">Mean inputs by group of rows, or null.</param>
+    /// <param name="grid">The weight.</param>
+    public static bool Takes(MeanInput?[]? means, WeightGrid grid) => means is null || means.Length == 1 || grid.Rows / means.Length % LaneTile.Lanes == 0;
 
     /// <summary>Encodes a weight; null when it has NaN or infinite elements.</summary>
     /// <param name="plan">The plan.</param>

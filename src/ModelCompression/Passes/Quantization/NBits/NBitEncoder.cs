@@ -44,10 +44,10 @@ internal sealed class NBitEncoder
 
     private NBitWeight? Encode()
     {
-        if (Rounder is null && LaneSearch.Applies(grid, codes) && !plan.HasPalette)
+        if (Rounder is null && LaneEncoder.Applies(plan))
         {
             means = Inputs?.Invoke();
-            if (LaneEncoder.Applies(plan, means)) return LaneEncoder.TryMake(plan, weight, means, Packs);
+            if (LaneEncoder.Takes(means, grid)) return LaneEncoder.TryMake(plan, weight, means, Packs);
         }
 
         double energy = Energy();
@@ -108,10 +108,11 @@ internal sealed class NBitEncoder
         return maps;
     }
 
-    private GroupMap Find(ReadOnlySpan<float> elements) => Improve(elements, MapSearch.Find(elements, codes));
-
-    private GroupMap Improve(ReadOnlySpan<float> elements, GroupMap map) =>
-        plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
+    private GroupMap Find(ReadOnlySpan<float> elements)
+    {
+        var map = MapSearch.Find(elements, codes);
+        return plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
+    }
 
     private double Round(GroupMap[] maps, byte[] result)
     {
