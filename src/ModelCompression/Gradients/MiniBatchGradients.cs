@@ -33,10 +33,9 @@ public sealed class MiniBatchGradients
     /// <summary>False if an element of a gradient is infinite or NaN.</summary>
     internal bool IsFinite(int weight)
     {
-        if (factors[weight] is not { } factor) return !Array(weight).AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue);
-        var product = new float[lengths[weight]];
-        RowProducts.Add(factor.Left, factor.Right, product);
-        return !product.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue);
+        float[] gradient = factors[weight] is null ? Array(weight) : new float[lengths[weight]];
+        if (factors[weight] is { } factor) RowProducts.Add(factor.Left, factor.Right, gradient);
+        return !gradient.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue);
     }
 
     /// <summary>The blocks A and B with the gradient AᵀB, or null where it is an array.</summary>

@@ -20,16 +20,17 @@ internal sealed class GradientMoments(int length)
     /// <returns>Position of the first mini-batch whose gradient is no finite number, or -1.</returns>
     public int Add(IReadOnlyList<MiniBatchGradients> batches, int weight)
     {
-        if (batches[0].Factors(weight) is not null)
+        bool areFactors = batches[0].Factors(weight) is not null;
+        if (areFactors)
         {
             bool isFinite = RowProducts.AddMoments([.. batches.Select(b => b.Factors(weight)!.Value)], count, Mean, squares);
             count += batches.Count;
-            // Squares overflow before gradients do, so these are looked at themselves.
-            return isFinite ? -1 : batches.Select((b, t) => (b, t)).FirstOrDefault(p => !p.b.IsFinite(weight), (null!, -1)).Item2;
+            if (isFinite) return -1;
         }
 
+        // Squares of factors overflow before gradients do, so these are looked at themselves.
         for (int t = 0; t < batches.Count; t++)
-            if (!Add(batches[t].Array(weight))) return t;
+            if (!(areFactors ? batches[t].IsFinite(weight) : Add(batches[t].Array(weight)))) return t;
         return -1;
     }
 
