@@ -135,11 +135,12 @@ internal sealed class CompressionRun : IDisposable
     /// <summary>Without a metric nobody else would say that the result may be useless.</summary>
     private Diagnostic? Doubt(FidelityResult fidelity)
     {
+        string inputs = fidelity.Inputs.ToString().ToLowerInvariant();
         if (!fidelity.OriginalIsFinite)
-            return new Diagnostic("MCB4047", DiagnosticSeverity.Warning, $"The original model gives nothing but NaN or infinite values on the {fidelity.Inputs.ToString().ToLowerInvariant()} inputs, so there is nothing to compare the result with. Look for such values among its weights (the report names layers left alone for them), or give CalibrationData that it can work with.");
+            return Diagnostic.Warning("MCB4047", $"The original model gives nothing but NaN or infinite values on the {inputs} inputs, so there is nothing to compare the result with. Look for such values among its weights (the report names layers left alone for them), or give CalibrationData that it can work with.");
         if (Options.ValidationData.Count > 0 || Options.MetricCommand is not null || !fidelity.OutputsVary || !(fidelity.SqnrDb < LowSqnrDb)) return null;
-        string figure = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SQNR {fidelity.SqnrDb:0.0} dB on {fidelity.Inputs.ToString().ToLowerInvariant()} inputs");
-        return new Diagnostic("MCB4045", DiagnosticSeverity.Warning, $"The outputs are far from the original's: {figure}. Below {LowSqnrDb} dB the error is a third of the output or more. Give ValidationData to see what it does to the task; more WeightBits, lower Sparsity or ExcludeNodes for the worst layers of the report bring it closer.");
+        string figure = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SQNR {fidelity.SqnrDb:0.0} dB on {inputs} inputs");
+        return Diagnostic.Warning("MCB4045", $"The outputs are far from the original's: {figure}. Below {LowSqnrDb} dB the error is a third of the output or more. Give ValidationData to see what it does to the task; more WeightBits, lower Sparsity or ExcludeNodes for the worst layers of the report bring it closer.");
     }
 
     private CompressionReport? ApplyGates(CompressionReport result)

@@ -61,8 +61,7 @@ public static class Evaluator
         var reference = ReferenceFor(metric, data);
         if (reference == MetricReference.OriginalOutputs) throw new DiagnosticException("MCB3016", $"Metric {metric} of a single model needs expected outputs in the data (arrays named output:<name>), and there are none.");
         using var session = ModelSession.Open(path, SessionSettings.Default, role);
-        var total = new MetricSums();
-        foreach (var sums in RunAll(data, threads, null, sample => MeasureOne(metric, reference, sample, session.Run(sample.Inputs)), cancellation)) total.Add(sums);
+        var total = MetricSums.Total(RunAll(data, threads, null, sample => MeasureOne(metric, reference, sample, session.Run(sample.Inputs)), cancellation));
         total.CheckReference(metric);
         return total.Value(metric);
     }

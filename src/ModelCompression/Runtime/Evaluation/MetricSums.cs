@@ -72,6 +72,14 @@ internal sealed class MetricSums
         return sums;
     }
 
+    /// <summary>The sums of several feeds, added in order.</summary>
+    public static MetricSums Total(IEnumerable<MetricSums> feeds)
+    {
+        var total = new MetricSums();
+        foreach (var feed in feeds) total.Add(feed);
+        return total;
+    }
+
     /// <summary>Adds the next feed.</summary>
     public void Add(MetricSums next)
     {

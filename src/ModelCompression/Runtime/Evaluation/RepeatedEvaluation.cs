@@ -155,9 +155,7 @@ internal sealed class RepeatedEvaluation : IDisposable
             long bytes = ByteLength(result) + ByteLength(sample.Inputs);
             if (Interlocked.Add(ref kept, bytes) <= MaxKeptByteLength) (outputs[i], inputs[i]) = (result, sample);
         }, cancellation);
-        var all = new MetricSums();
-        foreach (var sums in originalSums) all.Add(sums);
-        all.CheckReference(Metric);
+        MetricSums.Total(originalSums).CheckReference(Metric);
     }
 
     private Sample Read(int index) => inputs[index] ?? samples.Read(attempt, index);
