@@ -44,18 +44,7 @@ internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner
     }
 
     /// <summary>Runs of <see cref="Inner"/> elements with one scale, in element order.</summary>
-    public IEnumerable<(int Start, int Scale)> Runs()
-    {
-        int start = 0;
-        for (int group = 0; group < Groups; group++)
-        {
-            for (int outer = 0; outer < Outer; outer++)
-            {
-                for (int channel = 0; channel < Channels; channel++, start += Inner)
-                    yield return (start, (group * Channels) + channel);
-            }
-        }
-    }
+    public ChannelRuns Runs() => new(this);
 
     private static long Product(ReadOnlySpan<long> dims)
     {

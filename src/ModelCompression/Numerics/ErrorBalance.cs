@@ -6,16 +6,12 @@ namespace ModelCompression.Numerics;
 /// output is that mean times Σ(w − ŵ), plus what varies. The sum over n weights is about 0.29·√n steps; moving the |Σ| weights whose second-nearest level is least
 /// worse removes it for next to no additional squared error. No data is needed. After Guo et al., "SQuant: On-the-fly data-free quantization via diagonal Hessian
 /// approximation", 2022 (its channel-wise step), here for unevenly spaced levels and floating point numbers, too.
+/// Candidates of a channel lie in a heap: of thousands a few dozen move.
 /// </remarks>
 internal static class ErrorBalance
 {
     /// <summary>Larger tensors are left as they are: candidates are kept in memory, and where sums are this long there is little to gain.</summary>
     public const int MaxElements = 1 << 22;
-
-    /// <summary>Least error, relative to the distance of the two levels, of an element that may move.</summary>
-    private const double LeastError = 0.3;
-
-    private readonly record struct Move(int Channel, double Cost, int Element, double Step);
 
     /// <summary>Balances codes in place. Zeros stay zeros.</summary>
     /// <param name="elements">Finite binary32 elements.</param>
@@ -30,59 +26,111 @@ internal static class ErrorBalance
         where TLevels : struct, ICodeLevels<TCode>
     {
         if (elements.Length > MaxElements) return 0;
-        double[] sums = Sums<TCode, TLevels>(elements, channels, layout, scales, levels, codes);
-        var moves = Candidates<TCode, TLevels>(elements, channels, layout, scales, levels, codes, sums);
-        moves.Sort((a, b) => a.Channel != b.Channel ? a.Channel.CompareTo(b.Channel) : a.Cost != b.Cost ? a.Cost.CompareTo(b.Cost) : a.Element.CompareTo(b.Element));
-        double added = 0;
-        foreach (var move in moves)
+        var errors = new RoundingErrors<TCode, TLevels>(elements, layout, scales, levels, codes);
+        var states = new ChannelState[channels.ScaleCount];
+        Survey(errors, channels, layout, states);
+        int candidates = 0;
+        foreach (ref var state in states.AsSpan())
         {
-            // Once the sum has changed its sign, no candidate of the channel reduces it any more: they all have the sign that it began with.
-            if (sums[move.Channel] * Math.Sign(move.Step) <= Math.Abs(move.Step) / 2) continue;
-            levels.TryMove(codes[move.Element], Math.Sign(move.Step), out codes[move.Element]);
-            sums[move.Channel] -= move.Step;
-            added += move.Cost * Math.Abs(move.Step);
+            state.First = candidates;
+            candidates += state.Candidates;
+        }
+
+        ulong[] moves = GC.AllocateUninitializedArray<ulong>(candidates);
+        Collect(errors, channels, layout, states, moves);
+        double added = 0;
+        foreach (var state in states) added += Move(errors, state, moves.AsSpan(state.First, state.Count));
+        return added;
+    }
+
+    /// <summary>Sums the errors of every channel and counts its candidates.</summary>
+    private static void Survey<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelLayout channels, ChannelLayout layout, ChannelState[] states)
+        where TCode : struct
+        where TLevels : struct, ICodeLevels<TCode>
+    {
+        foreach (var run in layout.Runs())
+        {
+            float scale = errors.ScaleOf(run);
+            double sum = 0, least = double.PositiveInfinity;
+            int above = 0, below = 0;
+            for (int i = run.Start; i < run.Start + layout.Inner; i++)
+            {
+                double error = errors.At(i, scale);
+                sum += error;
+                if (!errors.IsCandidate(i, scale, error)) continue;
+                least = Math.Min(least, errors.StepOf(i, scale, error));
+                if (error > 0) above++;
+                else below++;
+            }
+
+            ref var state = ref states[run.Start / channels.Inner % channels.Channels];
+            state.Sum += sum;
+            state.Above += above;
+            state.Below += below;
+            state.LeastStep = state.LeastStep == 0 ? least : Math.Min(state.LeastStep, least);
+        }
+    }
+
+    /// <summary>Writes the candidates that reduce their channel's sum when they move.</summary>
+    private static void Collect<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelLayout channels, ChannelLayout layout, ChannelState[] states, ulong[] moves)
+        where TCode : struct
+        where TLevels : struct, ICodeLevels<TCode>
+    {
+        foreach (var run in layout.Runs())
+        {
+            ref var state = ref states[run.Start / channels.Inner % channels.Channels];
+            if (state.Candidates == 0) continue;
+            float scale = errors.ScaleOf(run);
+            for (int i = run.Start; i < run.Start + layout.Inner; i++)
+            {
+                double error = errors.At(i, scale);
+                if (error > 0 == state.Sum > 0 && errors.IsCandidate(i, scale, error)) moves[state.First + state.Count++] = MoveHeap.Entry((float)errors.CostOf(i, scale, error), i);
+            }
+        }
+    }
+
+    /// <summary>Moves elements of one channel, the cheapest first, while that brings its sum closer to zero; returns the added noise.</summary>
+    private static double Move<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelState state, Span<ulong> moves)
+        where TCode : struct
+        where TLevels : struct, ICodeLevels<TCode>
+    {
+        double left = Math.Abs(state.Sum), added = 0;
+        var heap = new MoveHeap(moves);
+        while (left > state.LeastStep / 2 && heap.TryTake(out int element))
+        {
+            float scale = errors.ScaleAt(element);
+            double error = errors.At(element, scale), step = errors.StepOf(element, scale, error);
+            if (left <= step / 2) continue;
+            added += errors.CostOf(element, scale, error) * step;
+            errors.Move(element, error);
+            left -= step;
         }
 
         return added;
     }
 
-    /// <summary>Σ(w − ŵ) of every channel.</summary>
-    private static double[] Sums<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, ReadOnlySpan<TCode> codes)
-        where TCode : struct
-        where TLevels : struct, ICodeLevels<TCode>
+    /// <summary>What is known of a channel.</summary>
+    private struct ChannelState
     {
-        double[] sums = new double[channels.ScaleCount];
-        foreach (var run in layout.Runs())
-        {
-            double scale = scales[run.Scale].Scale, sum = 0;
-            for (int i = run.Start; i < run.Start + layout.Inner; i++) sum += elements[i] - (levels.LevelOf(codes[i]) * scale);
-            sums[run.Start / channels.Inner % channels.Channels] += sum;
-        }
+        /// <summary>Σ(w − ŵ).</summary>
+        public double Sum;
 
-        return sums;
-    }
+        /// <summary>Elements above their level that may move up.</summary>
+        public int Above;
 
-    /// <summary>Elements that reduce their channel's sum when they move, with what that costs: (d − r)² − r² = d² − 2dr for a distance d, divided by d.</summary>
-    private static List<Move> Candidates<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, ReadOnlySpan<TCode> codes, double[] sums)
-        where TCode : struct
-        where TLevels : struct, ICodeLevels<TCode>
-    {
-        var moves = new List<Move>();
-        foreach (var run in layout.Runs())
-        {
-            int channel = run.Start / channels.Inner % channels.Channels;
-            int direction = Math.Sign(sums[channel]);
-            double scale = scales[run.Scale].Scale;
-            if (direction == 0) continue;
-            for (int i = run.Start; i < run.Start + layout.Inner; i++)
-            {
-                if (elements[i] == 0 || !levels.TryMove(codes[i], direction, out var next)) continue;
-                double level = levels.LevelOf(codes[i]), step = Math.Abs(levels.LevelOf(next) - level) * scale;
-                double error = (elements[i] - (level * scale)) * direction;
-                if (error > LeastError * step) moves.Add(new(channel, step - (2 * error), i, step * direction));
-            }
-        }
+        /// <summary>Elements below their level that may move down.</summary>
+        public int Below;
 
-        return moves;
+        /// <summary>Least distance of levels over all candidates; 0 before the first run.</summary>
+        public double LeastStep;
+
+        /// <summary>Place of its first candidate.</summary>
+        public int First;
+
+        /// <summary>Candidates written so far.</summary>
+        public int Count;
+
+        /// <summary>Elements whose move reduces the sum.</summary>
+        public readonly int Candidates => Sum > 0 ? Above : Sum < 0 ? Below : 0;
     }
 }
