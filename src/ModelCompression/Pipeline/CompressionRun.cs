@@ -75,7 +75,7 @@ internal sealed class CompressionRun : IDisposable
             Tell("writing");
             var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
             foreach (var note in model.Notes) log.Report(note);
-            var compressed = counter.Remembered with { Bytes = written.ByteLength, Sha256 = written.Sha256 };
+            var compressed = counter.Result(log) with { Bytes = written.ByteLength, Sha256 = written.Sha256 };
             var judged = Judge(model, check, data, original, compressed, texts, cancellation);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }

@@ -2,6 +2,7 @@ using ModelCompression.Analysis.Costs;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Passes;
 using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline;
@@ -20,16 +21,21 @@ internal sealed class ModelCounter
     /// <summary>Notes the parameters of the model as it is. It may be edited afterwards, but must stay open until the count is complete.</summary>
     public static PendingCount Begin(Model model)
     {
-        var pending = new List<Tensor>();
-        var count = ParameterCounter.CountNonZero(model, value => value.TryGetConstant(out var tensor) && tensor.DataType.IsFloatingPoint() ? NonZeros(tensor, pending) : null);
-        return new(count.Parameters, count.NonZeroParameters ?? count.Parameters, pending);
+        var weights = new List<CountedWeight>();
+        var count = ParameterCounter.CountNonZero(model, value =>
+        {
+            if (!value.TryGetConstant(out var tensor) || !tensor.DataType.IsFloatingPoint()) return null;
+            weights.Add(CountedWeight.Of(value, tensor, waits: tensor.Data.IsMapped && tensor.ByteLength >= MinDeferredByteLength));
+            return 0;
+        });
+        return new(count.Parameters, count.NonZeroParameters ?? count.Parameters, weights);
     }
 
-    /// <summary>To be called when pruning is done and storage has not begun: packing changes how weights are stored, not what the model computes with.</summary>
+    /// <summary>To be called when pruning is done and storage has not begun: the counts of what is quantized later come from the codes.</summary>
     public void Remember(Model model) => plain = Begin(model);
 
-    /// <summary>Parameters of the result, as last remembered.</summary>
-    public ModelFigures Remembered => plain.Complete();
+    /// <summary>Parameters of the result: of quantized weights those that their codes do not make zero, of others as last remembered.</summary>
+    public ModelFigures Result(PassLog log) => plain.Complete(log.NonZeroCountOf);
 
     /// <summary>Multiply-accumulate operations for one sample.</summary>
     public static long Macs(Model model, Sample? sample)
@@ -39,38 +45,47 @@ internal sealed class ModelCounter
             if (input.Value is TensorValue { Tensor: { } tensor }) shapes[input.Name] = Shape.Of(tensor.Dims);
         return CostModel.Measure(model, shapes).Macs;
     }
-
-    /// <summary>Counts now what would cost memory to keep; a weight in a mapped file can wait.</summary>
-    private static long NonZeros(Tensor tensor, List<Tensor> pending)
-    {
-        if (tensor.NonZeroCount is { } known) return known;
-        if (!tensor.Data.IsMapped || tensor.ByteLength < MinDeferredByteLength) return (tensor.NonZeroCount = NonZeroCounter.Count([tensor])[0]).Value;
-        pending.Add(tensor);
-        return 0;
-    }
 }
 
 /// <summary>Parameters of a model, some of which have not been looked at yet.</summary>
 /// <param name="Parameters">All.</param>
-/// <param name="KnownNonZeros">Those that are not zero, apart from <paramref name="Pending"/>.</param>
-/// <param name="Pending">Weights whose zeros are not counted yet.</param>
-internal sealed record PendingCount(long Parameters, long KnownNonZeros, IReadOnlyList<Tensor> Pending)
+/// <param name="OtherNonZeros">Those that are not zero, apart from <paramref name="Weights"/>.</param>
+/// <param name="Weights">Stored floating point weights.</param>
+internal sealed record PendingCount(long Parameters, long OtherNonZeros, IReadOnlyList<CountedWeight> Weights)
 {
     /// <summary>Counts what nobody has counted meanwhile.</summary>
-    public ModelFigures Complete()
+    /// <param name="knownOf">Elements of a weight that are not zero where that is known otherwise; null for none.</param>
+    public ModelFigures Complete(Func<Value, long?>? knownOf = null) =>
+        new() { Parameters = Parameters, NonZeroParameters = OtherNonZeros + Weights.Sum(w => knownOf?.Invoke(w.Weight) ?? w.NonZeroCount) };
+}
+
+/// <summary>A weight whose elements other than zero are counted when they are asked for.</summary>
+internal sealed class CountedWeight
+{
+    private readonly Tensor? pending;
+    private readonly long counted;
+
+    private CountedWeight(Value weight, Tensor? pending, long counted)
     {
-        long total = KnownNonZeros;
-        foreach (var tensor in Pending)
-        {
-            if (tensor.NonZeroCount is null)
-            {
-                tensor.NonZeroCount = NonZeroCounter.Count([tensor])[0];
-                tensor.Data.ReleasePages();
-            }
+        Weight = weight;
+        this.pending = pending;
+        this.counted = counted;
+    }
 
-            total += tensor.NonZeroCount.Value;
-        }
+    /// <summary>The value that holds the weight.</summary>
+    public Value Weight { get; }
 
-        return new() { Parameters = Parameters, NonZeroParameters = total };
+    /// <summary>Its elements other than ±0.</summary>
+    public long NonZeroCount => pending is null ? counted : Count(pending, releases: true);
+
+    /// <summary>Counts now, since keeping the elements would cost memory, unless the weight <paramref name="waits"/> in a mapped file.</summary>
+    public static CountedWeight Of(Value weight, Tensor content, bool waits) => waits ? new(weight, content, 0) : new(weight, null, Count(content, releases: false));
+
+    private static long Count(Tensor tensor, bool releases)
+    {
+        if (tensor.NonZeroCount is { } known) return known;
+        tensor.NonZeroCount = NonZeroCounter.Count([tensor])[0];
+        if (releases) tensor.Data.ReleasePages();
+        return tensor.NonZeroCount.Value;
     }
 }

@@ -64,7 +64,7 @@ internal static class WeightHistograms
     }
 
     /// <summary>What a consumer reads: a constant, or what nodes make of constants when a session is created.</summary>
-    private static Tensor? Restored(Model model, Value value)
+    internal static Tensor? Restored(Model model, Value value)
     {
         if (value.TryGetConstant(out var stored)) return stored;
         var nodes = new List<Node>();

@@ -38,12 +38,12 @@ internal static class ReportFigures
         Inputs = fidelity.Inputs switch { SampleOrigin.Validation => "validation", SampleOrigin.Calibration => "calibration", _ => "synthetic" },
     };
 
-    /// <summary>Sparsity over the weights a pruning pass has touched.</summary>
+    /// <summary>Fraction removed of the weights that a criterion has pruned.</summary>
     public static PruningFigures Pruning(CompressionOptions options, PassLog log)
     {
-        var pruned = log.Layers.Where(l => l.Sparsity > 0).ToList();
+        var pruned = log.Layers.Where(l => l.PrunedShare is not null).ToList();
         double elements = pruned.Sum(l => (double)l.OriginalBytes);
-        double zeros = pruned.Sum(l => l.Sparsity * l.OriginalBytes);
+        double zeros = pruned.Sum(l => l.PrunedShare!.Value * l.OriginalBytes);
         return options.Pruning == PruningCriterion.None
             ? new("None", "", 0)
             : new(options.Pruning.ToString(), options.PruningPattern.ToString(), elements == 0 ? 0 : Math.Round(zeros / elements, Digits));

@@ -32,7 +32,7 @@ internal sealed class Float16Report(string pass, PassLog log)
         var record = Record(value, originalByteLength, 32, consumer);
         record.Bits = 16;
         record.CompressedBytes = rounded.Tensor.ByteLength;
-        record.SqnrDb = double.IsFinite(rounded.Noise.SqnrDb) ? rounded.Noise.SqnrDb : null;
+        record.Lose(LossStep.Rounding, rounded.Noise, rounded.Noise.Signal);
         record.Action = record.Action == "unchanged" ? action : $"{record.Action}, {action}";
         record.Reason = string.Join("; ", new[] { reason, Clamped(rounded) }.Where(r => r.Length > 0));
         log.Applied(pass, record.Weight, record.Action);

@@ -63,7 +63,7 @@ public sealed class PackSparseWeights : ModelPass
     private void Record(WeightSite site, PackingPlan plan, PassLog log)
     {
         var record = PruningRecord.Of(log, site);
-        record.Sparsity = plan.Sparsity;
+        record.HoldZeros(plan.Sparsity);
         record.CompressedBytes = plan.StoredByteLength;
         if (plan.PaletteBits > 0) record.Bits = plan.PaletteBits;
         string action = $"stored as {plan.Description}";

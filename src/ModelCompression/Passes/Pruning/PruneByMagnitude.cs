@@ -44,10 +44,8 @@ public sealed class PruneByMagnitude : ModelPass
     private void Record(PruningTarget target, PrunedElements elements, PassLog log)
     {
         var record = PruningRecord.Of(log, target.Site);
-        var measure = elements.Measure();
-        record.Sparsity = measure.Zeros / (double)target.Site.Tensor.ElementCount;
-        record.SqnrDb = measure.SqnrDb;
-        string action = FormattableString.Invariant($"pruned by magnitude, {target.Options.PruningPattern}, {100 * record.Sparsity:0.0} % zeros");
+        elements.Measure().WriteTo(record, target.Site.Tensor.ElementCount);
+        string action = FormattableString.Invariant($"pruned by magnitude, {target.Options.PruningPattern}, {100 * record.PrunedShare:0.0} % zeros");
         record.AddAction(action);
         log.Applied(Name, target.Site.Node.DisplayName, action);
     }

@@ -42,9 +42,8 @@ internal sealed class PrunedElements<TBits, TMagnitude>(Tensor original, TBits[]
                 : Energies(before, after);
         });
         // In chunk order, so that the sum is the same for any number of threads.
-        double noise = sums.Sum(s => s.Removed);
-        double signal = sums.Sum(s => s.Kept) + noise;
-        return new(sums.Sum(s => s.Zeros), noise > 0 && double.IsFinite(signal) ? 10 * Math.Log10(signal / noise) : null);
+        double removed = sums.Sum(s => s.Removed), kept = sums.Sum(s => s.Kept);
+        return new(sums.Sum(s => s.Zeros), new(kept + removed, removed), kept);
     }
 
     public override Tensor ToTensor() => new(original.DataType, original.Dims, TensorData.FromArray(result)) { DocString = original.DocString };

@@ -1,4 +1,6 @@
 using ModelCompression.Analysis;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Passes.Pruning;
 
@@ -6,12 +8,23 @@ namespace ModelCompression.Passes.Pruning;
 internal static class PruningRecord
 {
     /// <summary>The record of a weight, made on first use.</summary>
-    public static LayerRecord Of(PassLog log, WeightSite site) => log.Layer(site.Value, () => new LayerRecord(site.Node.DisplayName, site.Node.OpType, site.Value.Name)
+    public static LayerRecord Of(PassLog log, WeightSite site) => Of(log, site.Value, site.Tensor, site.Node);
+
+    /// <summary>The record of a constant, made on first use.</summary>
+    /// <param name="log">The log.</param>
+    /// <param name="value">The constant.</param>
+    /// <param name="tensor">Its content.</param>
+    /// <param name="consumer">Its first consumer.</param>
+    public static LayerRecord Of(PassLog log, Value value, Tensor tensor, Node consumer)
     {
-        OriginalBytes = site.Tensor.ByteLength,
-        CompressedBytes = site.Tensor.ByteLength,
-        Bits = 8 * (int)(site.Tensor.ByteLength / Math.Max(1, site.Tensor.ElementCount)),
-    });
+        string name = value.Name;
+        return log.Layer(value, () => new LayerRecord(consumer.DisplayName, consumer.OpType, name)
+        {
+            OriginalBytes = tensor.ByteLength,
+            CompressedBytes = tensor.ByteLength,
+            Bits = tensor.DataType.BitWidth(),
+        });
+    }
 
     /// <summary>Adds to what was done before.</summary>
     public static void AddAction(this LayerRecord record, string action) =>

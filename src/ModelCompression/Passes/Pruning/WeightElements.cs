@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Passes.Pruning;
@@ -58,8 +59,17 @@ internal abstract class PrunedElements
 
 /// <summary>What pruning did to a weight.</summary>
 /// <param name="Zeros">Elements that are zero.</param>
-/// <param name="SqnrDb">20·log10(‖w‖/‖w−ŵ‖) against the original; null when nothing changed or the norm is not finite.</param>
-internal readonly record struct PruningMeasure(long Zeros, double? SqnrDb);
+/// <param name="Loss">Squares of the original's elements and of what they have lost.</param>
+/// <param name="Kept">Squares of the result's elements.</param>
+internal readonly record struct PruningMeasure(long Zeros, QuantizationNoise Loss, double Kept)
+{
+    /// <summary>Writes the outcome into a report.</summary>
+    public void WriteTo(LayerRecord record, long elementCount)
+    {
+        record.Prune(Zeros / (double)Math.Max(1, elementCount));
+        record.Lose(LossStep.Pruning, Loss, Kept);
+    }
+}
 
 /// <inheritdoc cref="WeightElements"/>
 internal sealed class WeightElements<TBits, TMagnitude>(Tensor tensor) : WeightElements(tensor)

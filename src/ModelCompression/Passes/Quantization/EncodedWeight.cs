@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using ModelCompression.Analysis.Costs;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
 using Tensor = ModelCompression.Onnx.Tensors.Tensor;
@@ -19,10 +20,23 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <summary>The code of zero when the codes are positions in a table of levels; otherwise null.</summary>
     public byte? ZeroLevel { get; init; }
 
+    /// <summary>Elements that are not zero in what the model computes with.</summary>
+    public long NonZeroCount { get; private init; }
+
     /// <summary>Quantizes a weight as planned; null when it has NaN or infinite elements, which no integer stands for.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
-    public static EncodedWeight? TryMake(WeightPlan plan, int threads)
+    public static EncodedWeight? TryMake(WeightPlan plan, int threads) =>
+        Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout) } : null;
+
+    private long CountNonZeros(ChannelLayout layout)
+    {
+        if (ZeroLevel is { } level) return Codes.ElementCount - Codes.AsSpan<byte>().Count(level);
+        // Blocks and wide codes are symmetric.
+        return Codes.DataType == DataType.UInt8 ? Codes.ElementCount - CodeZeros.Count(Codes.AsSpan<byte>(), layout, ZeroPoints) : NonZeroCounter.Count([Codes])[0];
+    }
+
+    private static EncodedWeight? Make(WeightPlan plan, int threads)
     {
         var weight = FloatElements.AsFloat(plan.Site.Tensor);
         if (plan.Precision.IsHalf) return AsHalf(plan, weight);
@@ -44,12 +58,11 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         return new(tensor, Array.ConvertAll(maps, s => s.Scale), Array.ConvertAll(maps, s => s.ZeroPoint), noise);
     }
 
-    /// <summary>Fraction of elements that become exactly 0.</summary>
+    /// <summary>Fraction of elements with the one code that is 0 in all channels; 0 when there is none.</summary>
     public double ZeroFraction()
     {
         if (Codes.ElementCount == 0) return 0;
-        if (ZeroLevel is { } zero) return (double)Codes.AsSpan<byte>().Count(zero) / Codes.ElementCount;
-        return Codes.DataType == DataType.Int8 ? (double)Codes.AsSpan<sbyte>().Count((sbyte)0) / Codes.ElementCount : 0;
+        return ZeroLevel is not null || Codes.DataType == DataType.Int8 ? 1 - (NonZeroCount / (double)Codes.ElementCount) : 0;
     }
 
     /// <summary>What the planner has seen already; a channel's range is the largest of its blocks.</summary>

@@ -1,6 +1,5 @@
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
@@ -33,7 +32,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var planner = new WeightPlanner(model, catalog, settings);
         var biases = new BiasPlanner(model, settings).Plan(catalog);
         var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength), savedEarlier?.Invoke() ?? 0).Refine([.. catalog.Weights.Select(planner.Decide)]);
-        var records = Array.ConvertAll(decisions, d => Record(log, d.Site.Value, d.Site.Tensor, d.Site.Node));
+        var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
@@ -57,7 +56,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         foreach (var other in catalog.Others)
         {
             if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0 || other.Value.Uses.All(u => QuantizedOperators.IsQuantized(u.Node))) continue;
-            var record = Record(log, other.Value, other.Tensor, other.Value.Uses[0].Node);
+            var record = PruningRecord.Of(log, other.Value, other.Tensor, other.Value.Uses[0].Node);
             if (record.Reason.Length == 0) record.Reason = other.Reason;
         }
     }
@@ -78,7 +77,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         string name = plan.Site.Value.Name;
         record.Bits = plan.Precision.Bits;
         record.CompressedBytes = codes.ByteLength + weight.BlockMultiples.Length + (weight.Scales.Length * (plan.Precision.HasHalfScales ? sizeof(short) : plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
-        record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
+        record.Round(weight.Noise, weight.NonZeroCount, plan.Site.Tensor.ElementCount);
         string action = codes.Description.Length == 0 ? plan.Action : $"{plan.Action}, {codes.Description}";
         record.AddAction(action);
         string note = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
@@ -90,10 +89,10 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     private void Write(Model model, BiasPlan plan, PassLog log)
     {
         var value = plan.Bias.Value;
-        var record = Record(log, value, plan.Bias.Tensor, value.Uses[0].Node);
+        var record = PruningRecord.Of(log, value, plan.Bias.Tensor, value.Uses[0].Node);
         record.Bits = 16;
         record.CompressedBytes = plan.Rounded.Tensor.ByteLength;
-        record.SqnrDb = double.IsFinite(plan.Rounded.Noise.SqnrDb) ? plan.Rounded.Noise.SqnrDb : null;
+        record.Lose(LossStep.Rounding, plan.Rounded.Noise, plan.Rounded.Noise.Signal);
         record.AddAction("bias stored as float16, folded");
         Float16Storage.Write(model, value, plan.Rounded.Tensor, [.. value.Uses], "b0");
         log.Applied(Name, record.Weight, "bias stored as float16, folded");
@@ -103,11 +102,5 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     {
         record.Reason = reason;
         log.Refused(Name, record.Weight, reason);
-    }
-
-    private static LayerRecord Record(PassLog log, Value value, Tensor tensor, Node consumer)
-    {
-        string name = value.Name;
-        return log.Layer(value, () => new LayerRecord(consumer.DisplayName, consumer.OpType, name) { OriginalBytes = tensor.ByteLength, CompressedBytes = tensor.ByteLength });
     }
 }

@@ -4,6 +4,7 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Pruning.ByActivation;
 
 namespace ModelCompression.Passes.Training;
 
@@ -48,10 +49,10 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         for (int i = 0; i < weights.Count; i++)
         {
             weights[i].Value.TryGetConstant(out var before);
-            weights[i].Value.SetConstant(new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString });
+            var after = new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString };
+            weights[i].Value.SetConstant(after);
+            if (weights[i].KeepsZeros) Record(PruningRecord.Of(log, weights[i].Value, before, weights[i].Node), before, after);
         }
-
-        foreach (var record in log.Layers.Where(l => weights.Any(w => w.Value.Name == l.Weight))) record.AddAction("fine-tuned");
     }
 
     private void Record(PassLog log, TrainingLoss loss, TrainingRunResult result)
@@ -68,6 +69,13 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         {
             log.Report(Diagnostic.Warning("MCB4066", "Fine-tuning did not lower the loss on the held-out tenth of the training data, so the weights are as before it. Give more training data, or a lower LearningRate."));
         }
+    }
+
+    private static void Record(LayerRecord record, Tensor before, Tensor after)
+    {
+        var (loss, kept, _) = UpdateRecord.Difference(before, after);
+        record.Lose(LossStep.Training, loss, kept);
+        record.AddAction("fine-tuned");
     }
 
     /// <summary>Zeros where the weight is zero; null when it has none.</summary>

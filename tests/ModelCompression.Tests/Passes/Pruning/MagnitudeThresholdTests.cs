@@ -61,7 +61,7 @@ public sealed class MagnitudeThresholdTests
         var pruned = elements.PruneBelow(MagnitudeThreshold.Find([elements], 250));
         var reference = expected.PruneBelow(MagnitudeThreshold.Find([expected], 250));
         Assert.AreEqual(reference.Measure().Zeros, pruned.Measure().Zeros);
-        Assert.AreEqual(reference.Measure().SqnrDb!.Value, pruned.Measure().SqnrDb!.Value, 1e-9);
+        Assert.AreEqual(reference.Measure().Loss.SqnrDb, pruned.Measure().Loss.SqnrDb, 1e-9);
     }
 
     [TestMethod]

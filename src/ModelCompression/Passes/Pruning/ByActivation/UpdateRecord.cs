@@ -14,7 +14,7 @@ internal static class UpdateRecord
         var record = PruningRecord.Of(log, site);
         if (!site.Value.TryGetConstant(out var now)) return;
         Measure(record, before, now);
-        action = FormattableString.Invariant($"{action}, {100 * record.Sparsity:0.0} % zeros");
+        action = FormattableString.Invariant($"{action}, {100 * record.PrunedShare:0.0} % zeros");
         record.AddAction(action);
         log.Applied(pass, site.Node.DisplayName, action);
     }
@@ -26,18 +26,25 @@ internal static class UpdateRecord
     /// <summary>Fills in sparsity and SQNR.</summary>
     public static void Measure(LayerRecord record, Tensor before, Tensor now)
     {
+        var (loss, kept, zeros) = Difference(before, now);
+        new PruningMeasure(zeros, loss, kept).WriteTo(record, now.ElementCount);
+    }
+
+    /// <summary>Energies of a weight, of its change and of the result, and the zeros of the result.</summary>
+    public static (QuantizationNoise Loss, double Kept, long Zeros) Difference(Tensor before, Tensor now)
+    {
         var old = FloatElements.AsFloat(before).AsSpan<float>();
         var weights = FloatElements.AsFloat(now).AsSpan<float>();
-        double signal = 0, noise = 0;
+        double signal = 0, noise = 0, kept = 0;
         long zeros = 0;
         for (int i = 0; i < weights.Length; i++)
         {
             if (weights[i] == 0) zeros++;
             signal += (double)old[i] * old[i];
+            kept += (double)weights[i] * weights[i];
             noise += ((double)old[i] - weights[i]) * ((double)old[i] - weights[i]);
         }
 
-        record.Sparsity = zeros / (double)Math.Max(1, weights.Length);
-        record.SqnrDb = noise > 0 && signal > 0 && double.IsFinite(signal) ? 10 * Math.Log10(signal / noise) : null;
+        return (new(signal, noise), kept, zeros);
     }
 }

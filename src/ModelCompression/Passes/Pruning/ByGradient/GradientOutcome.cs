@@ -24,10 +24,8 @@ internal sealed class GradientOutcome(string pass, PruningCriterion criterion, P
             restored.Add((target.Site.Node.DisplayName, channels));
         target.Site.Value.SetConstant(elements.ToTensor());
         var record = PruningRecord.Of(log, target.Site);
-        var measure = elements.Measure();
-        record.Sparsity = measure.Zeros / (double)target.Site.Tensor.ElementCount;
-        record.SqnrDb = measure.SqnrDb;
-        string action = FormattableString.Invariant($"pruned by {criterion}, {target.Options.PruningPattern}, {100 * record.Sparsity:0.0} % zeros");
+        elements.Measure().WriteTo(record, target.Site.Tensor.ElementCount);
+        string action = FormattableString.Invariant($"pruned by {criterion}, {target.Options.PruningPattern}, {100 * record.PrunedShare:0.0} % zeros");
         record.AddAction(action);
         log.Applied(pass, target.Site.Node.DisplayName, action);
     }

@@ -30,6 +30,9 @@ internal sealed class ChannelRemoval
     /// <summary>The positions of an axis that stay, ascending; null when all do.</summary>
     public int[]? Kept(Value value, int axis) => kept.GetValueOrDefault((value, axis));
 
+    /// <summary>True if an axis of a value loses positions.</summary>
+    public bool Shrinks(Value value) => order.Any(o => o.Value == value);
+
     /// <summary>Shape before the removal.</summary>
     public Shape Before(Value value) => value.TryGetConstant(out var constant) ? Shape.Of(constant.Dims) : shapes.ShapeOf(value)!;
 

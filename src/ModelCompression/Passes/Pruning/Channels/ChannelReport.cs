@@ -3,7 +3,9 @@ using ModelCompression.Analysis;
 using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
+using ModelCompression.Passes.Pruning.ByActivation;
 using ModelCompression.Passes.Pruning.Refitting;
 
 namespace ModelCompression.Passes.Pruning.Channels;
@@ -14,16 +16,25 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     /// <summary>Channels that ONNX Runtime's convolutions keep together on processors with AVX-512.</summary>
     private const int BlockedChannels = 16;
 
+    /// <summary>Vectors and other constants smaller than this have no row of their own.</summary>
+    private const long ReportedByteLength = 4096;
+
     private readonly List<(WeightSite Site, string? Kept)> sites = [];
+    private readonly List<(LayerRecord Record, UntreatedConstant Constant)> others = [];
     private readonly Dictionary<Value, RefitRecord> refits = [];
 
     /// <summary>Name of a group: that of the first node that makes its channels.</summary>
     public static string NameOf(ChannelGroup group) => group.ProducerNodes[0].DisplayName;
 
-    /// <summary>Notes the weights as they are.</summary>
-    public void Before(IEnumerable<WeightSite> weights)
+    /// <summary>Notes the constants as they are.</summary>
+    /// <param name="weights">Weights in scope, and those that shrink.</param>
+    /// <param name="constants">Other constants.</param>
+    public void Before(IEnumerable<WeightSite> weights, IEnumerable<UntreatedConstant> constants)
     {
         foreach (var site in weights) sites.Add((site, WhyKept(site)));
+        foreach (var other in constants)
+            if (removal.Shrinks(other.Value) && other.Tensor.ByteLength >= ReportedByteLength && other.Value.Uses.Count > 0)
+                others.Add((PruningRecord.Of(log, other.Value, other.Tensor, other.Value.Uses[0].Node), other));
     }
 
     /// <summary>Notes which weights were refitted.</summary>
@@ -43,6 +54,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         }
 
         foreach (var (site, kept) in sites) Record(site, kept);
+        foreach (var (record, constant) in others) Record(record, constant);
         if (decisions.Count == 0) log.Report(NothingRemoved());
         else if (UnevenConvolution() is { } node) log.Report(UnevenCounts(node));
     }
@@ -50,21 +62,46 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     private void Record(WeightSite site, string? kept)
     {
         var record = PruningRecord.Of(log, site);
-        var dims = site.Tensor.Dims.ToArray();
-        var changes = Enumerable.Range(0, dims.Length).Where(a => removal.Kept(site.Value, a) is not null)
-            .Select(a => FormattableString.Invariant($"{(a == OutputAxis(site) ? "channels" : "inputs")} {dims[a]} -> {removal.Kept(site.Value, a)!.Length}")).ToList();
-        if (changes.Count > 0) record.AddAction($"removed: {string.Join(", ", changes)}");
-        if (refits.TryGetValue(site.Value, out var refit))
+        Describe(record, site.Value, site.Tensor, a => a == OutputAxis(site) ? "channels" : "inputs");
+        var refit = refits.GetValueOrDefault(site.Value);
+        if (refit is not null)
             record.AddAction(FormattableString.Invariant($"refitted by least squares: error of its outputs {100 * refit.ErrorBefore:0.0} % -> {100 * refit.ErrorAfter:0.0} %"));
         if (site.Value.TryGetConstant(out var now))
         {
             record.CompressedBytes = now.ByteLength;
-            record.Sparsity = 1 - (now.ElementCount / (double)Math.Max(1, site.Tensor.ElementCount));
+            record.Cut(1 - (now.ElementCount / (double)Math.Max(1, site.Tensor.ElementCount)));
+            if (refit is not null) Measure(record, site, now);
         }
 
         if (kept is null) return;
         record.Reason = $"channels stay: {kept}";
         log.Refused(pass, site.Node.DisplayName, $"channels stay: {kept}");
+    }
+
+    private void Record(LayerRecord record, UntreatedConstant constant)
+    {
+        Describe(record, constant.Value, constant.Tensor, a => FormattableString.Invariant($"axis {a}"));
+        if (!constant.Value.TryGetConstant(out var now)) return;
+        record.CompressedBytes = now.ByteLength;
+        record.Cut(1 - (now.ElementCount / (double)Math.Max(1, constant.Tensor.ElementCount)));
+    }
+
+    private void Describe(LayerRecord record, Value value, Tensor tensor, Func<int, string> nameOf)
+    {
+        var dims = tensor.Dims.ToArray();
+        var changes = Enumerable.Range(0, dims.Length).Where(a => removal.Kept(value, a) is not null)
+            .Select(a => FormattableString.Invariant($"{nameOf(a)} {dims[a]} -> {removal.Kept(value, a)!.Length}")).ToList();
+        if (changes.Count > 0) record.AddAction($"removed: {string.Join(", ", changes)}");
+    }
+
+    /// <summary>Compares the elements that stay with what they were.</summary>
+    private void Measure(LayerRecord record, WeightSite site, Tensor now)
+    {
+        var before = site.Tensor;
+        for (int axis = 0; axis < before.Rank; axis++)
+            if (removal.Kept(site.Value, axis) is { } positions) before = TensorSelection.Take(before, axis, positions);
+        var (loss, kept, _) = UpdateRecord.Difference(before, now);
+        record.Lose(LossStep.Refit, loss, kept);
     }
 
     /// <summary>Why the output channels of a weight all stay, or null when some go.</summary>

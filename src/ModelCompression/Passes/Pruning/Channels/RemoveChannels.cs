@@ -28,11 +28,13 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
     {
         SharedVectors.Separate(model);
         var groups = ChannelGroups.Find(model);
-        var sites = WeightCatalog.Of(model).Weights.Where(s => s.Uses.Any(u => IsWanted(settings.For(u.Node)))).ToList();
         var decisions = Decide(model, settings, log, groups);
         var removal = new ChannelRemoval(groups.Shapes, decisions);
+        // Weights that are not pruned themselves may read channels that go.
+        var catalog = WeightCatalog.Of(model);
+        var sites = catalog.Weights.Where(s => s.Uses.Any(u => IsWanted(settings.For(u.Node))) || removal.Shrinks(s.Value)).ToList();
         var changes = new ChannelReport(Name, settings, log, groups, removal);
-        changes.Before(sites);
+        changes.Before(sites, catalog.Others);
         if (removal.Axes.Count > 0) Cut(model, settings, log, removal, changes);
         changes.After(model, decisions);
         new ShareDuplicateInitializers().RunOnVerified(model, settings, new PassLog());

@@ -13,6 +13,9 @@ namespace ModelCompression.Passes.Quantization.Dynamic;
 /// <param name="Noise">Loss of the weight.</param>
 internal sealed record IntegerWeight(IntegerWeightPlan Plan, PackingPlan Codes, float[] Scales, int[] ZeroPoints, QuantizationNoise Noise)
 {
+    /// <summary>Elements that are not zero in what the model computes with.</summary>
+    public long NonZeroCount { get; private init; }
+
     /// <summary>True if one zero point stands for all channels.</summary>
     public bool HasCommonZeroPoint => Array.TrueForAll(ZeroPoints, z => z == ZeroPoints[0]);
 
@@ -30,12 +33,13 @@ internal sealed record IntegerWeight(IntegerWeightPlan Plan, PackingPlan Codes, 
         byte[] codes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
         var noise = AffineQuantizer.Quantize(weight, layout, maps, plan.Range, codes, threads);
         weight.Data.ReleasePages();
+        long zeros = CodeZeros.Count(codes, layout, Array.ConvertAll(maps, m => m.ZeroPoint));
         if (plan.Offset == 128) MatrixBytes.MakeUnsigned(codes);
         long[] dims = plan.Operand.KernelDims;
         if (plan.Operand.IsTransposed) codes = MatrixBytes.Transpose(codes, (int)dims[^1], (int)dims[^2]);
         var stored = TensorPacking.Plan(Tensor.Create(plan.Type, dims, codes), Request(plan));
         stored.Prepare();
-        return new(plan, stored, Array.ConvertAll(maps, m => m.Scale), Array.ConvertAll(maps, m => m.ZeroPoint + plan.Offset), noise);
+        return new(plan, stored, Array.ConvertAll(maps, m => m.Scale), Array.ConvertAll(maps, m => m.ZeroPoint + plan.Offset), noise) { NonZeroCount = codes.Length - zeros };
     }
 
     /// <summary>Few distinct codes, of narrow codes or of a pruned weight, are packed; the kernel gets bytes all the same.</summary>

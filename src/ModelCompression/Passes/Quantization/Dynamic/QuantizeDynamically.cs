@@ -63,10 +63,10 @@ public sealed class QuantizeDynamically : ModelPass
         {
             var weight = weights[operand.Site.Value];
             if (operand.Site.Node != call.Node) continue;
-            var record = RecordOf(operand.Site, log);
+            var record = PruningRecord.Of(log, operand.Site);
             record.Bits = call.Options.WeightBits;
             record.CompressedBytes = weight.Codes.StoredByteLength + (weight.Scales.Length * (weight.HasCommonZeroPoint ? sizeof(float) : sizeof(float) + 1));
-            record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
+            record.Round(weight.Noise, weight.NonZeroCount, operand.Site.Tensor.ElementCount);
             string type = weight.Plan.Type == Onnx.Tensors.DataType.Int8 ? "int8" : "uint8";
             string bits = call.Options.WeightBits == 8 ? type : FormattableString.Invariant($"{call.Options.WeightBits} bit in {type}");
             string action = $"dynamic {bits} per {(operand.ScaleAxes.Count == 0 ? "tensor" : "channel")}, {NameOf(call.Kernel)}";
@@ -88,12 +88,6 @@ public sealed class QuantizeDynamically : ModelPass
     {
         log.Refused(Name, node.DisplayName, reason);
         foreach (var site in catalog.Weights)
-            if (site.Node == node) RecordOf(site, log).Reason = $"not dynamic: {reason}";
-    }
-
-    private static LayerRecord RecordOf(WeightSite site, PassLog log)
-    {
-        string name = site.Value.Name;
-        return log.Layer(site.Value, () => new LayerRecord(site.Node.DisplayName, site.Node.OpType, name) { OriginalBytes = site.Tensor.ByteLength, CompressedBytes = site.Tensor.ByteLength });
+            if (site.Node == node) PruningRecord.Of(log, site).Reason = $"not dynamic: {reason}";
     }
 }

@@ -41,7 +41,7 @@ internal sealed class FoldedForm : NBitForm
 
     private static FoldedForm? Sparse(NBitPlan plan, NBitWeight weight, FoldedRecipe recipe)
     {
-        if (plan.Options.SparseStorage == SparseStorage.Dense || weight.ZeroFraction(plan.Codes) < SparseZeroFraction) return null;
+        if (plan.Options.SparseStorage == SparseStorage.Dense || weight.ZeroFraction() < SparseZeroFraction) return null;
         var request = new PackingRequest(plan.Options.SparseStorage, plan.Target.Opset) { UseConstantNodes = plan.Target.UsesConstantNodes, NameByteLength = NameByteLength };
         long[] dims = weight.Palette.Length == 0 ? recipe.ViewDims : plan.Site.Tensor.Dims.ToArray();
         var packing = TensorPacking.Plan(Tensor.Create(DataType.UInt8, dims, weight.Codes), request);

@@ -30,6 +30,7 @@ internal sealed class LaneEncoder
     private readonly double[] energies;
     private readonly double[] noises;
     private readonly long[] zeros;
+    private readonly long[] zeroCodes;
 
     private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs)
     {
@@ -43,7 +44,7 @@ internal sealed class LaneEncoder
         result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
         rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
-        (energies, noises, zeros) = (new double[tiles], new double[tiles], new long[tiles]);
+        (energies, noises, zeros, zeroCodes) = (new double[tiles], new double[tiles], new long[tiles], new long[tiles]);
     }
 
     private bool IsToNearest => plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.RoundToNearest;
@@ -71,7 +72,7 @@ internal sealed class LaneEncoder
         if (!double.IsFinite(energy)) return null;
         weight.NonZeroCount = weight.ElementCount - zeros.Sum();
         if (scales is null) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
-        return new(packs ? [] : result, scales, [], new(energy, noises.Sum())) { KeepsMean = means is not null, Pairs = packs ? result : null };
+        return new(packs ? [] : result, scales, [], new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };
     }
 
     private void Run(bool finds, StoredScales? scales)
@@ -95,14 +96,16 @@ internal sealed class LaneEncoder
         }
 
         double noise = 0;
+        long zeroed = 0;
         for (int row = 0; row < count; row += LaneTile.Lanes)
         {
             var group = new RowGroup(first + row, Math.Min(LaneTile.Lanes, count - row), columns.Slice(row / LaneTile.Lanes * grid.Length, grid.Length), vectors[length..]);
             var shift = finds ? Find(group, keeps: scales is null) : Recall(group);
-            if (scales is not null) noise += Round(group, scales, finds, shift, space);
+            if (scales is not null) noise += Round(group, scales, finds, shift, space, ref zeroed);
         }
 
         noises[tile] = noise;
+        zeroCodes[tile] = zeroed;
     }
 
     /// <summary>Finds the scales that fit best and those that keep the outputs; returns what rounding with the former does to the outputs.</summary>
@@ -135,7 +138,7 @@ internal sealed class LaneEncoder
         return ShiftOf(group);
     }
 
-    private double Round(RowGroup group, StoredScales stored, bool storesRows, Vector512<float> shift, LaneSpace space)
+    private double Round(RowGroup group, StoredScales stored, bool storesRows, Vector512<float> shift, LaneSpace space, ref long zeroed)
     {
         Span<double> noise = stackalloc double[LaneTile.Lanes], error = stackalloc double[LaneTile.Lanes];
         var input = InputOf(group.First);
@@ -157,6 +160,8 @@ internal sealed class LaneEncoder
             if (!IsToNearest && input is not null && error[row] * error[row] > LeastShare * input.Variance * noise[row]) total += Move(group, row, input, codes, space);
         }
 
+        // Lanes without a row hold zeros.
+        zeroed += codes.Count((byte)plan.Codes.Middle) - ((LaneTile.Lanes - group.Count) * grid.Length);
         if (packs) LaneTile.StorePairs(codes, grid, group.First, group.Count, result);
         else LaneTile.StoreCodes(codes, grid, group.First, group.Count, plan.WantsRows, result);
         return total;

@@ -60,9 +60,9 @@ internal sealed class NBitEncoder
         var scales = StoredScales.Of(maps, grid, codes.Kind);
         for (int i = 0; i < maps.Length; i++) maps[i] = maps[i] with { Scale = scales.Effective[i] };
         byte[] result = GC.AllocateUninitializedArray<byte>(grid.ElementCount);
-        double noise = Round(maps, result);
+        var (noise, nonZeros) = Round(maps, result);
         float[] zeros = codes.Kind == GroupCodeKind.Asymmetric ? Array.ConvertAll(maps, m => m.Zero) : [];
-        return new(result, scales, zeros, new(energy, noise)) { KeepsMean = means is not null && (fits || !IsToNearest) };
+        return new(result, scales, zeros, new(energy, noise)) { KeepsMean = means is not null && (fits || !IsToNearest), NonZeroCount = nonZeros };
     }
 
     /// <summary>Visits the rows whose mean input is known.</summary>
@@ -114,18 +114,35 @@ internal sealed class NBitEncoder
         return plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Hqq ? HalfQuadratic.Improve(elements, map, codes) : map;
     }
 
-    private double Round(GroupMap[] maps, byte[] result)
+    private (double Noise, long NonZeros) Round(GroupMap[] maps, byte[] result)
     {
         var noise = new double[(grid.Rows + tileRows - 1) / tileRows];
+        long[] zeros = new long[noise.Length];
         RowTile.ForEach(grid, tileRows, (first, count, space) =>
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
             var rounded = space.Codes(tile.Length);
             noise[first / tileRows] = RoundTile(tile, first, count, maps, rounded, space);
+            zeros[first / tileRows] = Zeros(first, count, maps, rounded);
             if (plan.WantsRows) rounded.CopyTo(result.AsSpan(first * grid.Length));
             else RowTile.StoreCodes(rounded, grid, first, count, result);
         });
-        return noise.Sum();
+        return (noise.Sum(), grid.ElementCount - zeros.Sum());
+    }
+
+    private long Zeros(int first, int count, GroupMap[] maps, ReadOnlySpan<byte> rounded)
+    {
+        if (codes.Kind != GroupCodeKind.Asymmetric) return rounded.Count((byte)codes.Middle);
+        long zeros = 0;
+        for (int row = 0; row < count; row++)
+            for (int b = 0; b < grid.Blocks; b++)
+            {
+                float zero = maps[((first + row) / grid.RowsPerScale * grid.Blocks) + b].Zero;
+                // No code is zero where zero lies between two.
+                if (zero == MathF.Round(zero)) zeros += rounded.Slice((row * grid.Length) + (b * grid.BlockLength), Math.Min(grid.BlockLength, grid.Length - (b * grid.BlockLength))).Count((byte)zero);
+            }
+
+        return zeros;
     }
 
     private double RoundTile(ReadOnlySpan<float> tile, int first, int count, GroupMap[] maps, Span<byte> rounded, TileSpace space)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using ModelCompression.Numerics;
 using ModelCompression.Numerics.NBits;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -57,11 +58,11 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
-        if (weight is null) return new(null, double.NaN, "it has NaN or infinite elements");
+        if (weight is null) return new("it has NaN or infinite elements");
         var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
-            ? new(form, weight.Noise.SqnrDb, "") { Remark = !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }
-            : new(null, double.NaN, "too small: codes, scales and unpacking nodes would take more bytes");
+            ? new("") { Form = form, Noise = weight.Noise, NonZeroCount = weight.NonZeroCount, Remark = !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }
+            : new("too small: codes, scales and unpacking nodes would take more bytes");
     }
 
     private void Write(NBitPlan plan, Outcome outcome, NBitForm form, LayerRecord record, string name)
@@ -74,7 +75,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         else value.Graph.RemoveInitializer(value);
         record.Bits = plan.Codes.Bits;
         record.CompressedBytes = form.ByteLength;
-        record.SqnrDb = double.IsFinite(outcome.SqnrDb) ? outcome.SqnrDb : null;
+        record.Round(outcome.Noise, outcome.NonZeroCount, plan.Site.Tensor.ElementCount);
         string action = plan.Action(form.Description) + outcome.Remark;
         record.AddAction(action);
         record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
@@ -87,8 +88,14 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         log.Refused(passName, plan.Site.Value.Name, reason);
     }
 
-    private readonly record struct Outcome(NBitForm? Form, double SqnrDb, string Reason)
+    private readonly record struct Outcome(string Reason)
     {
+        public NBitForm? Form { get; init; }
+
+        public QuantizationNoise Noise { get; init; }
+
+        public long NonZeroCount { get; init; }
+
         public string Remark { get; init; } = "";
     }
 }

@@ -1,5 +1,4 @@
 using ModelCompression.Numerics;
-using ModelCompression.Numerics.NBits;
 
 namespace ModelCompression.Passes.Quantization.NBits;
 
@@ -19,12 +18,13 @@ internal sealed record NBitWeight(byte[] Codes, StoredScales Scales, float[] Zer
     /// <summary>True when scales or codes were chosen with the mean of the layer's inputs in view.</summary>
     public bool KeepsMean { get; init; }
 
+    /// <summary>Elements that are not zero in what the model computes with.</summary>
+    public required long NonZeroCount { get; init; }
+
     /// <summary>Fraction of elements with the code of 0; 0 when there is no such code for all.</summary>
-    /// <param name="codes">Codes and scheme.</param>
-    public double ZeroFraction(GroupCodes codes)
+    public double ZeroFraction()
     {
         if (ZeroPoints.Length > 0 || Codes.Length == 0) return 0;
-        int zero = Palette.Length == 0 ? codes.Middle : Array.IndexOf(Palette, 0f);
-        return zero < 0 ? 0 : (double)Codes.AsSpan().Count((byte)zero) / Codes.Length;
+        return 1 - (NonZeroCount / (double)Codes.Length);
     }
 }

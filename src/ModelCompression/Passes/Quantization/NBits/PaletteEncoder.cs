@@ -36,7 +36,9 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
 
         byte[] codes = GC.AllocateUninitializedArray<byte>(grid.ElementCount);
         double noise = Encode(palette, scales, codes);
-        return new(codes, scales ?? StoredScales.None, [], new(energy, noise)) { Palette = palette.Values.ToArray() };
+        float[] values = palette.Values.ToArray();
+        int zero = Array.IndexOf(values, 0f);
+        return new(codes, scales ?? StoredScales.None, [], new(energy, noise)) { Palette = values, NonZeroCount = codes.Length - (zero < 0 ? 0 : codes.AsSpan().Count((byte)zero)) };
     }
 
     private GroupMap[] LargestPerGroup() => PerGroup((x, _) =>

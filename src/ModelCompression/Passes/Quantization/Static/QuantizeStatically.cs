@@ -1,4 +1,5 @@
 using ModelCompression.Analysis;
+using ModelCompression.Analysis.Costs;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
@@ -100,11 +101,10 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         {
             if (node.WeightValue is not { } value || !value.TryGetConstant(out var tensor)) continue;
             var weight = weights[value];
-            string name = value.Name;
-            var record = log.Layer(value, () => new LayerRecord(node.Node.DisplayName, node.Node.OpType, name) { OriginalBytes = tensor.ByteLength });
+            var record = PruningRecord.Of(log, value, tensor, node.Node);
             record.Bits = 8;
             record.CompressedBytes = weight.Codes.ByteLength + (weight.Scales.Length * sizeof(float));
-            record.SqnrDb = double.IsFinite(weight.Noise.SqnrDb) ? weight.Noise.SqnrDb : null;
+            record.Round(weight.Noise, NonZeroCounter.Count([weight.Codes])[0], tensor.ElementCount);
             record.AddAction(FormattableString.Invariant($"static int8 per {(weight.Scales.Length > 1 ? "channel" : "tensor")}, uint{settings.Model.ActivationBits} activations, {(UsesOperators(node.Node, settings) ? "QOperator" : "QDQ")}"));
             SavedByteLength += tensor.ByteLength - record.CompressedBytes;
             log.Applied(Name, node.Node.DisplayName, record.Action);

@@ -76,6 +76,30 @@ public sealed class RemoveChannelsTests
     }
 
     [TestMethod]
+    public void LayerThatOnlyShrinks_IsInTheReport()
+    {
+        using var model = Chain(("a", 32), ("b", 32));
+        var log = new PassLog();
+        new RemoveChannels([new MagnitudeChannelScorer()]).Run(model, new(Half, [new CompressionRule(["layer b"], [], o => o with { Pruning = PruningCriterion.None })]), log);
+        var record = log.Layers.Single(l => l.Weight == "b");
+        Assert.AreEqual("removed: inputs 32 -> 16", record.Action);
+        Assert.AreEqual(0.5, record.Sparsity);
+        Assert.AreEqual(record.OriginalBytes / 2, record.CompressedBytes);
+    }
+
+    [TestMethod]
+    public void LargeConstantThatShrinks_IsInTheReport()
+    {
+        var net = new NetBuilder(17, 64, 10);
+        var hidden = net.Op("Add", [net.Linear(net.Input, 10, 32), net.Weights("positions", 64, 32)]);
+        using var model = net.Return(net.Linear(net.Relu(hidden), 32, 5));
+        var record = Run(model, Half).Layers.Single(l => l.Weight == "positions");
+        Assert.AreEqual(16, Dims(model, "positions")[1]);
+        Assert.AreEqual("removed: axis 1 32 -> 16", record.Action);
+        Assert.AreEqual(64 * 16 * 4, record.CompressedBytes);
+    }
+
+    [TestMethod]
     public void ExcludedLayer_KeepsAllChannelsThatShareIt()
     {
         using var model = ChannelNets.All["residual"]();

@@ -22,6 +22,8 @@ public sealed class LaneEncoderTests
         Assert.IsNull(plain.Pairs);
         CollectionAssert.AreEqual(BlockPacking.Pack(plain.Codes, 50, 320, 320, 4, 8), packed.Pairs);
         CollectionAssert.AreEqual(plain.Scales.Multiples, packed.Scales.Multiples);
+        Assert.AreEqual(plain.Codes.Count(c => c != 8), plain.NonZeroCount);
+        Assert.AreEqual(plain.NonZeroCount, packed.NonZeroCount);
     }
 
     /// <summary>Scales that keep the output for the mean input, after they have been rounded to multiples, leave little of its error and cost little.</summary>
