@@ -53,6 +53,20 @@ public sealed class CostModelTests
     }
 
     [TestMethod]
+    public void Measure_ProductOfConstants_CountsNothing()
+    {
+        var model = GraphFixture.NewModel();
+        var weight = model.Add("MatMul", [model.Floats("left", 8, 3), model.Floats("right", 3, 5)]);
+        var product = model.Add("MatMul", [model.Input("x", 2, 8), weight]);
+        model.Graph.AddOutput(product);
+
+        var cost = CostModel.Measure(model, NoShapes);
+
+        Assert.AreEqual(2 * 8 * 5, cost.Macs);
+        Assert.AreSame(product.Producer, cost.Nodes.Single().Node);
+    }
+
+    [TestMethod]
     public void Measure_If_CountsTheLargerBranch_LoopItsRounds()
     {
         var model = GraphFixture.NewModel();

@@ -6,6 +6,7 @@ namespace ModelCompression.Analysis.Costs;
 /// <summary>Counts the multiply-accumulate operations of a model for given input sizes.</summary>
 /// <remarks>
 /// Of the branches of an <c>If</c> the more expensive one counts. A <c>Loop</c> counts as often as it is known to run, else once. Elementwise operators, pooling and normalization count nothing, as usual for this figure.
+/// Nor does what is computed from constants alone, such as packed weights: a session does it once, when it is opened.
 /// </remarks>
 public static class CostModel
 {

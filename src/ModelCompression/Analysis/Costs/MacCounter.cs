@@ -10,6 +10,7 @@ internal sealed class MacCounter
     private const int MaxCallDepth = 16;
 
     private readonly ShapeInferenceResult shapes;
+    private readonly ConstantExpressions constants;
     private readonly List<string> notes;
     private readonly List<NodeCost> nodes = [];
     private readonly Dictionary<(string, string, string), Function> functions = [];
@@ -20,6 +21,7 @@ internal sealed class MacCounter
     {
         this.shapes = shapes;
         this.notes = notes;
+        constants = ConstantExpressions.Of(model);
         foreach (var function in model.Functions) functions.TryAdd((function.Domain, function.Name, function.Overload), function);
     }
 
@@ -43,6 +45,7 @@ internal sealed class MacCounter
 
     private long Count(Node node)
     {
+        if (constants.IsConstant(node)) return 0;
         // The place in the list is reserved first, so that the nodes inside come after their control-flow node.
         int at = nodes.Count;
         nodes.Add(new NodeCost(node, 0));
