@@ -37,9 +37,12 @@ internal static class GradientRules
         var rules = new Dictionary<string, Action<NodeGradient>>(StringComparer.Ordinal);
         ConvolutionRules.AddTo(rules);
         MatrixRules.AddTo(rules);
+        EinsumRules.AddTo(rules);
         ArithmeticRules.AddTo(rules);
+        ElementaryRules.AddTo(rules);
         ActivationRules.AddTo(rules);
         NormalizationRules.AddTo(rules);
+        VectorNormRules.AddTo(rules);
         PoolingRules.AddTo(rules);
         SoftmaxRules.AddTo(rules);
         ReductionRules.AddTo(rules);

@@ -34,6 +34,7 @@ public sealed class OperatorGradientTests
         ConvolutionCases.AddTo(cases);
         ArithmeticCases.AddTo(cases);
         LayoutCases.AddTo(cases);
+        NormalizationCases.AddTo(cases);
         return cases;
     }
 }

@@ -23,8 +23,10 @@ internal static class ActivationRules
         Add(rules, "Celu", Celu);
         Add(rules, "ThresholdedRelu", n => n.Emit.MaskGreater(n.X(), n.Emit.Scalar(n.Attributes.Float("alpha", 1))));
         Add(rules, "Mish", Mish);
-        Add(rules, "Gelu", n => n.Attributes.Text("approximate", "none") == "tanh" ? GeluTanh(n) : Gelu(n));
-        Add(rules, "com.microsoft.Gelu", Gelu);
+        Add(rules, "Gelu", n => n.Attributes.Text("approximate", "none") == "tanh" ? GeluTanh(n, n.X()) : Gelu(n, n.X()));
+        Add(rules, "com.microsoft.Gelu", n => Gelu(n, n.X()));
+        rules["com.microsoft.BiasGelu"] = n => Biased(n, Gelu);
+        rules["com.microsoft.FastGelu"] = n => Biased(n, GeluTanh);
         Add(rules, "com.microsoft.QuickGelu", QuickGelu);
         rules["Clip"] = Clip;
         rules["PRelu"] = PRelu;
@@ -78,22 +80,31 @@ internal static class ActivationRules
     }
 
     /// <summary>Φ(x) + x·φ(x).</summary>
-    private static Value Gelu(NodeGradient n)
+    private static Value Gelu(NodeGradient n, Value x)
     {
-        var cdf = n.Emit.Mul(n.Emit.Add(n.Emit.Op("Erf", [n.Emit.Mul(n.X(), InverseSqrt2)]), n.Emit.Scalar(1)), 0.5f);
-        var density = n.Emit.Mul(n.Emit.Op("Exp", [n.Emit.Mul(n.Emit.Square(n.X()), -0.5f)]), InverseSqrt2Pi);
-        return n.Emit.Add(cdf, n.Emit.Mul(n.X(), density));
+        var cdf = n.Emit.Mul(n.Emit.Add(n.Emit.Op("Erf", [n.Emit.Mul(x, InverseSqrt2)]), n.Emit.Scalar(1)), 0.5f);
+        var density = n.Emit.Mul(n.Emit.Op("Exp", [n.Emit.Mul(n.Emit.Square(x), -0.5f)]), InverseSqrt2Pi);
+        return n.Emit.Add(cdf, n.Emit.Mul(x, density));
     }
 
     /// <summary>½(1 + t) + ½x(1 − t²)·u′ with u = √(2/π)(x + 0.044715x³), t = tanh u.</summary>
-    private static Value GeluTanh(NodeGradient n)
+    private static Value GeluTanh(NodeGradient n, Value x)
     {
         const float a = 0.7978845608f, b = 0.044715f;
-        var x2 = n.Emit.Square(n.X());
-        var t = n.Emit.Op("Tanh", [n.Emit.Mul(n.Emit.Mul(n.X(), n.Emit.Add(n.Emit.Mul(x2, b), n.Emit.Scalar(1))), a)]);
+        var x2 = n.Emit.Square(x);
+        var t = n.Emit.Op("Tanh", [n.Emit.Mul(n.Emit.Mul(x, n.Emit.Add(n.Emit.Mul(x2, b), n.Emit.Scalar(1))), a)]);
         var slope = n.Emit.Mul(n.Emit.Add(n.Emit.Mul(x2, 3 * b), n.Emit.Scalar(1)), a);
-        var right = n.Emit.Mul(n.Emit.Mul(n.X(), n.Emit.OneMinus(n.Emit.Square(t))), slope);
+        var right = n.Emit.Mul(n.Emit.Mul(x, n.Emit.OneMinus(n.Emit.Square(t))), slope);
         return n.Emit.Mul(n.Emit.Add(n.Emit.Add(t, n.Emit.Scalar(1)), right), 0.5f);
+    }
+
+    /// <summary>f(x + bias), the bias being optional and repeated.</summary>
+    private static void Biased(NodeGradient n, Func<NodeGradient, Value, Value> derivative)
+    {
+        var bias = n.Node.Input(1);
+        var gradient = n.Emit.Mul(n.DY, derivative(n, bias is null ? n.X() : n.Emit.Add(n.X(), bias)));
+        n.GiveIfNeeded(0, () => gradient);
+        if (bias is not null) n.GiveIfNeeded(1, () => n.Emit.SumTo(gradient, n.Dims(n.Y()), n.Dims(bias)));
     }
 
     /// <summary>s·(1 + αx(1 − s)) with s = σ(αx).</summary>

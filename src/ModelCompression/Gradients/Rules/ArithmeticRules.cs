@@ -19,8 +19,6 @@ internal static class ArithmeticRules
         Unary(rules, "Log", (n, dy) => n.Emit.Div(dy, n.X()));
         Unary(rules, "Reciprocal", (n, dy) => n.Emit.Op("Neg", [n.Emit.Mul(dy, n.Emit.Square(n.Y()))]));
         Unary(rules, "Erf", (n, dy) => n.Emit.Mul(dy, n.Emit.Mul(n.Emit.Op("Exp", [n.Emit.Op("Neg", [n.Emit.Square(n.X())])]), (float)(2 / Math.Sqrt(Math.PI)))));
-        Unary(rules, "Sin", (n, dy) => n.Emit.Mul(dy, n.Emit.Op("Cos", [n.X()])));
-        Unary(rules, "Cos", (n, dy) => n.Emit.Op("Neg", [n.Emit.Mul(dy, n.Emit.Op("Sin", [n.X()]))]));
         rules["Sum"] = n => Shares(n, (_, dy) => dy);
         rules["Mean"] = n => Shares(n, (_, dy) => n.Emit.Mul(dy, 1f / n.Node.Inputs.Count));
         rules["Max"] = Extremum;

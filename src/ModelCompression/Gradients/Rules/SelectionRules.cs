@@ -11,6 +11,11 @@ internal static class SelectionRules
         ArithmeticRules.Unary(rules, "Slice", Slice);
         ArithmeticRules.Unary(rules, "Pad", Pad);
         ArithmeticRules.Unary(rules, "Gather", Gather);
+        ArithmeticRules.Unary(rules, "GatherElements", GatherElements);
+        ArithmeticRules.Unary(rules, "GatherND", GatherND);
+        ArithmeticRules.Unary(rules, "CumSum", CumSum);
+        ArithmeticRules.Unary(rules, "Trilu", (n, dy) => n.Emit.Op("Trilu", [dy, n.Node.Input(1)], NodeAttribute.Of("upper", n.Attributes.Int("upper", 1))));
+        ArithmeticRules.Unary(rules, "ReverseSequence", ReverseSequence);
         rules["Where"] = Where;
     }
 
@@ -155,4 +160,26 @@ internal static class SelectionRules
 
         return emit.Reshape(emit.Transpose(emit.Reshape(sums, x[axis], before, after), 1, 0, 2), x);
     }
+
+    private static Value GatherElements(NodeGradient n, Value dy)
+    {
+        if (n.Emit.Opset < 16) throw n.Refuse("operator sets below 16 cannot add up what goes back to one element");
+        long[] x = n.Dims(n.X());
+        return n.Emit.Op("ScatterElements", [n.Emit.Zeros(x), n.X(1), dy], NodeAttribute.Of("axis", (long)n.Axis("axis", 0, x.Length)), NodeAttribute.Of("reduction", "add"));
+    }
+
+    private static Value GatherND(NodeGradient n, Value dy)
+    {
+        if (n.Emit.Opset < 16) throw n.Refuse("operator sets below 16 cannot add up what goes back to one element");
+        if (n.Attributes.Int("batch_dims", 0) != 0) throw n.Refuse("it has batch_dims");
+        return n.Emit.Op("ScatterND", [n.Emit.Zeros(n.Dims(n.X())), n.X(1), dy], NodeAttribute.Of("reduction", "add"));
+    }
+
+    /// <summary>An element is part of all sums behind it, so ∂y is summed from the other end.</summary>
+    private static Value CumSum(NodeGradient n, Value dy) => n.Emit.Op(
+        "CumSum", [dy, n.X(1)], NodeAttribute.Of("exclusive", n.Attributes.Int("exclusive", 0)), NodeAttribute.Of("reverse", n.Attributes.Int("reverse", 0) == 0 ? 1L : 0));
+
+    /// <summary>Reversing twice changes nothing.</summary>
+    private static Value ReverseSequence(NodeGradient n, Value dy) => n.Emit.Op(
+        "ReverseSequence", [dy, n.X(1)], NodeAttribute.Of("batch_axis", n.Attributes.Int("batch_axis", 1)), NodeAttribute.Of("time_axis", n.Attributes.Int("time_axis", 0)));
 }
