@@ -71,14 +71,16 @@ public sealed class DataSet : IDisposable
     }
 
     /// <summary>Reads feed <paramref name="index"/>, 0 ≤ index &lt; <see cref="Count"/>.</summary>
+    /// <param name="index">Number of the feed.</param>
+    /// <param name="buffers">Memory to read into; the sample is then valid until the next is read into it. Null gives the sample memory of its own.</param>
     /// <exception cref="DiagnosticException">MCB3003: the file is damaged at this place.</exception>
-    public Sample Read(int index)
+    public Sample Read(int index, SampleBuffers? buffers = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
         int at = Array.FindIndex(ends, end => index < end);
         int inSource = index - (at == 0 ? 0 : ends[at - 1]);
-        var sample = sources[at].Read(inSource);
+        var sample = sources[at].Read(inSource, buffers);
         NoteNotFinite(sample, at, inSource);
         return sample;
     }

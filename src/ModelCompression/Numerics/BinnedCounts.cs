@@ -17,19 +17,18 @@ internal static class BinnedCounts
         return Math.Max(MinExponent, Math.ILogB(absMax) + 1 - int.Log2(halfCount));
     }
 
-    /// <summary>Counts floor(x/2^e) + <paramref name="halfCount"/>.</summary>
+    /// <summary>Counts floor(x/2^e) plus half the number of bins.</summary>
     /// <param name="elements">Elements; those not finite are left out.</param>
     /// <param name="exponent">e.</param>
-    /// <param name="halfCount">Bins on each side of 0; a power of two.</param>
+    /// <param name="bins">What is added to; as many on each side of 0, a power of two.</param>
     /// <param name="allFinite">True if all elements are known to be finite.</param>
-    public static int[] Of(ReadOnlySpan<float> elements, int exponent, int halfCount, bool allFinite)
+    public static void Add(ReadOnlySpan<float> elements, int exponent, int[] bins, bool allFinite)
     {
-        int[] bins = new int[2 * halfCount];
+        int halfCount = bins.Length / 2;
         if (allFinite) CountFinite(elements, exponent, halfCount, bins);
         else
             foreach (float x in elements)
                 if (float.IsFinite(x)) bins[IndexOf(x, exponent, halfCount)]++;
-        return bins;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -5,24 +5,37 @@ using System.Runtime.Intrinsics;
 namespace ModelCompression.Numerics;
 
 /// <summary>Sums and extremes per channel of a tensor [outer, channels, inner].</summary>
-/// <param name="Count">Elements per channel.</param>
-/// <param name="Sums">Σx per channel, in binary64.</param>
-/// <param name="Squares">Σx² per channel, in binary64.</param>
-/// <param name="Min">Smallest per channel.</param>
-/// <param name="Max">Largest per channel.</param>
-internal sealed record ChannelSums(long Count, double[] Sums, double[] Squares, float[] Min, float[] Max)
+/// <param name="channels">Number of channels.</param>
+internal sealed class ChannelSums(int channels)
 {
-    /// <summary>Scans a tensor in a fixed order.</summary>
-    public static ChannelSums Of(ReadOnlySpan<float> elements, int channels, int inner)
+    /// <summary>Elements per channel.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Σx per channel, in binary64.</summary>
+    public double[] Sums { get; } = new double[channels];
+
+    /// <summary>Σx² per channel, in binary64.</summary>
+    public double[] Squares { get; } = new double[channels];
+
+    /// <summary>Smallest per channel.</summary>
+    public float[] Min { get; } = new float[channels];
+
+    /// <summary>Largest per channel.</summary>
+    public float[] Max { get; } = new float[channels];
+
+    /// <summary>Scans a tensor in a fixed order; what was here before is forgotten.</summary>
+    public void Measure(ReadOnlySpan<float> elements, int inner)
     {
-        var sums = new ChannelSums(channels == 0 ? 0 : elements.Length / channels, new double[channels], new double[channels], new float[channels], new float[channels]);
-        Array.Fill(sums.Min, float.PositiveInfinity);
-        Array.Fill(sums.Max, float.NegativeInfinity);
+        int channels = Sums.Length;
+        Count = channels == 0 ? 0 : elements.Length / channels;
+        Array.Clear(Sums);
+        Array.Clear(Squares);
+        Array.Fill(Min, float.PositiveInfinity);
+        Array.Fill(Max, float.NegativeInfinity);
         if (inner == 1)
-            for (int at = 0; at < elements.Length; at += channels) sums.AddRow(elements.Slice(at, channels));
+            for (int at = 0; at < elements.Length; at += channels) AddRow(elements.Slice(at, channels));
         else
-            for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == channels ? 0 : c + 1) sums.AddRun(elements.Slice(at, inner), c);
-        return sums;
+            for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == channels ? 0 : c + 1) AddRun(elements.Slice(at, inner), c);
     }
 
     /// <summary>One element of every channel.</summary>

@@ -15,4 +15,7 @@ public sealed class DataSetSamples(DataSet data, SampleOrigin origin) : SampleSo
 
     /// <inheritdoc/>
     public override Sample Read(int attempt, int index) => data.Read(index);
+
+    /// <inheritdoc/>
+    public override Sample Read(int attempt, int index, SampleBuffers buffers) => data.Read(index, buffers);
 }

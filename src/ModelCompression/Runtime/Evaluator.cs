@@ -36,7 +36,7 @@ public static class Evaluator
         var reference = ReferenceFor(chosen, data);
         using var original = ModelSession.Open(originalPath, SessionSettings.Default, ModelRole.Original);
         using var compressed = ModelSession.Open(compressedPath, SessionSettings.Default, ModelRole.Compressed);
-        var sums = RunAll(data, threads, progress, sample => (Measure(chosen, reference, sample, original.Run(sample.Inputs), compressed.Run(sample.Inputs)), sample.Labels), cancellation);
+        var sums = RunAll(data, threads, progress, [original, compressed], (sample, runs) => (Measure(chosen, reference, sample, runs[0].RunAndCopy(sample), runs[1].RunAndCopy(sample)), sample.Labels), cancellation);
 
         MetricSums left = new(), right = new();
         var predictions = new List<(long, int, int)>();
@@ -61,7 +61,7 @@ public static class Evaluator
         var reference = ReferenceFor(metric, data);
         if (reference == MetricReference.OriginalOutputs) throw new DiagnosticException("MCB3016", $"Metric {metric} of a single model needs expected outputs in the data (arrays named output:<name>), and there are none.");
         using var session = ModelSession.Open(path, SessionSettings.Default, role);
-        var total = MetricSums.Total(RunAll(data, threads, null, sample => MeasureOne(metric, reference, sample, session.Run(sample.Inputs)), cancellation));
+        var total = MetricSums.Total(RunAll(data, threads, null, [session], (sample, runs) => MeasureOne(metric, reference, sample, runs[0].RunAndCopy(sample)), cancellation));
         total.CheckReference(metric);
         return total.Value(metric);
     }
@@ -84,26 +84,30 @@ public static class Evaluator
         : MetricSums.OfReference(sample, sample.ExpectedOutputs, outputs);
 
     /// <summary>Runs <paramref name="measure"/> for every feed; results are in feed order. Feeds are read in order under a lock, since data may be a compressed stream.</summary>
-    private static T[] RunAll<T>(DataSet data, int threads, IProgress<int>? progress, Func<Sample, T> measure, CancellationToken cancellation)
+    private static T[] RunAll<T>(DataSet data, int threads, IProgress<int>? progress, ModelSession[] sessions, Func<Sample, RepeatedRun[], T> measure, CancellationToken cancellation)
     {
         var results = new T[data.Count];
         int done = 0;
-        InParallel(results.Length, threads, data.Read, (index, sample) =>
+        InParallel(results.Length, threads, () => new FeedRuns(sessions), (own, index) => data.Read(index, own.Buffers), (own, index, sample) =>
         {
-            results[index] = measure(sample);
+            results[index] = measure(sample, own.Runs);
             progress?.Report(Interlocked.Increment(ref done));
         }, cancellation);
         return results;
     }
 
     /// <summary>Does <paramref name="work"/> for the numbers below <paramref name="count"/>, which are handed out in order; <paramref name="inOrder"/> is done in order, one at a time.</summary>
-    internal static void InParallel<T>(int count, int threads, Func<int, T> inOrder, Action<int, T> work, CancellationToken cancellation)
+    internal static void InParallel<T>(int count, int threads, Func<int, T> inOrder, Action<int, T> work, CancellationToken cancellation) =>
+        InParallel(count, threads, () => (IDisposable?)null, (_, index) => inOrder(index), (_, index, item) => work(index, item), cancellation);
+
+    private static void InParallel<TOwn, T>(int count, int threads, Func<TOwn> start, Func<TOwn, int, T> inOrder, Action<TOwn, int, T> work, CancellationToken cancellation) where TOwn : IDisposable?
     {
         int next = 0;
         var gate = new Lock();
 
         void Work()
         {
+            using var own = start();
             while (true)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -113,10 +117,10 @@ public static class Evaluator
                 {
                     if (next == count) return;
                     index = next++;
-                    item = inOrder(index);
+                    item = inOrder(own, index);
                 }
 
-                work(index, item);
+                work(own, index, item);
             }
         }
 
@@ -130,5 +134,15 @@ public static class Evaluator
             // The first cause as it was thrown: the caller knows diagnostics and cancellation.
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions.FirstOrDefault(i => i is DiagnosticException) ?? e.Flatten().InnerExceptions[0]);
         }
+    }
+
+    /// <summary>What one thread reads samples into and runs models with.</summary>
+    private sealed class FeedRuns(ModelSession[] sessions) : IDisposable
+    {
+        public SampleBuffers Buffers { get; } = new();
+
+        public RepeatedRun[] Runs { get; } = [.. sessions.Select(s => new RepeatedRun(s))];
+
+        public void Dispose() => Array.ForEach(Runs, r => r.Dispose());
     }
 }

@@ -129,7 +129,7 @@ public sealed class ModelSession : IDisposable
     /// <param name="inputs">One value per model input.</param>
     /// <param name="names">Names of outputs.</param>
     /// <exception cref="DiagnosticException">MCB2041 or MCB4041: the run failed.</exception>
-    internal Calibration.RunOutputs Observe(IReadOnlyList<NamedValue> inputs, IReadOnlyCollection<string> names)
+    internal RunOutputs Observe(IReadOnlyList<NamedValue> inputs, IReadOnlyCollection<string> names)
     {
         var native = new Dictionary<string, OrtValue>(inputs.Count, StringComparer.Ordinal);
         try
@@ -137,7 +137,7 @@ public sealed class ModelSession : IDisposable
             return Guard(() =>
             {
                 foreach (var input in inputs) native.Add(input.Name, OrtValues.ToNative(input.Value));
-                return new Calibration.RunOutputs(session.Run(runOptions, WithWeights(native), names.Count > 0 ? names : session.OutputNames));
+                return new RunOutputs(session.Run(runOptions, WithWeights(native), names.Count > 0 ? names : session.OutputNames));
             });
         }
         finally
@@ -149,6 +149,25 @@ public sealed class ModelSession : IDisposable
     /// <summary>Runs the model on native values and leaves its outputs where ONNX Runtime has put them.</summary>
     internal IDisposableReadOnlyCollection<OrtValue> Run(IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyCollection<string> names) =>
         Guard(() => session.Run(runOptions, WithWeights(inputs), names));
+
+    /// <summary>Starts a binding of native values to a run's inputs; outputs are bound by the caller, who disposes it before this session.</summary>
+    internal OrtIoBinding Bind(IReadOnlyDictionary<string, OrtValue> inputs)
+    {
+        var binding = session.CreateIoBinding();
+        foreach (var (name, value) in WithWeights(inputs)) binding.BindInput(name, value);
+        return binding;
+    }
+
+    /// <summary>Runs the model from and into bound values.</summary>
+    internal void Run(OrtIoBinding binding) => Guard(() => session.RunWithBinding(runOptions, binding));
+
+    /// <summary>Does something with ONNX Runtime and makes diagnostics of its failures.</summary>
+    /// <exception cref="DiagnosticException">MCB2041 or MCB4041.</exception>
+    internal void Guard(Action use) => Guard(() =>
+    {
+        use();
+        return 0;
+    });
 
     /// <inheritdoc/>
     public void Dispose()

@@ -32,4 +32,7 @@ public abstract class SampleSource
 
     /// <summary>Makes or reads sample <paramref name="index"/>; the same arguments give the same values.</summary>
     public abstract Sample Read(int attempt, int index);
+
+    /// <summary>The same into memory that is used again; the sample is valid until the next is read into it.</summary>
+    public virtual Sample Read(int attempt, int index, SampleBuffers buffers) => Read(attempt, index);
 }

@@ -8,6 +8,7 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
 {
     private double[] sums = [];
     private double[] squares = [];
+    private readonly MergedParts<ChannelSums> merged = new();
 
     /// <summary>Elements per channel.</summary>
     public long Count { get; private set; }
@@ -49,22 +50,33 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
     public float AbsMax(int channel) => Math.Max(-Min[channel], Max[channel]);
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => Sums(x, axis);
+    public override object? Measure(TensorView x) => Sums(x, axis, merged.Take());
 
     /// <summary>Sums along an axis of one sample; null when it has no such axis or no elements.</summary>
-    internal static ChannelSums? Sums(TensorView x, int axis)
+    /// <param name="x">The tensor.</param>
+    /// <param name="axis">The axis; negative counts from the end.</param>
+    /// <param name="spent">Sums nobody looks at any more, which are filled again where they have as many channels; or null.</param>
+    internal static ChannelSums? Sums(TensorView x, int axis, ChannelSums? spent)
     {
         int at = axis < 0 ? axis + x.Shape.Length : axis;
         if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;
         int channels = checked((int)x.Shape[at]), inner = 1;
         foreach (long size in x.Shape[(at + 1)..]) inner = checked(inner * (int)size);
-        return ChannelSums.Of(x.Data, channels, inner);
+        var sums = spent is not null && spent.Sums.Length == channels ? spent : new ChannelSums(channels);
+        sums.Measure(x.Data, inner);
+        return sums;
     }
 
     /// <inheritdoc/>
     public override void Merge(object? partial)
     {
         if (partial is not ChannelSums part) return;
+        Merge(part);
+        merged.Return(part);
+    }
+
+    private void Merge(ChannelSums part)
+    {
         if (Count == 0) (sums, squares, Min, Max) = (new double[part.Sums.Length], new double[part.Sums.Length], Filled(part.Sums.Length, float.PositiveInfinity), Filled(part.Sums.Length, float.NegativeInfinity));
         if (part.Sums.Length != sums.Length)
         {

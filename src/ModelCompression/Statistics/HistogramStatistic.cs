@@ -16,6 +16,7 @@ public sealed class HistogramStatistic : TensorStatistic
     public const int HalfCount = 2048;
 
     private readonly long[] counts = new long[2 * HalfCount];
+    private readonly MergedParts<Part> merged = new();
     private int exponent = int.MinValue;
 
     /// <summary>Counts of the bins; that of [0, w) is at <see cref="HalfCount"/>. Empty before the first finite element.</summary>
@@ -41,8 +42,11 @@ public sealed class HistogramStatistic : TensorStatistic
     {
         var range = SpanRange.Of(x.Data);
         int sampleExponent = BinnedCounts.ExponentFor(range.AbsMax, HalfCount);
-        int[] bins = range.Min <= range.Max ? BinnedCounts.Of(x.Data, sampleExponent, HalfCount, range.AllFinite) : [];
-        return new Part(range, sampleExponent, bins);
+        var part = merged.Take() ?? new Part();
+        (part.Range, part.Exponent) = (range, sampleExponent);
+        Array.Clear(part.Bins);
+        if (part.HasElements) BinnedCounts.Add(x.Data, sampleExponent, part.Bins, range.AllFinite);
+        return part;
     }
 
     /// <inheritdoc/>
@@ -50,7 +54,12 @@ public sealed class HistogramStatistic : TensorStatistic
     {
         var part = (Part)partial!;
         HasNonFinite |= !part.Range.AllFinite;
-        if (part.Bins.Length == 0) return;
+        if (part.HasElements) MergeFinite(part);
+        merged.Return(part);
+    }
+
+    private void MergeFinite(Part part)
+    {
         Min = Math.Min(Min, part.Range.Min);
         Max = Math.Max(Max, part.Range.Max);
         int common = Math.Max(exponent, part.Exponent);
@@ -74,5 +83,14 @@ public sealed class HistogramStatistic : TensorStatistic
     /// <summary>Arithmetic shift rounds towards −∞, as the bins do.</summary>
     private static int Moved(int index, int shift) => ((index - HalfCount) >> Math.Min(shift, 31)) + HalfCount;
 
-    private sealed record Part(SpanRange Range, int Exponent, int[] Bins);
+    private sealed class Part
+    {
+        public SpanRange Range { get; set; }
+
+        public int Exponent { get; set; }
+
+        public int[] Bins { get; } = new int[2 * HalfCount];
+
+        public bool HasElements => Range.Min <= Range.Max;
+    }
 }

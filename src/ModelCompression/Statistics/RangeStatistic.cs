@@ -5,6 +5,8 @@ namespace ModelCompression.Statistics;
 /// <summary>Smallest and largest element of a tensor over all samples.</summary>
 public sealed class RangeStatistic : TensorStatistic
 {
+    private readonly MergedParts<Part> merged = new();
+
     /// <summary>The key under which passes share it.</summary>
     public const string Key = "range";
 
@@ -24,15 +26,29 @@ public sealed class RangeStatistic : TensorStatistic
     public bool IsKnown => Min <= Max;
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => (SpanRange.Of(x.Data), x.Data.Length);
+    public override object? Measure(TensorView x)
+    {
+        var part = merged.Take() ?? new Part();
+        (part.Range, part.Count) = (SpanRange.Of(x.Data), x.Data.Length);
+        return part;
+    }
 
     /// <inheritdoc/>
     public override void Merge(object? partial)
     {
-        var (range, count) = ((SpanRange, int))partial!;
-        Total += count;
+        var part = (Part)partial!;
+        var range = part.Range;
+        Total += part.Count;
         Min = Math.Min(Min, range.Min);
         Max = Math.Max(Max, range.Max);
         HasNonFinite |= !range.AllFinite;
+        merged.Return(part);
+    }
+
+    private sealed class Part
+    {
+        public SpanRange Range { get; set; }
+
+        public int Count { get; set; }
     }
 }

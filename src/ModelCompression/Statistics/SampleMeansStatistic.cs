@@ -7,6 +7,7 @@ namespace ModelCompression.Statistics;
 /// <param name="axis">The axis; negative counts from the end.</param>
 public sealed class SampleMeansStatistic(int axis) : TensorStatistic
 {
+    private readonly MergedParts<ChannelSums> merged = new();
     private readonly List<double[]> samples = [];
 
     /// <summary>Elements per channel, all samples together.</summary>
@@ -19,7 +20,7 @@ public sealed class SampleMeansStatistic(int axis) : TensorStatistic
     public static string Key(int axis) => FormattableString.Invariant($"sample means:{axis}");
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => ChannelStatistic.Sums(x, axis);
+    public override object? Measure(TensorView x) => ChannelStatistic.Sums(x, axis, merged.Take());
 
     /// <inheritdoc/>
     public override void Merge(object? partial)
@@ -32,5 +33,6 @@ public sealed class SampleMeansStatistic(int axis) : TensorStatistic
 
         Count += part.Count;
         samples.Add(Array.ConvertAll(part.Sums, s => s / part.Count));
+        merged.Return(part);
     }
 }

@@ -1,3 +1,5 @@
+using ModelCompression.Numerics;
+
 namespace ModelCompression.Statistics;
 
 /// <summary>A range of a piecewise linear function's values and the function's slope where it takes them.</summary>
@@ -11,6 +13,8 @@ public readonly record struct SlopeSegment(double Low, double High, double Slope
 /// <param name="segments">Ranges that do not overlap; elsewhere the slope is 0.</param>
 public sealed class SlopeStatistic(int axis, IReadOnlyList<SlopeSegment> segments) : TensorStatistic
 {
+    private readonly (OpenInterval Range, double Slope)[] pieces = [.. segments.Select(s => (new OpenInterval(s.Low, s.High), s.Slope))];
+    private readonly MergedParts<Part> merged = new();
     private double[] sums = [];
     private long count;
 
@@ -25,28 +29,36 @@ public sealed class SlopeStatistic(int axis, IReadOnlyList<SlopeSegment> segment
     {
         int at = axis < 0 ? axis + x.Shape.Length : axis;
         if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;
-        double[] found = new double[x.Shape[at]];
+        var part = merged.Take() is { } spent && spent.Slopes.Length == x.Shape[at] ? spent : new Part(new double[x.Shape[at]]);
+        Array.Clear(part.Slopes);
         int run = 1;
         foreach (long size in x.Shape[(at + 1)..]) run = checked(run * (int)size);
-        for (int start = 0, c = 0; start < x.Data.Length; start += run, c = c + 1 == found.Length ? 0 : c + 1)
-            foreach (float element in x.Data.Slice(start, run)) found[c] += SlopeAt(element);
-        return (found, x.Data.Length / found.Length);
+        for (int start = 0, c = 0; start < x.Data.Length; start += run, c = c + 1 == part.Slopes.Length ? 0 : c + 1)
+        {
+            foreach (var (range, slope) in pieces)
+                part.Slopes[c] += slope * (run > 1 ? range.Count(x.Data.Slice(start, run)) : range.Contains(x.Data[start]) ? 1 : 0);
+        }
+
+        part.Elements = x.Data.Length / part.Slopes.Length;
+        return part;
     }
 
     /// <inheritdoc/>
     public override void Merge(object? partial)
     {
-        if (partial is not (double[] found, int elements)) return;
+        if (partial is not Part part) return;
+        double[] found = part.Slopes;
         if (sums.Length == 0) sums = new double[found.Length];
         if (found.Length != sums.Length) return;
-        count += elements;
+        count += part.Elements;
         for (int c = 0; c < sums.Length; c++) sums[c] += found[c];
+        merged.Return(part);
     }
 
-    private double SlopeAt(float element)
+    private sealed class Part(double[] slopes)
     {
-        foreach (var segment in segments)
-            if (element > segment.Low && element < segment.High) return segment.Slope;
-        return 0;
+        public double[] Slopes { get; } = slopes;
+
+        public int Elements { get; set; }
     }
 }

@@ -45,6 +45,28 @@ public sealed class DataSetTests
     }
 
     [TestMethod]
+    public void Read_IntoTheSameMemory_GivesTheSameSamples()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.Combine("f"));
+        string npz = Npz(folder.Combine("d.npz"), ("x", Floats("3, 2", 1, 2, 3, 4, 5, 6)), ("output:scores", Floats("3, 3", 1, 2, 3, 4, 5, 6, 7, 8, 9)));
+        File.WriteAllBytes(folder.Combine("f/1.npy"), Floats("2,", 7, 8));
+        File.WriteAllBytes(folder.Combine("f/2.npy"), Floats("2,", 9, 10));
+        using var data = DataSet.Open([npz, folder.Combine("f")], OneInput(Dimension.OfSymbol("N"), 2));
+        var buffers = new SampleBuffers();
+        for (int i = 0; i < data.Count; i++)
+        {
+            Sample own = data.Read(i), shared = data.Read(i, buffers);
+            CollectionAssert.AreEqual(Values(own.Inputs[0]), Values(shared.Inputs[0]));
+            CollectionAssert.AreEqual(own.ExpectedOutputs.SelectMany(Values).ToArray(), shared.ExpectedOutputs.SelectMany(Values).ToArray());
+        }
+
+        var last = data.Read(1, buffers);
+        data.Read(0, buffers);
+        CollectionAssert.AreEqual(new[] { 1f, 2 }, Values(last.Inputs[0]), "it is one memory");
+    }
+
+    [TestMethod]
     public void Read_InputsWithoutBatchAxis_AreStacked()
     {
         var model = new ModelInterface([Port("x", DataType.Float, 1, Dimension.Unknown), Port("state", DataType.Float, 2, 1, 1), Port("sr", DataType.Int64)], [Scores]);

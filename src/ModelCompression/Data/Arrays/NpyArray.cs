@@ -46,20 +46,24 @@ internal sealed class NpyArray : IDisposable
     /// <param name="first">First row.</param>
     /// <param name="count">Rows to read.</param>
     /// <param name="dims">Shape of the result, with as many elements as the rows have.</param>
-    public Tensor ReadRows(long first, long count, long[] dims) => ReadElements(first * RowLength, count * RowLength, dims);
+    /// <param name="buffers">Memory to read into, or null.</param>
+    public Tensor ReadRows(long first, long count, long[] dims, SampleBuffers? buffers = null) => ReadElements(first * RowLength, count * RowLength, dims, buffers);
 
     /// <summary>Reads everything.</summary>
-    public Tensor ReadAll() => ReadElements(0, Tensor.CountElements(header.Dims), header.Dims);
+    /// <param name="buffers">Memory to read into, or null.</param>
+    /// <param name="owner">Whose memory of those it is; this array's if null.</param>
+    public Tensor ReadAll(SampleBuffers? buffers = null, object? owner = null) => ReadElements(0, Tensor.CountElements(header.Dims), header.Dims, buffers, owner);
 
     /// <inheritdoc/>
     public void Dispose() => bytes.Dispose();
 
     private long RowLength => Tensor.CountElements(header.Dims.AsSpan(1));
 
-    private Tensor ReadElements(long first, long count, long[] dims)
+    private Tensor ReadElements(long first, long count, long[] dims, SampleBuffers? buffers, object? owner = null)
     {
         if (count * header.ItemLength > Array.MaxLength) throw DataError.Of(file, "MCB3004", $"One sample of '{Name}' has more than 2 GiB, which cannot be fed. Split it.");
-        var elements = new byte[count * header.ItemLength];
+        long length = count * header.ItemLength;
+        byte[] elements = buffers?.For(owner ?? this, length) ?? new byte[length];
         if (header.IsFortranOrder && header.Dims.Length > 1) reordered.Value.AsSpan((int)(first * header.ItemLength), elements.Length).CopyTo(elements);
         else bytes.Read(header.DataOffset + (first * header.ItemLength), elements);
         if (header.Type == DataType.String) return Tensor.FromStrings(dims, ToStrings(elements));

@@ -64,14 +64,14 @@ internal sealed class ArrayBinding
     public ArrayBinding WithRowsPerFeed(long rows) => new(Port, array, rows, IsStacked);
 
     /// <summary>Reads the rows of one feed; a last feed that is not full repeats its last row, unless <paramref name="pad"/> is false.</summary>
-    public Tensor Read(int feed, bool pad = true)
+    public Tensor Read(int feed, SampleBuffers? buffers, bool pad)
     {
-        if (IsShared) return array.ReadAll();
-        if (IsStacked) return array.ReadRows(feed, 1, array.Dims[1..].ToArray());
+        if (IsShared) return array.ReadAll(buffers);
+        if (IsStacked) return array.ReadRows(feed, 1, array.Dims[1..].ToArray(), buffers);
         long first = feed * rowsPerFeed, count = Math.Min(rowsPerFeed, RowCount - first);
         long[] dims = array.Dims.ToArray();
         dims[0] = count;
-        var rows = array.ReadRows(first, count, dims);
+        var rows = array.ReadRows(first, count, dims, buffers);
         if (count == rowsPerFeed || !pad) return rows;
         dims[0] = rowsPerFeed;
         return RepeatLastRow(rows, dims);

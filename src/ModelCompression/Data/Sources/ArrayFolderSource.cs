@@ -37,11 +37,11 @@ internal sealed class ArrayFolderSource : DataSource
     public override long RowCount => files.Count;
 
     /// <inheritdoc/>
-    public override Sample Read(int index)
+    public override Sample Read(int index, SampleBuffers? buffers)
     {
         using var arrays = ArrayCollection.OpenNpy(files[index]);
         var array = arrays.Arrays[0];
-        var all = array.ReadAll();
+        var all = array.ReadAll(buffers, this);
         long[] dims = ShapeOf(files[index], array);
         var tensor = all.Strings is { } strings ? Tensor.FromStrings(dims, strings) : all.Reshape(dims);
         return new Sample([new NamedValue(port.Name, new TensorValue(tensor))]);

@@ -55,14 +55,14 @@ internal sealed class ArraySource : DataSource
     }
 
     /// <inheritdoc/>
-    public override Sample Read(int index)
+    public override Sample Read(int index, SampleBuffers? buffers)
     {
         long first = index * rowsPerFeed;
         int rows = (int)Math.Min(rowsPerFeed, RowCount - first);
-        return new Sample([.. inputs.Select(i => new NamedValue(i.Port.Name, new TensorValue(i.Read(index))))])
+        return new Sample(Read(inputs, index, buffers, pad: true))
         {
             Labels = HasLabels ? labels[(int)first..(int)(first + rows)] : [],
-            ExpectedOutputs = [.. outputs.Select(o => new NamedValue(o.Port.Name, new TensorValue(o.Read(index, pad: false))))],
+            ExpectedOutputs = Read(outputs, index, buffers, pad: false),
             RowCount = rowsPerFeed > 1 ? rows : null,
         };
     }
@@ -72,6 +72,14 @@ internal sealed class ArraySource : DataSource
     {
         arrays.Dispose();
         base.Dispose();
+    }
+
+    private static NamedValue[] Read(IReadOnlyList<ArrayBinding> bindings, int index, SampleBuffers? buffers, bool pad)
+    {
+        if (bindings.Count == 0) return [];
+        var values = new NamedValue[bindings.Count];
+        for (int i = 0; i < values.Length; i++) values[i] = new(bindings[i].Port.Name, new TensorValue(bindings[i].Read(index, buffers, pad)));
+        return values;
     }
 
     private static List<ArrayBinding> BindInputs(string file, List<NpyArray> remaining, ModelInterface model)

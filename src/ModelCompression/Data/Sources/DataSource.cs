@@ -15,8 +15,8 @@ internal abstract class DataSource : IDisposable
     /// <summary>Outputs for which expected values are there.</summary>
     public virtual IReadOnlyList<string> ExpectedOutputs => [];
 
-    /// <summary>Reads feed <paramref name="index"/>. Thread-safe.</summary>
-    public abstract Sample Read(int index);
+    /// <summary>Reads feed <paramref name="index"/>, into <paramref name="buffers"/> where the source has large arrays. Thread-safe.</summary>
+    public abstract Sample Read(int index, SampleBuffers? buffers);
 
     /// <inheritdoc/>
     public virtual void Dispose()

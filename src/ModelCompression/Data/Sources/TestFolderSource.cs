@@ -17,7 +17,7 @@ internal sealed class TestFolderSource : DataSource
         this.folders = folders;
         this.model = model;
         foreach (string folder in folders) CheckNumbers(folder);
-        for (int i = 0; i < folders.Count; i++) _ = Read(i);
+        for (int i = 0; i < folders.Count; i++) _ = Read(i, null);
         ExpectedOutputs = [.. model.Outputs.Where((_, i) => folders.All(f => File.Exists(FileOf(f, "output", i)))).Select(o => o.Name)];
     }
 
@@ -31,7 +31,7 @@ internal sealed class TestFolderSource : DataSource
     public override IReadOnlyList<string> ExpectedOutputs { get; }
 
     /// <inheritdoc/>
-    public override Sample Read(int index)
+    public override Sample Read(int index, SampleBuffers? buffers)
     {
         string folder = folders[index];
         return new Sample([.. model.Inputs.Select((port, i) => new NamedValue(port.Name, ReadValue(FileOf(folder, "input", i), port)))])

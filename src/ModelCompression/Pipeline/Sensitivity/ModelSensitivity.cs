@@ -60,7 +60,7 @@ public sealed record SensitivityMeter
         new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, new PassLog());
         using var data = DataSet.Open(Data, ModelInterface.Of(model));
         var source = new DataSetSamples(data, SampleOrigin.Calibration);
-        var samples = Enumerable.Range(0, Math.Min(SampleCount, data.Count)).Select(data.Read).ToArray();
+        var samples = Enumerable.Range(0, Math.Min(SampleCount, data.Count)).Select(i => data.Read(i)).ToArray();
         var analysis = new SensitivityAnalysis(model, settings, new Calibrator(source, settings.Model.CalibrationSamples, 1), samples);
         bool isLarge = model.AllGraphs().SelectMany(g => g.Initializers).Sum(i => i.Initializer?.ByteLength ?? 0) > SerialByteLength;
         var layers = new LayerSensitivity[analysis.Layers.Count];

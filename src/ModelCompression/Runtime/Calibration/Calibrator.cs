@@ -1,3 +1,4 @@
+using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Statistics;
@@ -47,35 +48,34 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int count, CancellationToken cancellation)
     {
         var turns = new SampleTurns(count);
+        var others = SampleTensors.Others(plan);
         Parallel.For(0, Math.Min(threads, count), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {
-            while (turns.TryTakeSample(out int index)) Collect(session, tensors, plan, index, turns, cancellation);
+            using var run = new RepeatedRun(session, tensors.Names);
+            var buffers = new SampleBuffers();
+            while (turns.TryTakeSample(out int index))
+            {
+                try
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
+                    Measure(new SampleTensors(tensors, sample, run.Run(sample.Inputs), index), plan, index, turns);
+                }
+                catch (Exception e)
+                {
+                    turns.Fail(index, Located(e, index));
+                }
+            }
         });
         turns.ThrowIfFailed();
     }
 
-    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int index, SampleTurns turns, CancellationToken cancellation)
+    private static void Measure(SampleTensors source, StatisticsPlan plan, int index, SampleTurns turns)
     {
-        RunOutputs? outputs = null;
-        try
-        {
-            cancellation.ThrowIfCancellationRequested();
-            var sample = SampleTensors.Completed(samples.Read(0, index), plan);
-            outputs = session.Observe(sample.Inputs, tensors.Names);
-            var source = new SampleTensors(tensors, sample, outputs, index);
-            object?[] partials = source.MeasureAll(plan);
-            turns.WaitFor(index);
-            source.Merge(plan, partials);
-            turns.Complete(index);
-        }
-        catch (Exception e)
-        {
-            turns.Fail(index, Located(e, index));
-        }
-        finally
-        {
-            outputs?.Dispose();
-        }
+        object?[] partials = source.MeasureAll(plan);
+        turns.WaitFor(index);
+        source.Merge(plan, partials);
+        turns.Complete(index);
     }
 
     /// <summary>Says which sample the model does not accept.</summary>

@@ -8,9 +8,11 @@ namespace ModelCompression.Runtime.Calibration;
 /// <summary>The tensors of one sample, and the measuring of them.</summary>
 internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutputs outputs, int index)
 {
-    /// <summary>A sample with the values that a plan has for other inputs.</summary>
-    public static Sample Completed(Sample sample, StatisticsPlan plan) =>
-        plan.Inputs.Count == 0 ? sample : sample with { Inputs = [.. sample.Inputs, .. plan.Inputs.Select(i => new NamedValue(i.Key.Name, new TensorValue(i.Value)))] };
+    /// <summary>The values that a plan has for inputs of which samples have none.</summary>
+    public static IReadOnlyList<NamedValue> Others(StatisticsPlan plan) => [.. plan.Inputs.Select(i => new NamedValue(i.Key.Name, new TensorValue(i.Value)))];
+
+    /// <summary>A sample with values for other inputs.</summary>
+    public static Sample Completed(Sample sample, IReadOnlyList<NamedValue> others) => others.Count == 0 ? sample : sample with { Inputs = [.. sample.Inputs, .. others] };
 
     /// <summary>Measures what can be measured out of order.</summary>
     public object?[] MeasureAll(StatisticsPlan plan)
@@ -39,10 +41,17 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
             if (TryView(x, out var left) && TryView(y, out var right)) statistic.Add(left, right);
     }
 
+    private Tensor? InputOf(Value value)
+    {
+        foreach (var input in sample.Inputs)
+            if (input.Name == value.Name) return (input.Value as TensorValue)?.Tensor;
+        return null;
+    }
+
     private bool TryView(Value value, out TensorView view)
     {
         if (wanted.PositionOf(value) is >= 0 and var position) return outputs.TryView(position, index, out view);
-        var tensor = value.TryGetConstant(out var constant) ? constant : (sample.Inputs.FirstOrDefault(i => i.Name == value.Name)?.Value as TensorValue)?.Tensor;
+        var tensor = value.TryGetConstant(out var constant) ? constant : InputOf(value);
         view = default;
         if (tensor is null || !(value.IsGraphInput || constant is not null) || !tensor.DataType.IsFloatingPoint()) return false;
         view = new(tensor.DataType == DataType.Float ? tensor.AsSpan<float>() : TensorFloats.Of(tensor), tensor.Dims, index);

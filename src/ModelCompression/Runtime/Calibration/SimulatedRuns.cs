@@ -50,7 +50,7 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
 
     private SampleRun Run(ModelSession session, int attempt, int index, StatisticsPlan plan, IReadOnlyCollection<string> names)
     {
-        var sample = SampleTensors.Completed(samples.Read(attempt, index), plan);
+        var sample = SampleTensors.Completed(samples.Read(attempt, index), SampleTensors.Others(plan));
         return new(attempt, index, sample, session.Observe(sample.Inputs, names));
     }
 

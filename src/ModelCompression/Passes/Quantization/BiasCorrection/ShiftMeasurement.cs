@@ -43,12 +43,11 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
             foreach (var wave in observed.GroupBy(l => l.Layer.Depth).OrderBy(g => g.Key))
             {
                 var plan = new StatisticsPlan { SampleLimit = samples, Inputs = current };
-                var actual = wave.ToDictionary(l => l, l => NeedMeans(plan, l.Actual, l.Layer));
+                var differences = wave.ToDictionary(l => l, l => plan.Need(l.Actual, MeanDifferenceStatistic.Key(l.Layer.Axis), () => new MeanDifferenceStatistic(l.Layer.Axis, wanted[l].Means)));
                 yield return plan;
                 foreach (var layer in wave)
                 {
-                    var (means, slopes) = wanted[layer];
-                    if (MeanShift.Between(means, actual[layer], layer.Layer.Layer.OutputChannels, slopes?.Means) is not { } found) continue;
+                    if (MeanShift.Of(differences[layer], layer.Layer.Layer.OutputChannels, wanted[layer].Slopes?.Means) is not { } found) continue;
                     float[] shift = Array.ConvertAll(found, s => (float)s);
                     shifts.Add(layer.Layer, shift);
                     current[inputs[layer]] = Tensor.Float(layer.Layer.ChannelShape, shift);

@@ -1,7 +1,7 @@
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime.Fidelity;
 
-namespace ModelCompression.Runtime.Calibration;
+namespace ModelCompression.Runtime;
 
 /// <summary>Copies tensors of any floating point type to binary32.</summary>
 internal static class TensorFloats
