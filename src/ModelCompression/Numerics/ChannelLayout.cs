@@ -44,7 +44,16 @@ internal readonly record struct ChannelLayout(int Outer, int Channels, int Inner
     }
 
     /// <summary>Runs of <see cref="Inner"/> elements with one scale, in element order.</summary>
-    public ChannelRuns Runs() => new(this);
+    public ChannelRuns Runs() => new(this, 0, ElementCount);
+
+    /// <summary>Parts that can be worked on at the same time: elements of whole runs, about an <see cref="ElementBlocks">element block</see> each. They depend on the layout only.</summary>
+    public (int Start, int Length)[] RunBlocks()
+    {
+        int length = Math.Max(1, ElementBlocks.ElementCount / Math.Max(1, Inner)) * Math.Max(1, Inner);
+        var blocks = new (int Start, int Length)[(int)(((long)ElementCount + length - 1) / length)];
+        for (int b = 0; b < blocks.Length; b++) blocks[b] = (b * length, Math.Min(length, ElementCount - (b * length)));
+        return blocks;
+    }
 
     private static long Product(ReadOnlySpan<long> dims)
     {

@@ -5,15 +5,28 @@ namespace ModelCompression.Numerics;
 /// <param name="Scale">Number of the scale.</param>
 internal readonly record struct ChannelRun(int Start, int Scale);
 
-/// <summary>Enumerates the runs of a layout. A struct, because a run may be a single element.</summary>
-/// <param name="layout">How the elements lie.</param>
-internal struct ChannelRuns(ChannelLayout layout)
+/// <summary>Enumerates runs of a layout. A struct, because a run may be a single element.</summary>
+internal struct ChannelRuns
 {
-    private readonly int end = layout.ElementCount;
-    private int start = -layout.Inner;
-    private int channel = -1;
+    private readonly ChannelLayout layout;
+    private readonly int end;
+    private int start;
+    private int channel;
     private int outer;
     private int firstScale;
+
+    /// <summary>The runs of a number of elements from an element on, both multiples of the length of a run.</summary>
+    public ChannelRuns(ChannelLayout layout, int first, int count)
+    {
+        this.layout = layout;
+        start = first - layout.Inner;
+        end = first + count;
+        int run = layout.Inner == 0 ? 0 : first / layout.Inner;
+        channel = (run % Math.Max(1, layout.Channels)) - 1;
+        int row = run / Math.Max(1, layout.Channels);
+        outer = row % Math.Max(1, layout.Outer);
+        firstScale = row / Math.Max(1, layout.Outer) * layout.Channels;
+    }
 
     /// <summary>The run that <see cref="MoveNext"/> came to.</summary>
     public readonly ChannelRun Current => new(start, firstScale + channel);

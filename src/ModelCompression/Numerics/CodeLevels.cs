@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace ModelCompression.Numerics;
 
@@ -21,9 +22,11 @@ internal readonly struct CurvedLevels(CurvedCodes codes) : ICodeLevels<byte>
     private readonly float[] levels = codes.Table();
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double LevelOf(byte code) => levels[code];
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryMove(byte code, int direction, out byte next)
     {
         next = (byte)(code + direction);
@@ -37,9 +40,11 @@ internal readonly struct EvenLevels<TCode>(CodeRange range) : ICodeLevels<TCode>
     where TCode : struct, IBinaryInteger<TCode>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double LevelOf(TCode code) => int.CreateTruncating(code);
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryMove(TCode code, int direction, out TCode next)
     {
         int moved = int.CreateTruncating(code) + direction;
@@ -52,9 +57,11 @@ internal readonly struct EvenLevels<TCode>(CodeRange range) : ICodeLevels<TCode>
 internal readonly struct HalfLevels : ICodeLevels<Half>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double LevelOf(Half code) => (double)code;
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryMove(Half code, int direction, out Half next)
     {
         next = direction > 0 ? Half.BitIncrement(code) : Half.BitDecrement(code);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ModelCompression.Numerics;
 
 /// <summary>
@@ -69,6 +71,7 @@ internal sealed class CurvedCodes
     }
 
     /// <summary>The code whose level is nearest to <paramref name="steps"/> (a weight divided by its scale), and that level.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Nearest(float steps, out float level)
     {
         float magnitude = Math.Abs(steps);

@@ -23,12 +23,21 @@ internal static class ErrorBalance
     /// <returns>How much Σ(w − ŵ)² grew.</returns>
     public static double Apply<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
         where TCode : struct
+        where TLevels : struct, ICodeLevels<TCode> =>
+        Apply(new RoundingErrors<TCode, TLevels>(elements, channels, layout, scales, levels, codes), 0, channels.Channels);
+
+    /// <summary>Balances the codes of a range of channels. Ranges may be balanced at the same time.</summary>
+    /// <param name="errors">The errors of the tensor.</param>
+    /// <param name="first">First channel.</param>
+    /// <param name="count">Channels.</param>
+    /// <returns>How much Σ(w − ŵ)² grew.</returns>
+    public static double Apply<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, int first, int count)
+        where TCode : struct
         where TLevels : struct, ICodeLevels<TCode>
     {
-        if (elements.Length > MaxElements) return 0;
-        var errors = new RoundingErrors<TCode, TLevels>(elements, layout, scales, levels, codes);
-        var states = new ChannelState[channels.ScaleCount];
-        Survey(errors, channels, layout, states);
+        if (errors.Count > MaxElements) return 0;
+        var states = new ChannelState[count];
+        Survey(errors, first, states);
         int candidates = 0;
         foreach (ref var state in states.AsSpan())
         {
@@ -37,54 +46,62 @@ internal static class ErrorBalance
         }
 
         ulong[] moves = GC.AllocateUninitializedArray<ulong>(candidates);
-        Collect(errors, channels, layout, states, moves);
+        Collect(errors, first, states, moves);
         double added = 0;
-        foreach (var state in states) added += Move(errors, state, moves.AsSpan(state.First, state.Count));
+        foreach (var state in states) added += Move(errors, state, moves.AsSpan(state.First, state.Collected));
         return added;
     }
 
     /// <summary>Sums the errors of every channel and counts its candidates.</summary>
-    private static void Survey<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelLayout channels, ChannelLayout layout, ChannelState[] states)
+    private static void Survey<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, int first, ChannelState[] states)
         where TCode : struct
         where TLevels : struct, ICodeLevels<TCode>
     {
-        foreach (var run in layout.Runs())
+        for (int row = 0; row < errors.Rows; row++)
         {
-            float scale = errors.ScaleOf(run);
-            double sum = 0, least = double.PositiveInfinity;
-            int above = 0, below = 0;
-            for (int i = run.Start; i < run.Start + layout.Inner; i++)
+            for (int c = 0; c < states.Length; c++)
             {
-                double error = errors.At(i, scale);
-                sum += error;
-                if (!errors.IsCandidate(i, scale, error)) continue;
-                least = Math.Min(least, errors.StepOf(i, scale, error));
-                if (error > 0) above++;
-                else below++;
-            }
+                var state = states[c];
+                for (int r = 0; r < errors.RunsPerChannel; r++)
+                {
+                    var run = errors.Run(row, first + c, r);
+                    float scale = errors.ScaleOf(run);
+                    double sum = 0;
+                    for (int i = run.Start; i < run.Start + errors.RunLength; i++)
+                    {
+                        bool isCandidate = errors.IsCandidate(i, scale, out double error, out double step);
+                        sum += error;
+                        if (isCandidate) state.Count(error, step);
+                    }
 
-            ref var state = ref states[run.Start / channels.Inner % channels.Channels];
-            state.Sum += sum;
-            state.Above += above;
-            state.Below += below;
-            state.LeastStep = state.LeastStep == 0 ? least : Math.Min(state.LeastStep, least);
+                    state.Sum += sum;
+                }
+
+                states[c] = state;
+            }
         }
     }
 
     /// <summary>Writes the candidates that reduce their channel's sum when they move.</summary>
-    private static void Collect<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelLayout channels, ChannelLayout layout, ChannelState[] states, ulong[] moves)
+    private static void Collect<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, int first, ChannelState[] states, ulong[] moves)
         where TCode : struct
         where TLevels : struct, ICodeLevels<TCode>
     {
-        foreach (var run in layout.Runs())
+        for (int row = 0; row < errors.Rows; row++)
         {
-            ref var state = ref states[run.Start / channels.Inner % channels.Channels];
-            if (state.Candidates == 0) continue;
-            float scale = errors.ScaleOf(run);
-            for (int i = run.Start; i < run.Start + layout.Inner; i++)
+            for (int c = 0; c < states.Length; c++)
             {
-                double error = errors.At(i, scale);
-                if (error > 0 == state.Sum > 0 && errors.IsCandidate(i, scale, error)) moves[state.First + state.Count++] = MoveHeap.Entry((float)errors.CostOf(i, scale, error), i);
+                ref var state = ref states[c];
+                for (int r = 0; r < errors.RunsPerChannel && state.Candidates > 0; r++)
+                {
+                    var run = errors.Run(row, first + c, r);
+                    float scale = errors.ScaleOf(run);
+                    for (int i = run.Start; i < run.Start + errors.RunLength; i++)
+                    {
+                        if (errors.IsCandidate(i, scale, out double error, out double step) && error > 0 == state.Sum > 0)
+                            moves[state.First + state.Collected++] = MoveHeap.Entry((float)Cost(error, step), i);
+                    }
+                }
             }
         }
     }
@@ -98,16 +115,18 @@ internal static class ErrorBalance
         var heap = new MoveHeap(moves);
         while (left > state.LeastStep / 2 && heap.TryTake(out int element))
         {
-            float scale = errors.ScaleAt(element);
-            double error = errors.At(element, scale), step = errors.StepOf(element, scale, error);
+            errors.IsCandidate(element, errors.ScaleAt(element), out double error, out double step);
             if (left <= step / 2) continue;
-            added += errors.CostOf(element, scale, error) * step;
+            added += Cost(error, step) * step;
             errors.Move(element, error);
             left -= step;
         }
 
         return added;
     }
+
+    /// <summary>What a move costs per unit of the sum that it removes: (d − r)² − r² = d² − 2dr for a distance d, divided by d.</summary>
+    private static double Cost(double error, double step) => step - (2 * Math.Abs(error));
 
     /// <summary>What is known of a channel.</summary>
     private struct ChannelState
@@ -121,16 +140,24 @@ internal static class ErrorBalance
         /// <summary>Elements below their level that may move down.</summary>
         public int Below;
 
-        /// <summary>Least distance of levels over all candidates; 0 before the first run.</summary>
+        /// <summary>Least distance of levels over all candidates.</summary>
         public double LeastStep;
 
         /// <summary>Place of its first candidate.</summary>
         public int First;
 
         /// <summary>Candidates written so far.</summary>
-        public int Count;
+        public int Collected;
 
         /// <summary>Elements whose move reduces the sum.</summary>
         public readonly int Candidates => Sum > 0 ? Above : Sum < 0 ? Below : 0;
+
+        /// <summary>Counts a candidate.</summary>
+        public void Count(double error, double step)
+        {
+            LeastStep = Above + Below == 0 ? step : Math.Min(LeastStep, step);
+            if (error > 0) Above++;
+            else Below++;
+        }
     }
 }

@@ -1,14 +1,17 @@
+using System.Runtime.CompilerServices;
+
 namespace ModelCompression.Numerics;
 
-/// <summary>Errors of the elements of a quantized tensor, and what moving one to its second-nearest level costs.</summary>
+/// <summary>Errors of the elements of a quantized tensor, and how far their second-nearest levels are.</summary>
 /// <typeparam name="TCode">Type of a stored code.</typeparam>
 /// <typeparam name="TLevels">What codes stand for.</typeparam>
 /// <param name="elements">Finite binary32 elements.</param>
-/// <param name="layout">What shares a scale.</param>
+/// <param name="channels">Output channels.</param>
+/// <param name="layout">What shares a scale: the channels, or blocks of them that lie in a row of all channels one after the other.</param>
 /// <param name="scales">One per scale number.</param>
 /// <param name="levels">What the codes stand for.</param>
 /// <param name="codes">Codes of the nearest levels.</param>
-internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
+internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
     where TCode : struct
     where TLevels : struct, ICodeLevels<TCode>
 {
@@ -18,32 +21,51 @@ internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> 
     private readonly ReadOnlySpan<float> elements = elements;
     private readonly Span<TCode> codes = codes;
 
+    /// <summary>Number of elements.</summary>
+    public int Count => elements.Length;
+
+    /// <summary>Rows, each of which has elements of all channels.</summary>
+    public int Rows => elements.Length == 0 ? 0 : elements.Length / (channels.Channels * channels.Inner);
+
+    /// <summary>Runs with one scale that a channel has in a row.</summary>
+    public int RunsPerChannel => layout.Inner == 0 ? 0 : channels.Inner / layout.Inner;
+
+    /// <summary>Elements of a run.</summary>
+    public int RunLength => layout.Inner;
+
+    /// <summary>A run.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ChannelRun Run(int row, int channel, int run)
+    {
+        int within = (channel * RunsPerChannel) + run;
+        return new((row * channels.Channels * channels.Inner) + (within * layout.Inner), (row / layout.Outer * layout.Channels) + within);
+    }
+
     /// <summary>The scale of a run.</summary>
     public float ScaleOf(ChannelRun run) => scales[run.Scale].Scale;
 
     /// <summary>The scale of an element.</summary>
     public float ScaleAt(int element) => scales[(element / layout.GroupLength * layout.Channels) + (element / layout.Inner % layout.Channels)].Scale;
 
-    /// <summary>w − ŵ.</summary>
-    public double At(int element, float scale) => elements[element] - (levels.LevelOf(codes[element]) * scale);
-
     /// <summary>Whether an element, not zero, is far enough from its level, and has a level on the side it is on.</summary>
-    public bool IsCandidate(int element, float scale, double error) =>
-        elements[element] != 0 && TryNext(element, error, out var next) && Math.Abs(error) > LeastError * Distance(element, next, scale);
-
-    /// <summary>Distance of the element's level from the next on its side.</summary>
-    public double StepOf(int element, float scale, double error) => TryNext(element, error, out var next) ? Distance(element, next, scale) : double.PositiveInfinity;
-
-    /// <summary>What a move costs per unit of the sum that it removes: (d − r)² − r² = d² − 2dr for a distance d, divided by d.</summary>
-    public double CostOf(int element, float scale, double error) => StepOf(element, scale, error) - (2 * Math.Abs(error));
+    /// <param name="element">Position.</param>
+    /// <param name="scale">Its scale.</param>
+    /// <param name="error">w − ŵ.</param>
+    /// <param name="step">Distance of its level from the next on its side; 0 when there is none.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsCandidate(int element, float scale, out double error, out double step)
+    {
+        float x = elements[element];
+        var code = codes[element];
+        double level = levels.LevelOf(code);
+        error = x - (level * scale);
+        step = levels.TryMove(code, error > 0 ? 1 : -1, out var next) ? Math.Abs(levels.LevelOf(next) - level) * scale : 0;
+        return step > 0 && x != 0 && Math.Abs(error) > LeastError * step;
+    }
 
     /// <summary>Moves an element to the next level on its side.</summary>
     public void Move(int element, double error)
     {
-        if (TryNext(element, error, out var next)) codes[element] = next;
+        if (levels.TryMove(codes[element], error > 0 ? 1 : -1, out var next)) codes[element] = next;
     }
-
-    private bool TryNext(int element, double error, out TCode next) => levels.TryMove(codes[element], error > 0 ? 1 : -1, out next);
-
-    private double Distance(int element, TCode next, float scale) => Math.Abs(levels.LevelOf(next) - levels.LevelOf(codes[element])) * scale;
 }

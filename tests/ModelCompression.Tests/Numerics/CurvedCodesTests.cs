@@ -53,8 +53,9 @@ public sealed class CurvedCodesTests
         var layout = new ChannelLayout(1, 64, 512);
         var scales = Enumerable.Range(0, 64).Select(c => new AffineScale(weights.Skip(c * 512).Take(512).Max(Math.Abs) / 127, 0)).ToArray();
 
-        var (curvature, predicted) = CurvedQuantizer.Choose(weights, layout, scales, 127);
-        var actual = CurvedQuantizer.Quantize(weights, layout, scales, new CurvedCodes(curvature), new byte[weights.Length]);
+        var tensor = Tensor.Float([64, 512], weights);
+        var (curvature, predicted) = CurvedQuantizer.Choose(tensor, layout, scales, 8);
+        var actual = CurvedQuantizer.Quantize(tensor, layout, scales, new CurvedCodes(curvature), new byte[weights.Length]);
 
         Assert.AreEqual(1, predicted / actual.Noise, 0.15);
     }

@@ -1,4 +1,5 @@
 using ModelCompression.Numerics;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Tests.Numerics;
 
@@ -28,6 +29,52 @@ public sealed class ErrorBalanceTests
             // What is left is at most half of the coarsest level distance.
             Assert.IsLessThanOrEqualTo(scales[c].Scale * CurvedCodes.StepAt(Codes.Highest, 3) / 2, sum, $"channel {c}");
         }
+    }
+
+    [TestMethod]
+    [DataRow(30, 7, 1)]
+    [DataRow(3, 7, 20)]
+    public void Apply_GivesTheSameForRangesOfChannelsAsForAllAtOnce(int outer, int channels, int inner)
+    {
+        var layout = new ChannelLayout(outer, channels, inner);
+        float[] elements = Elements(layout.ElementCount, seed: inner);
+        var scales = Enumerable.Range(0, channels).Select(c => new AffineScale(0.01f * (c + 1), 0)).ToArray();
+        byte[] whole = Quantize(elements, layout, scales), parts = [.. whole];
+
+        double added = ErrorBalance.Apply(elements, layout, layout, scales, new CurvedLevels(Codes), whole.AsSpan());
+        var errors = new RoundingErrors<byte, CurvedLevels>(elements, layout, layout, scales, new CurvedLevels(Codes), parts);
+        double addedInParts = ErrorBalance.Apply(errors, 0, 3) + ErrorBalance.Apply(errors, 3, 4);
+
+        CollectionAssert.AreEqual(whole, parts);
+        Assert.AreEqual(added, addedInParts, 1e-12);
+        Assert.IsGreaterThan(0, added);
+    }
+
+    [TestMethod]
+    [DataRow(6, 5, 9, 1)]
+    [DataRow(4, 3, 1, 5)]
+    public void RunBlocksFollowEachOther_AndRunsStartAnywhere(int outer, int channels, int inner, int groups)
+    {
+        var layout = new ChannelLayout(outer, channels, inner, groups);
+        var all = new List<ChannelRun>();
+        foreach (var run in layout.Runs()) all.Add(run);
+        Assert.HasCount(outer * channels * groups, all);
+        for (int i = 0; i < all.Count; i++) Assert.AreEqual(new ChannelRun(i * inner, (i / (outer * channels) * channels) + (i % channels)), all[i]);
+
+        var later = new List<ChannelRun>();
+        foreach (var run in new ChannelRuns(layout, 7 * inner, 5 * inner)) later.Add(run);
+        CollectionAssert.AreEqual(all[7..12], later);
+
+        var large = new ChannelLayout(1000, channels, 100 * inner);
+        int next = 0;
+        foreach (var (start, length) in large.RunBlocks())
+        {
+            Assert.AreEqual(next, start);
+            Assert.AreEqual(0, length % large.Inner);
+            next += length;
+        }
+
+        Assert.AreEqual(large.ElementCount, next);
     }
 
     [TestMethod]
@@ -120,7 +167,7 @@ public sealed class ErrorBalanceTests
     private static byte[] Quantize(float[] elements, ChannelLayout layout, AffineScale[] scales)
     {
         byte[] codes = new byte[elements.Length];
-        CurvedQuantizer.Quantize(elements, layout, scales, Codes, codes);
+        CurvedQuantizer.Quantize(Tensor.Float([elements.Length], elements), layout, scales, Codes, codes);
         return codes;
     }
 

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ModelCompression.Analysis.Costs;
 using ModelCompression.Numerics;
@@ -79,13 +80,13 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         {
             byte[] wide = GC.AllocateUninitializedArray<byte>(layout.ElementCount * sizeof(short));
             var wideNoise = AffineQuantizer.QuantizeWide(weight, layout, scales, codes, wide, threads);
-            wideNoise += Balance(plan, weight, layout, scales, new EvenLevels<short>(codes), MemoryMarshal.Cast<byte, short>(wide.AsSpan()));
+            wideNoise += Balance<short, EvenLevels<short>>(plan, weight, layout, scales, new EvenLevels<short>(codes), wide);
             return (Tensor.Create(DataType.Int16, shape, wide), wideNoise);
         }
 
         byte[] bytes = GC.AllocateUninitializedArray<byte>(layout.ElementCount);
         var noise = AffineQuantizer.Quantize(weight, layout, scales, codes, bytes, threads);
-        if (plan.IsAdaptive) noise += Balance(plan, weight, layout, scales, new EvenLevels<sbyte>(codes), MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan()));
+        if (plan.IsAdaptive) noise += Balance<sbyte, EvenLevels<sbyte>>(plan, weight, layout, scales, new EvenLevels<sbyte>(codes), bytes);
         return (Tensor.Create(codes.IsSymmetric ? DataType.Int8 : DataType.UInt8, shape, bytes), noise);
     }
 
@@ -96,32 +97,46 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         if (plan.Precision.HasBlocks)
         {
             var blocks = BlockScales.Of(ranges, plan.Blocks!, levels.Highest, plan.Precision.HalfScales);
-            var blockNoise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, blocks.Effective, levels, bytes);
-            blockNoise += Balance(plan, weight, layout, blocks.Effective, new CurvedLevels(levels), bytes.AsSpan());
+            var blockNoise = CurvedQuantizer.Quantize(weight, layout, blocks.Effective, levels, bytes);
+            blockNoise += Balance<byte, CurvedLevels>(plan, weight, layout, blocks.Effective, new CurvedLevels(levels), bytes);
             return new(Tensor.Create(DataType.UInt8, plan.Blocks!.Codes, bytes), blocks.Steps, [], blockNoise) { BlockMultiples = blocks.Multiples, ZeroLevel = (byte)levels.Offset };
         }
 
         var scales = new AffineScale[layout.ScaleCount];
         for (int s = 0; s < scales.Length; s++) scales[s] = Stored(plan, AffineScale.Covering(ranges.Min[s], ranges.Max[s], CodeRange.Symmetric(plan.Precision.Bits)));
-        var noise = CurvedQuantizer.Quantize(weight.AsSpan<float>(), layout, scales, levels, bytes);
-        noise += Balance(plan, weight, layout, scales, new CurvedLevels(levels), bytes.AsSpan());
+        var noise = CurvedQuantizer.Quantize(weight, layout, scales, levels, bytes);
+        noise += Balance<byte, CurvedLevels>(plan, weight, layout, scales, new CurvedLevels(levels), bytes);
         return new(Tensor.Create(DataType.UInt8, weight.Dims, bytes), Array.ConvertAll(scales, s => s.Scale), [], noise) { ZeroLevel = (byte)levels.Offset };
     }
 
     private static AffineScale Stored(WeightPlan plan, AffineScale scale) => plan.Precision.HalfScales is { } half ? scale with { Scale = half.RoundUp(scale.Scale) } : scale;
 
     /// <summary>Lets the errors of every output channel add up to about zero; returns the noise that this adds.</summary>
-    private static QuantizationNoise Balance<TCode, TLevels>(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
+    private static QuantizationNoise Balance<TCode, TLevels>(WeightPlan plan, Tensor weight, ChannelLayout layout, AffineScale[] scales, TLevels levels, byte[] codes)
         where TCode : struct
-        where TLevels : struct, ICodeLevels<TCode> =>
-        new(0, ErrorBalance.Apply(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, codes));
+        where TLevels : struct, ICodeLevels<TCode>
+    {
+        int channels = plan.Layout.Channels;
+        double[] added = new double[Math.Min(channels, ElementBlocks.Count(layout.ElementCount))];
+        Parallel.For(0, added.Length, part =>
+        {
+            int first = (int)((long)channels * part / added.Length), end = (int)((long)channels * (part + 1) / added.Length);
+            added[part] = ErrorBalance.Apply(new RoundingErrors<TCode, TLevels>(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, MemoryMarshal.Cast<byte, TCode>(codes.AsSpan())), first, end - first);
+        });
+        double total = 0;
+        foreach (double part in added) total += part;
+        return new(0, total);
+    }
 
     private static EncodedWeight AsHalf(WeightPlan plan, Tensor weight)
     {
         var elements = weight.AsSpan<float>();
-        var halves = new Half[elements.Length];
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(elements.Length * Unsafe.SizeOf<Half>());
+        var halves = MemoryMarshal.Cast<byte, Half>(bytes.AsSpan());
         TensorPrimitives.ConvertToHalf(elements, halves);
-        Balance(plan, weight, plan.Layout, [.. Enumerable.Repeat(new AffineScale(1, 0), plan.Layout.ScaleCount)], default(HalfLevels), halves.AsSpan());
+        var scales = new AffineScale[plan.Layout.ScaleCount];
+        Array.Fill(scales, new AffineScale(1, 0));
+        Balance<Half, HalfLevels>(plan, weight, plan.Layout, scales, default, bytes);
         double signal = 0, noise = 0;
         for (int i = 0; i < halves.Length; i++)
         {
@@ -130,6 +145,6 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
             noise += error * error;
         }
 
-        return new(Tensor.Create(DataType.Float16, weight.Dims, halves), [], [], new(signal, noise));
+        return new(Tensor.Create(DataType.Float16, weight.Dims, bytes), [], [], new(signal, noise));
     }
 }

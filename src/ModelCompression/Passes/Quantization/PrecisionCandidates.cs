@@ -94,7 +94,7 @@ internal static class PrecisionCandidates
 
         PrecisionCandidate Curved(WeightPrecision precision, ChannelLayout layout, AffineScale[] scales)
         {
-            var (curvature, noise) = CurvedQuantizer.Choose(weight.AsSpan<float>(), layout, scales, CurvedCodes.HighestOf(precision.Bits));
+            var (curvature, noise) = CurvedQuantizer.Choose(weight, layout, scales, precision.Bits);
             return Candidate(precision with { Curvature = curvature }, _ => noise);
         }
 
