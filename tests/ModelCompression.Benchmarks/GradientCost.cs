@@ -48,7 +48,7 @@ internal static class GradientCost
     private static double Forward(Model model, DataSet data, int count, int joined)
     {
         using var session = ModelSession.Open(OnnxWriter.ToBytes(model), "forward", SessionSettings.Default, ModelRole.Original);
-        var feeds = Enumerable.Range(0, Batch / joined).Select(i => session.Prepare(new JoinedFeed([.. Enumerable.Range(i * joined, joined).Select(data.Read)]).ToSample().Inputs)).ToList();
+        var feeds = Enumerable.Range(0, Batch / joined).Select(i => session.Prepare(new JoinedFeed([.. Enumerable.Range(i * joined, joined).Select(i => data.Read(i))]).ToSample().Inputs)).ToList();
         double best = Marginal(t =>
         {
             for (int i = 0; i < t; i++)
@@ -74,7 +74,7 @@ internal static class GradientCost
     private static void Save(Model model, DataSet data, string file)
     {
         var weights = WeightCatalog.Of(model).Weights.Select(w => w.Value).ToList();
-        var feed = new JoinedFeed([.. Enumerable.Range(0, Batch).Select(data.Read)]);
+        var feed = new JoinedFeed([.. Enumerable.Range(0, Batch).Select(i => data.Read(i))]);
         using var graph = GradientGraph.Build(model, new GradientRequest(weights, GradientLossKind.CrossEntropy, feed.Shapes) { Factors = FactorForm.All });
         OnnxWriter.Write(graph.Model, file);
         var slots = ChannelGroups.Find(model).Groups.SelectMany(g => GradientChannelScorer.GatedSlots(model, g)).ToList();
