@@ -11,13 +11,14 @@ internal sealed class BackwardPass
     private readonly GradientEmitter emit;
     private readonly Func<Value, long[]> dimsOf;
 
-    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates, FactorOutputs factors, ChannelRows rows)
+    public BackwardPass(GradientEmitter emit, Func<Value, long[]> dimsOf, IEnumerable<Value> wanted, IReadOnlyList<Node> nodes, GateSums gates, FactorOutputs factors, ChannelBlocks blocks)
     {
         this.emit = emit;
         this.dimsOf = dimsOf;
         Gates = gates;
         Factors = factors;
-        Rows = rows;
+        Blocks = blocks;
+        Rows = new(emit, blocks);
         active.UnionWith(wanted);
         foreach (var node in nodes)
         {
@@ -32,6 +33,9 @@ internal sealed class BackwardPass
 
     /// <summary>Gradients that rules may give as factors.</summary>
     public FactorOutputs Factors { get; }
+
+    /// <summary>Values with their channels in blocks.</summary>
+    public ChannelBlocks Blocks { get; }
 
     /// <summary>Values with their channels side by side.</summary>
     public ChannelRows Rows { get; }

@@ -4,19 +4,24 @@ namespace ModelCompression.Gradients;
 
 /// <summary>Values [N, C, H, W] as rows [N·H·W, C]. A runtime that keeps channels in blocks between convolutions turns these into rows and back by copying, but into planes element by element.</summary>
 /// <param name="emit">Adds nodes.</param>
-/// <param name="isOn">False where convolutions do not run in blocks.</param>
-internal sealed class ChannelRows(GradientEmitter emit, bool isOn)
+/// <param name="blocks">Values in blocks.</param>
+internal sealed class ChannelRows(GradientEmitter emit, ChannelBlocks blocks)
 {
-    /// <summary>Channels that ONNX Runtime keeps together at most.</summary>
-    public const long RuntimeBlock = 16;
-
+    private readonly Dictionary<Value, Value> pixels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, Value> rows = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>The rows of a value where they are there or cheap to make, else null.</summary>
     public Value? Find(Value value, long[] dims)
     {
         if (rows.TryGetValue(value, out var known)) return known;
-        return isOn && dims.Length == 4 && dims[1] % RuntimeBlock == 0 && dims[2] * dims[3] > 1 && IsBlocked(value) ? Of(value, dims) : null;
+        return blocks.Has(value, dims) ? Of(value, dims) : null;
+    }
+
+    /// <summary>The same elements as <see cref="Find"/>, in whatever shape needs no copy.</summary>
+    public (Value Value, long[] Dims)? FindElements(Value value, long[] dims)
+    {
+        if (rows.TryGetValue(value, out var known) && !pixels.ContainsKey(value)) return (known, [dims[0] * dims[2] * dims[3], dims[1]]);
+        return blocks.Has(value, dims) ? (PixelsOf(value), [dims[0], dims[2], dims[3], dims[1]]) : null;
     }
 
     /// <summary>A value [N, C, H, W] from one value [N, C, h, w] for each place of a tile of <paramref name="height"/> by <paramref name="width"/> elements, row by row.</summary>
@@ -32,7 +37,7 @@ internal sealed class ChannelRows(GradientEmitter emit, bool isOn)
     /// <summary>The rows of a value.</summary>
     public Value Of(Value value, long[] dims)
     {
-        if (!rows.TryGetValue(value, out var result)) rows[value] = result = emit.Reshape(emit.Transpose(value, 0, 2, 3, 1), dims[0] * dims[2] * dims[3], dims[1]);
+        if (!rows.TryGetValue(value, out var result)) rows[value] = result = emit.Reshape(PixelsOf(value), dims[0] * dims[2] * dims[3], dims[1]);
         return result;
     }
 
@@ -44,7 +49,9 @@ internal sealed class ChannelRows(GradientEmitter emit, bool isOn)
         return value;
     }
 
-    /// <summary>True for what convolutions make, and for what follows them in their layout.</summary>
-    private static bool IsBlocked(Value value) => value.Producer is { } node
-        && (node.Is("Conv") || ((node.Is("Relu") || node.Is("AveragePool")) && node.Input(0) is { } input && IsBlocked(input)));
+    private Value PixelsOf(Value value)
+    {
+        if (!pixels.TryGetValue(value, out var result)) pixels[value] = result = emit.Transpose(value, 0, 2, 3, 1);
+        return result;
+    }
 }

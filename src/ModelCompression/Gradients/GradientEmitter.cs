@@ -8,6 +8,18 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
 {
     private const long MaxStoredZeros = 256;
 
+    /// <summary>2^126: 1 at the smallest normal number.</summary>
+    private const float SteepestSlope = 8.507059e37f;
+
+    /// <summary>2^100.</summary>
+    private const float SteepSlope = 1.2676506e30f;
+
+    /// <summary>2^-60, whose neighbours are 2^-83 away.</summary>
+    private const float SmallestThreshold = 8.67361738e-19f;
+
+    /// <summary>2^26.</summary>
+    private const float LargestThreshold = 67108864;
+
     private readonly Dictionary<float, Value> scalars = [];
     private readonly Dictionary<string, Value> shapes = new(StringComparer.Ordinal);
 
@@ -41,11 +53,25 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
     /// <summary>1 where <paramref name="condition"/> holds, else 0.</summary>
     public Value Mask(Value condition) => Op("Cast", [condition], NodeAttribute.Of("to", (long)DataType.Float));
 
-    /// <summary>1 where a &gt; b.</summary>
-    public Value MaskGreater(Value a, Value b) => Mask(Op("Greater", [a, b]));
+    /// <summary>1 where a &gt; <paramref name="threshold"/>.</summary>
+    public Value MaskGreater(Value a, float threshold) => SteepLine(threshold) is { } line
+        ? Op("HardSigmoid", [a], NodeAttribute.Of("alpha", line.Slope), NodeAttribute.Of("beta", line.Offset))
+        : Mask(Op("Greater", [a, Scalar(threshold)]));
 
-    /// <summary>1 where a &lt; b.</summary>
-    public Value MaskLess(Value a, Value b) => Mask(Op("Less", [a, b]));
+    /// <summary>1 where a &lt; <paramref name="threshold"/>.</summary>
+    public Value MaskLess(Value a, float threshold) => SteepLine(threshold) is { } line
+        ? Op("HardSigmoid", [a], NodeAttribute.Of("alpha", -line.Slope), NodeAttribute.Of("beta", -line.Offset))
+        : Mask(Op("Less", [a, Scalar(threshold)]));
+
+    /// <summary>
+    /// A line through the threshold that is at least 1 at the next larger number and at most -1 at the next smaller one, so that clipping it to 0 and 1 is a comparison in one operator instead of two.
+    /// Slopes are powers of two: products are exact, or infinite. Null where there is no such line.
+    /// </summary>
+    public static (float Slope, float Offset)? SteepLine(float threshold)
+    {
+        if (threshold == 0) return (SteepestSlope, 0);
+        return Math.Abs(threshold) is >= SmallestThreshold and <= LargestThreshold ? (SteepSlope, -threshold * SteepSlope) : null;
+    }
 
     /// <summary>A scalar constant.</summary>
     public Value Scalar(float value)

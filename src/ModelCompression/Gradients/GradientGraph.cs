@@ -77,13 +77,14 @@ public sealed class GradientGraph : IDisposable
         var copy = ModelCopy.Of(source, request.WeightsAreInputs ? request.Weights : []);
         var graph = copy.Model.Graph;
         var weights = request.Weights.Select(w => copy[w]).ToArray();
+        StateSizes(graph, request.InputShapes);
         var shapes = new StaticSizes(source, copy, request);
         var emit = new GradientEmitter(graph, source.OpsetImports.Onnx);
         new RecurrentUnrolling(graph, emit, shapes).Run();
         var forward = graph.Nodes.ToArray();
         var gates = new GateSums(emit, weights, request.GateAxes);
         var factors = new FactorOutputs(weights, request);
-        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors, new ChannelRows(emit, request.Factors != FactorForm.None && !request.WeightsAreInputs));
+        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors, new ChannelBlocks(emit, request.Factors != FactorForm.None && !request.WeightsAreInputs));
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
@@ -108,6 +109,13 @@ public sealed class GradientGraph : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    /// <summary>States the inputs' sizes as numbers: ONNX Runtime keeps products in blocks of channels only where it can tell that the sizes of forward and backward nodes are the same.</summary>
+    private static void StateSizes(OnnxGraph graph, IReadOnlyDictionary<string, Shape> inputShapes)
+    {
+        foreach (var input in graph.Inputs)
+            if (inputShapes.TryGetValue(input.Name, out var shape) && input.TensorType is { } type) input.Type = new TensorType(type.ElementType, shape);
+    }
 
     /// <summary>Removes backward nodes whose results nobody takes, which a runtime would still compute.</summary>
     private static void RemoveUnused(OnnxGraph graph)

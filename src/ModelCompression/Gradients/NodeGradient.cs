@@ -17,6 +17,9 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
     /// <summary>Values with their channels side by side.</summary>
     public ChannelRows Rows => pass.Rows;
 
+    /// <summary>Values with their channels in blocks.</summary>
+    public ChannelBlocks Blocks => pass.Blocks;
+
     /// <summary>Its attributes.</summary>
     public NodeAttributes Attributes => new(node);
 
@@ -74,6 +77,12 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
         var gradient = make();
         if (Needs(index)) Give(index, gradient);
         long[] dims = Dims(X(index));
+        if (axis == 1 && Blocks.Has(X(index), dims) && Blocks.Has(gradient, dims))
+        {
+            pass.Gates.Add(X(weight), gateAxis, Blocks.SumsOfProducts(X(index), gradient, dims));
+            return true;
+        }
+
         bool areRows = axis == 1 && Rows.Find(X(index), dims) is not null && Rows.Find(gradient, dims) is not null;
         int[] others = areRows ? [0] : [.. Enumerable.Range(0, dims.Length).Where(a => a != axis)];
         var products = areRows ? emit.Mul(Rows.Of(X(index), dims), Rows.Of(gradient, dims)) : emit.Mul(X(index), gradient);

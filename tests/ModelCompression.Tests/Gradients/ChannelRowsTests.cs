@@ -23,10 +23,13 @@ public sealed class ChannelRowsTests
     [DataRow(3, 5, 1, true)]
     // Every other element is in no window.
     [DataRow(2, 1, 0, false)]
-    public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain)
+    [DataRow(1, 3, 1, true, true)]
+    [DataRow(2, 3, 1, true, true)]
+    [DataRow(3, 5, 1, true, true)]
+    public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain, bool isDepthwise = false)
     {
         using var folder = new TemporaryFolder();
-        using var model = Net(stride, kernel, pad);
+        using var model = Net(stride, kernel, pad, isDepthwise);
         string path = Path.Combine(folder.Path, "net.onnx");
         OnnxWriter.Write(model, path);
         var random = new Random(3);
@@ -34,7 +37,7 @@ public sealed class ChannelRowsTests
         string npz = ArrayFile.Npz(Path.Combine(folder.Path, "data.npz"), [("x", ArrayFile.Floats($"{Samples}, 3, 12, 12", x)), ("labels", ArrayFile.Longs($"{Samples},", 0, 1, 2, 3, 1, 2))]);
         using var data = DataSet.Open([npz], ModelInterface.Of(model));
         using var runner = new GradientRunner(data, path, 1);
-        var weights = model.Graph.Initializers.ToArray();
+        var weights = model.Graph.Initializers.Where(i => i.Initializer!.Rank > 0).ToArray();
         float[][] current = [.. weights.Select(w => w.Initializer!.AsSpan<float>().ToArray())], expected = Zeros(), actual = Zeros();
         int[] feeds = [.. Enumerable.Range(0, Samples)];
         using (var session = runner.Open(model, weights, TrainingLoss.Labels, current)) session.Run(feeds, expected);
@@ -47,6 +50,7 @@ public sealed class ChannelRowsTests
             Assert.IsLessThan(1e-5 * largest, expected[i].Zip(actual[i], (e, a) => Math.Abs(e - a)).Max(), weights[i].Name);
         }
 
+        AssertGates(runner, model, weights, current, actual, feeds);
         var request = new GradientRequest(weights, GradientLossKind.CrossEntropy, new Dictionary<string, Shape> { ["x"] = Shape.Of(Samples, 3, 12, 12) }) { Factors = FactorForm.All };
         using var graph = GradientGraph.Build(model, request);
         Assert.AreEqual(isPlain, !graph.Model.Graph.Nodes.Any(n => n.Is("ConvTranspose")));
@@ -55,7 +59,27 @@ public sealed class ChannelRowsTests
         float[][] Zeros() => [.. current.Select(c => new float[c.Length])];
     }
 
-    private static Model Net(int stride, int kernel, int pad)
+    /// <summary>Gradients of factors on what a layer reads are Σ w·∂w over the weights that read it.</summary>
+    private static void AssertGates(GradientRunner runner, Model model, Value[] weights, float[][] current, float[][] gradients, int[] feeds)
+    {
+        int?[] axes = [.. weights.Select(w => w.Initializer!.Dims.ToArray() switch { [_, > 1, _, _] => 1, [_, _] => 0, _ => (int?)null })];
+        int[] gated = [.. Enumerable.Range(0, weights.Length).Where(i => axes[i] is not null)];
+        float[][] gates = [.. gated.Select(i => new float[weights[i].Initializer!.Dims[axes[i]!.Value]])];
+        using var session = runner.Open(model, [.. gated.Select(i => weights[i])], TrainingLoss.Labels, gateAxes: [.. gated.Select(i => axes[i])]);
+        session.Run(feeds, gates);
+        for (int g = 0; g < gated.Length; g++)
+        {
+            int i = gated[g];
+            long[] dims = weights[i].Initializer!.Dims.ToArray();
+            long inner = dims[(axes[i]!.Value + 1)..].Aggregate(1L, (a, d) => a * d);
+            var sums = new double[gates[g].Length];
+            for (int k = 0; k < current[i].Length; k++) sums[k / inner % sums.Length] += (double)current[i][k] * gradients[i][k];
+            Assert.IsGreaterThan(0, sums.Max(Math.Abs));
+            Assert.IsLessThan(1e-5 * sums.Max(Math.Abs), sums.Zip(gates[g], (e, a) => Math.Abs(e - a)).Max(), weights[i].Name);
+        }
+    }
+
+    private static Model Net(int stride, int kernel, int pad, bool isDepthwise)
     {
         var model = new Model(new OnnxGraph("net")) { IrVersion = 8 };
         model.OpsetImports[""] = 13;
@@ -66,12 +90,16 @@ public sealed class ChannelRowsTests
         NodeAttribute Ints(string name, int value, int count) => NodeAttribute.Of(name, [.. Enumerable.Repeat((long)value, count)]);
         Value x = graph.AddInput("x", new TensorType(DataType.Float, new Shape(rows, Dimension.Of(3), Dimension.Of(12), Dimension.Of(12))));
         var first = Node("Relu", "r1", Node("Conv", "c1", x, SmallNet.Weights(random, 0.3, 16, 3, 3, 3), Ints("pads", 1, 4)), null);
-        var strided = Node("Conv", "c2", first, SmallNet.Weights(random, 0.1, 32, 16, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4));
+        var strided = isDepthwise
+            ? Node("Conv", "c3", Clipped(Node("Conv", "c2", first, SmallNet.Weights(random, 0.3, 16, 1, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4), NodeAttribute.Of("group", 16L))), SmallNet.Weights(random, 0.2, 32, 16, 1, 1))
+            : Node("Conv", "c2", first, SmallNet.Weights(random, 0.1, 32, 16, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4));
         var pooled = Node("AveragePool", "p", Node("Relu", "r2", strided, null), null, Ints("kernel_shape", 2, 2), Ints("strides", 2, 2));
         int size = (((12 + (2 * pad) - kernel) / stride) + 1) / 2;
         var y = Node("Gemm", "y", Node("Flatten", "f", pooled, null), SmallNet.Weights(random, 0.1, 32 * size * size, 4));
         y.Type = new TensorType(DataType.Float, new Shape(rows, Dimension.Of(4)));
         graph.AddOutput(y);
         return model;
+
+        Value Clipped(Value value) => graph.AddNode("Clip", [value, graph.AddInitializer("low", Tensor.Float([], 0)), graph.AddInitializer("high", Tensor.Float([], 0.25f))], ["clipped"]).Outputs[0]!;
     }
 }

@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Gradients.Rules;
 
@@ -21,7 +22,7 @@ internal static class ActivationRules
         Add(rules, "Elu", n => Exponential(n, n.Attributes.Float("alpha", 1), 1));
         Add(rules, "Selu", n => Exponential(n, n.Attributes.Float("alpha", 1.67326319f), n.Attributes.Float("gamma", 1.05070102f)));
         Add(rules, "Celu", Celu);
-        Add(rules, "ThresholdedRelu", n => n.Emit.MaskGreater(n.X(), n.Emit.Scalar(n.Attributes.Float("alpha", 1))));
+        Add(rules, "ThresholdedRelu", n => n.Emit.MaskGreater(n.X(), n.Attributes.Float("alpha", 1)));
         Add(rules, "Mish", Mish);
         Add(rules, "Gelu", n => n.Attributes.Text("approximate", "none") == "tanh" ? GeluTanh(n, n.X()) : Gelu(n, n.X()));
         Add(rules, "com.microsoft.Gelu", n => Gelu(n, n.X()));
@@ -35,39 +36,49 @@ internal static class ActivationRules
     private static void Add(Dictionary<string, Action<NodeGradient>> rules, string opType, Func<NodeGradient, Value> derivative) =>
         ArithmeticRules.Unary(rules, opType, (n, dy) => n.Emit.Mul(dy, derivative(n)));
 
-    private static void Relu(NodeGradient n)
-    {
-        long[] dims = n.Dims(n.Y());
-        if (n.Rows.Find(n.Y(), dims) is { } y && n.Rows.Find(n.DY, dims) is { } dy) n.Give(0, n.Rows.ToPlanes(Masked(y, dy), dims));
-        else n.Give(0, Masked(n.Y(), n.DY));
+    private static void Relu(NodeGradient n) => Limited(n, 0, null);
 
-        Value Masked(Value result, Value gradient) => n.Emit.Mul(gradient, n.Emit.MaskGreater(result, n.Emit.Scalar(0)));
+    /// <summary>∂y where low &lt; y &lt; high, else 0: in the layout that y and ∂y have.</summary>
+    private static void Limited(NodeGradient n, float? low, float? high)
+    {
+        if (!n.Needs(0)) return;
+        long[] dims = n.Dims(n.Y());
+        if (n.Blocks.Has(n.Y(), dims) && n.Blocks.Has(n.DY, dims)) n.Give(0, Masked(n.Y(), n.DY, (y, line) => n.Blocks.Steps(y, dims[1], line)));
+        else if (n.Rows.Find(n.Y(), dims) is { } y && n.Rows.Find(n.DY, dims) is { } dy) n.Give(0, n.Rows.ToPlanes(Masked(y, dy, null), dims));
+        else n.Give(0, Masked(n.Y(), n.DY, null));
+
+        Value Masked(Value result, Value gradient, Func<Value, (float Slope, float Offset), Value>? steps)
+        {
+            if (low is { } l) gradient = n.Emit.Mul(gradient, steps is not null && GradientEmitter.SteepLine(l) is { } line ? steps(result, line) : n.Emit.MaskGreater(result, l));
+            if (high is { } h) gradient = n.Emit.Mul(gradient, steps is not null && GradientEmitter.SteepLine(h) is { } line ? steps(result, (-line.Slope, -line.Offset)) : n.Emit.MaskLess(result, h));
+            return gradient;
+        }
     }
 
     /// <summary>1 where low &lt; v &lt; high.</summary>
-    private static Value Between(GradientEmitter emit, Value v, float low, float high) => emit.Mul(emit.MaskGreater(v, emit.Scalar(low)), emit.MaskLess(v, emit.Scalar(high)));
+    private static Value Between(GradientEmitter emit, Value v, float low, float high) => emit.Mul(emit.MaskGreater(v, low), emit.MaskLess(v, high));
 
-    private static Value Sloped(NodeGradient n, float slope) => n.Emit.Add(n.Emit.Mul(n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0)), 1 - slope), n.Emit.Scalar(slope));
+    private static Value Sloped(NodeGradient n, float slope) => n.Emit.Add(n.Emit.Mul(n.Emit.MaskGreater(n.X(), 0), 1 - slope), n.Emit.Scalar(slope));
 
     /// <summary>0 below −3, x/3 + 1/2 between, 1 above 3.</summary>
     private static Value HardSwish(NodeGradient n)
     {
         var line = n.Emit.Add(n.Emit.Mul(n.X(), 1f / 3), n.Emit.Scalar(0.5f));
-        var above = n.Emit.OneMinus(n.Emit.MaskLess(n.X(), n.Emit.Scalar(3)));
+        var above = n.Emit.OneMinus(n.Emit.MaskLess(n.X(), 3));
         return n.Emit.Add(n.Emit.Mul(line, Between(n.Emit, n.X(), -3, 3)), above);
     }
 
     /// <summary>γ for x &gt; 0, else γαeˣ = y + γα.</summary>
     private static Value Exponential(NodeGradient n, float alpha, float gamma)
     {
-        var positive = n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0));
+        var positive = n.Emit.MaskGreater(n.X(), 0);
         return n.Emit.Add(n.Emit.Mul(positive, gamma), n.Emit.Mul(n.Emit.OneMinus(positive), n.Emit.Add(n.Y(), n.Emit.Scalar(alpha * gamma))));
     }
 
     /// <summary>1 for x &gt; 0, else e^(x/α) = y/α + 1.</summary>
     private static Value Celu(NodeGradient n)
     {
-        var positive = n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0));
+        var positive = n.Emit.MaskGreater(n.X(), 0);
         var below = n.Emit.Add(n.Emit.Mul(n.Y(), 1 / n.Attributes.Float("alpha", 1)), n.Emit.Scalar(1));
         return n.Emit.Add(positive, n.Emit.Mul(n.Emit.OneMinus(positive), below));
     }
@@ -115,25 +126,34 @@ internal static class ActivationRules
         return n.Emit.Mul(s, n.Emit.Add(n.Emit.Mul(scaled, n.Emit.OneMinus(s)), n.Emit.Scalar(1)));
     }
 
-    /// <summary>∂y where min ≤ x ≤ max, else 0. The limits have no gradient rule.</summary>
+    /// <summary>∂y where min &lt; y &lt; max, else 0. The limits have no gradient rule.</summary>
     private static void Clip(NodeGradient n)
     {
         if (n.Needs(1) || n.Needs(2)) throw n.Refuse("its limits depend on weights");
-        var emit = n.Emit;
-        bool byInput = emit.Opset >= 11;
-        var min = byInput ? n.Node.Input(1) : n.Attributes.Has("min") ? emit.Scalar(n.Attributes.Float("min", 0)) : null;
-        var max = byInput ? n.Node.Input(2) : n.Attributes.Has("max") ? emit.Scalar(n.Attributes.Float("max", 0)) : null;
-        var gradient = n.DY;
-        if (min is not null) gradient = emit.Mul(gradient, emit.OneMinus(emit.MaskLess(n.X(), min)));
-        if (max is not null) gradient = emit.Mul(gradient, emit.OneMinus(emit.MaskGreater(n.X(), max)));
-        n.GiveIfNeeded(0, () => gradient);
+        bool byInput = n.Emit.Opset >= 11;
+        if (byInput && (IsComputed(n.Node.Input(1)) || IsComputed(n.Node.Input(2))))
+        {
+            var gradient = n.DY;
+            if (n.Node.Input(1) is { } min) gradient = n.Emit.Mul(gradient, n.Emit.Mask(n.Emit.Op("Greater", [n.Y(), min])));
+            if (n.Node.Input(2) is { } max) gradient = n.Emit.Mul(gradient, n.Emit.Mask(n.Emit.Op("Less", [n.Y(), max])));
+            n.GiveIfNeeded(0, () => gradient);
+            return;
+        }
+
+        Limited(n, Limit(1, "min"), Limit(2, "max"));
+
+        static bool IsComputed(Value? limit) => limit is not null && !(limit.TryGetConstant(out var tensor) && tensor.DataType == DataType.Float);
+
+        float? Limit(int index, string name) => byInput
+            ? n.Node.Input(index) is { } input && input.TryGetConstant(out var limit) ? limit.AsSpan<float>()[0] : null
+            : n.Attributes.Has(name) ? n.Attributes.Float(name, 0) : null;
     }
 
     /// <summary>∂x = ∂y·(x &gt; 0 ? 1 : slope), ∂slope = Σ ∂y·min(x, 0).</summary>
     private static void PRelu(NodeGradient n)
     {
         var emit = n.Emit;
-        var positive = emit.MaskGreater(n.X(0), emit.Scalar(0));
+        var positive = emit.MaskGreater(n.X(0), 0);
         var negative = emit.OneMinus(positive);
         n.GiveIfNeeded(0, () => emit.Mul(n.DY, emit.Add(positive, emit.Mul(negative, n.X(1)))));
         n.GiveIfNeeded(1, () => emit.SumTo(emit.Mul(emit.Mul(n.DY, n.X(0)), negative), n.Dims(n.Y()), n.Dims(n.X(1))));

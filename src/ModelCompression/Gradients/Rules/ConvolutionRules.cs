@@ -66,16 +66,17 @@ internal static class ConvolutionRules
     /// </summary>
     private static List<Value>? Phases(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
     {
-        if (view.Group != 1 || window.SpatialRank != 2 || n.Emit.Opset < 10 || y[1] % ChannelRows.RuntimeBlock != 0 || n.Rows.Find(n.X(0), x) is null) return null;
+        bool isDepthwise = view.Group > 1 && view.Group == x[1] && view.Group == y[1];
+        if ((view.Group != 1 && !isDepthwise) || window.SpatialRank != 2 || n.Emit.Opset < 10 || !ChannelBlocks.Fits(y[1]) || n.Rows.Find(n.X(0), x) is null) return null;
         var places = WindowElements.Offsets(window.Strides).Select(p => Enumerable.Range(0, 2).Select(i => PhaseOf(window, i, p[i], x[i + 2], y[i + 2])).ToArray()).ToList();
         if (places.Exists(p => p.Any(a => a.Taps < 1 || a.Begin < 0 || a.End < 0))) return null;
         if (window.Dilations.Any(d => d != 1) || Enumerable.Range(0, 2).Any(i => x[i + 2] % window.Strides[i] != 0)) return null;
-        var filters = n.Emit.Transpose(n.X(1), 1, 0, 2, 3);
+        var filters = isDepthwise ? n.X(1) : n.Emit.Transpose(n.X(1), 1, 0, 2, 3);
         return places.ConvertAll(p =>
         {
             // From the last tap back to the first.
             var part = n.Emit.Slice(filters, [p[0].Last, p[1].Last], [long.MinValue, long.MinValue], [2, 3], [-window.Strides[0], -window.Strides[1]]);
-            return n.Emit.Op("Conv", [n.DY, part], NodeAttribute.Of("kernel_shape", [p[0].Taps, p[1].Taps]), NodeAttribute.Of("pads", [p[0].Begin, p[1].Begin, p[0].End, p[1].End]));
+            return n.Emit.Op("Conv", [n.DY, part], NodeAttribute.Of("kernel_shape", [p[0].Taps, p[1].Taps]), NodeAttribute.Of("pads", [p[0].Begin, p[1].Begin, p[0].End, p[1].End]), NodeAttribute.Of("group", (long)view.Group));
         });
     }
 
@@ -157,10 +158,8 @@ internal static class ConvolutionRules
         // One axis is a single row.
         while (axes.Count < 2) axes.Insert(0, new(1, 1, 1, 1, 1, 0));
         var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]) { IsDepthwise = isDepthwise };
-        var (left, right) = (n.Rows.Find(x, xDims), n.Rows.Find(g, gDims));
-        return new(Part(left, x, xDims), Part(right, g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
-
-        static (Value, long[]) Part(Value? rows, Value planes, long[] dims) => rows is null ? (planes, dims) : (rows, [dims[0] * dims[2] * dims[3], dims[1]]);
+        var (left, right) = (n.Rows.FindElements(x, xDims), n.Rows.FindElements(g, gDims));
+        return new(left ?? (x, xDims), right ?? (g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
     }
 
     /// <summary>∂W [M, C/G, k…] of y = W ∗ x from x [N, C, …] and the gradient g [N, M, …] of y.</summary>

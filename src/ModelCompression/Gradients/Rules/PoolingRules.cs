@@ -46,7 +46,9 @@ internal static class PoolingRules
     /// <summary>As <see cref="Spread"/> for such windows, by copying all channels of a window at once.</summary>
     private static Value SpreadRows(NodeGradient n, Value g, long[] x, long[] y, WindowGeometry window)
     {
-        var windows = n.Emit.Reshape(n.Emit.Transpose(g, 0, 2, 3, 1), y[0], y[2], 1, y[3], 1, y[1]);
+        // As matrices: ONNX Runtime would transpose all six axes.
+        var pixels = n.Emit.Transpose(n.Emit.Reshape(g, y[0], y[1], y[2] * y[3]), 0, 2, 1);
+        var windows = n.Emit.Reshape(pixels, y[0], y[2], 1, y[3], 1, y[1]);
         var elements = n.Emit.Expand(windows, y[0], y[2], window.Kernel[0], y[3], window.Kernel[1], y[1]);
         return n.Rows.ToPlanes(n.Emit.Reshape(elements, x[0] * x[2] * x[3], x[1]), x);
     }

@@ -26,7 +26,7 @@ internal static class ReductionRules
         return emit.Mul(mask, emit.Div(dy, emit.ReduceSum(mask, axes)));
     }
 
-    private static Value Sign(NodeGradient n) => n.Emit.Sub(n.Emit.MaskGreater(n.X(), n.Emit.Scalar(0)), n.Emit.MaskLess(n.X(), n.Emit.Scalar(0)));
+    private static Value Sign(NodeGradient n) => n.Emit.Sub(n.Emit.MaskGreater(n.X(), 0), n.Emit.MaskLess(n.X(), 0));
 
     private static void Add(Dictionary<string, Action<NodeGradient>> rules, string opType, long axesInputSince, Func<Reduction, Value, Value> gradient) => rules[opType] = n =>
     {

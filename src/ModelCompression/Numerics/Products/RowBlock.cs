@@ -12,12 +12,13 @@ internal sealed class RowBlock
     private readonly int tileWidth;
     private readonly bool hasPanels;
     private int capacity;
+    private int panelStep;
 
     private RowBlock(int columns, int tileWidth, bool hasPanels)
     {
         (Columns, this.tileWidth, this.hasPanels) = (columns, tileWidth, hasPanels);
         Stride = hasPanels ? tileWidth : (((columns + tileWidth + Line - 1) / Line) | 1) * Line;
-        TileStep = tileWidth;
+        panelStep = hasPanels ? tileWidth : 0;
     }
 
     /// <summary>Elements of a row.</summary>
@@ -26,14 +27,14 @@ internal sealed class RowBlock
     /// <summary>Distance between rows of a tile.</summary>
     public int Stride { get; }
 
-    /// <summary>Distance between tiles.</summary>
-    public int TileStep { get; private set; }
-
     /// <summary>Rows that are filled.</summary>
     public int Count { get; private set; }
 
     /// <summary>The elements.</summary>
     public float[] Elements { get; private set; } = [];
+
+    /// <summary>The rows.</summary>
+    public static implicit operator RowView(RowBlock block) => new(block.Elements, block.Columns, block.Count, block.Stride, block.hasPanels ? block.tileWidth : int.MaxValue, block.panelStep);
 
     /// <summary>Rows one after the other, an odd number of cache lines apart, so that they do not fall on the same places of the cache.</summary>
     /// <param name="columns">Elements of a row.</param>
@@ -67,7 +68,7 @@ internal sealed class RowBlock
             for (int c = 0, tile = 0; c < Columns; c += width, tile++)
             {
                 var part = rows.Slice(((r - first) * Columns) + c, Math.Min(width, Columns - c));
-                var target = Elements.AsSpan((tile * TileStep) + (r * Stride), part.Length);
+                var target = Elements.AsSpan((tile * panelStep) + (r * Stride), part.Length);
                 // Parts may be too short for a call.
                 if (part.Length < Line)
                     for (int i = 0; i < part.Length; i++) target[i] = part[i] * scale;
@@ -81,8 +82,8 @@ internal sealed class RowBlock
         if (rows <= capacity) return;
         int panels = hasPanels ? (Columns + tileWidth - 1) / tileWidth : 1, larger = Math.Max(rows, 2 * capacity);
         var elements = new float[checked(panels * larger * Stride)];
-        for (int p = 0; p < panels && Count > 0; p++) Elements.AsSpan(p * TileStep, Count * Stride).CopyTo(elements.AsSpan(p * larger * Stride));
+        for (int p = 0; p < panels && Count > 0; p++) Elements.AsSpan(p * panelStep, Count * Stride).CopyTo(elements.AsSpan(p * larger * Stride));
         (Elements, capacity) = (elements, larger);
-        if (hasPanels) TileStep = larger * Stride;
+        if (hasPanels) panelStep = larger * Stride;
     }
 }

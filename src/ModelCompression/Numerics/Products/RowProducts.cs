@@ -17,13 +17,19 @@ internal static class RowProducts
     /// <summary>Most columns of B in a tile: two of the widest vectors.</summary>
     public const int TileColumns = 32;
 
+    /// <summary>Fewest columns of rows of B that have no room behind them.</summary>
+    public const int NarrowTileColumns = 16;
+
+    /// <summary>Multiplications per row of G += AᵀB, what tiles reach over included.</summary>
+    public static int Cost(int columnsOfA, int columnsOfB) => (columnsOfA + TileRows - 1) / TileRows * TileRows * ((columnsOfB + TileColumns - 1) / TileColumns * TileColumns);
+
     /// <summary>G += AᵀB.</summary>
     /// <param name="a">A.</param>
     /// <param name="b">B.</param>
     /// <param name="sums">G, a row per column of A.</param>
-    public static void Add(RowBlock a, RowBlock b, Span<float> sums)
+    public static void Add(RowView a, RowView b, Span<float> sums)
     {
-        if (Vector512.IsHardwareAccelerated) AddWith<SixteenLanes>(a, b, sums);
+        if (Vector512.IsHardwareAccelerated && (b.HasRoom || b.Columns >= TileColumns)) AddWith<SixteenLanes>(a, b, sums);
         else AddWith<EightLanes>(a, b, sums);
     }
 
@@ -38,15 +44,16 @@ internal static class RowProducts
 
     /// <summary>As <see cref="Add"/>, with vectors of a given width.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void AddWith<T>(RowBlock a, RowBlock b, Span<float> sums) where T : struct, IVectorLanes<T>
+    internal static void AddWith<T>(RowView a, RowView b, Span<float> sums) where T : struct, IVectorLanes<T>
     {
         Span<float> tile = stackalloc float[TileRows * TileColumns];
         for (int j = 0; j < b.Columns; j += 2 * T.Count)
             for (int i = 0; i < a.Columns; i += TileRows)
             {
                 var place = new Place(i, j, a.Columns, b.Columns);
-                Multiply<T>(a, i, b, j, ref MemoryMarshal.GetReference(tile));
-                for (int r = 0; r < place.Rows; r++) AddRow<T>(tile[(2 * r * T.Count)..], sums.Slice(place.At(r), place.ColumnsOf<T>()));
+                int row = a.TileAt(i, TileRows), column = b.TileAt(j, 2 * T.Count);
+                Multiply<T>(a, row, b, column, ref MemoryMarshal.GetReference(tile));
+                for (int r = 0; r < place.Rows; r++) AddRow<T>(tile[((2 * (r + i - row) * T.Count) + j - column)..], sums.Slice(place.At(r), place.ColumnsOf<T>()));
             }
     }
 
@@ -173,13 +180,13 @@ internal static class RowProducts
 
     /// <summary>Six columns of A times two vectors of columns of B.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Multiply<T>(RowBlock blockA, int i, RowBlock blockB, int j, ref float tile) where T : struct, IVectorLanes<T>
+    private static void Multiply<T>(RowView viewA, int i, RowView viewB, int j, ref float tile) where T : struct, IVectorLanes<T>
     {
-        ref float a = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(blockA.Elements), i / TileRows * blockA.TileStep);
-        ref float b = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(blockB.Elements), (j / TileColumns * blockB.TileStep) + (j % TileColumns));
-        nint strideA = blockA.Stride, strideB = blockB.Stride;
+        ref float a = ref viewA.At(i);
+        ref float b = ref viewB.At(j);
+        nint strideA = viewA.Stride, strideB = viewB.Stride;
         T p0 = T.Fill(0), p1 = p0, p2 = p0, p3 = p0, p4 = p0, p5 = p0, q0 = p0, q1 = p0, q2 = p0, q3 = p0, q4 = p0, q5 = p0;
-        for (int r = blockA.Count; r > 0; r--)
+        for (int r = viewA.Count; r > 0; r--)
         {
             var x = T.Load(ref b);
             var y = T.Load(ref Unsafe.Add(ref b, T.Count));

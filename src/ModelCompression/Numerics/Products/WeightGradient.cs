@@ -20,7 +20,7 @@ internal abstract class WeightGradient
         Pixels = new float[(sizes.Rows.Reach * sizes.Columns.Reach * sizes.Channels) + Vector];
     }
 
-    /// <summary>The gradient that was computed last, in the weight's layout.</summary>
+    /// <summary>The gradient at the last <see cref="End"/>, in the weight's layout.</summary>
     public abstract ReadOnlySpan<float> Result { get; }
 
     /// <summary>What windows of the present sample reach, padding included, channels last.</summary>
@@ -29,32 +29,37 @@ internal abstract class WeightGradient
     /// <summary>The kernel for a convolution.</summary>
     public static WeightGradient Create(ConvolutionSizes sizes) => sizes.IsDepthwise ? new DepthwiseWeightGradient(sizes) : new DenseWeightGradient(sizes);
 
-    /// <summary>Computes the gradient.</summary>
+    /// <summary>Starts from zero.</summary>
+    public abstract void Begin();
+
+    /// <summary>Adds the gradient of some samples.</summary>
     /// <param name="x">Input [N, C, H, W].</param>
     /// <param name="hasInputRows">True if it is [N, H, W, C].</param>
     /// <param name="dy">Gradient of the output [N, M, H', W'].</param>
     /// <param name="hasOutputRows">True if it is [N, H', W', M].</param>
-    public void Compute(ReadOnlySpan<float> x, bool hasInputRows, ReadOnlySpan<float> dy, bool hasOutputRows)
+    public void Add(ReadOnlySpan<float> x, bool hasInputRows, ReadOnlySpan<float> dy, bool hasOutputRows)
     {
-        Begin();
-        int input = sizes.InputLength / sizes.Samples, output = sizes.OutputLength / sizes.Samples;
+        if (hasInputRows && hasOutputRows && AddRows(x, dy)) return;
+        int input = sizes.InputLength / sizes.Samples;
         for (int n = 0; n < sizes.Samples; n++)
         {
             SpreadPixels(x.Slice(n * input, input), hasInputRows);
-            AddSample(dy.Slice(n * output, output), hasOutputRows);
+            AddSample(dy, n, hasOutputRows);
         }
-
-        End();
     }
 
-    /// <summary>Starts from zero.</summary>
-    protected abstract void Begin();
+    /// <summary>Makes the result of what was added.</summary>
+    public abstract void End();
+
+    /// <summary>Adds the shares of all samples where both operands can be read as they are, channels last.</summary>
+    /// <returns>False if they cannot.</returns>
+    protected virtual bool AddRows(ReadOnlySpan<float> x, ReadOnlySpan<float> dy) => false;
 
     /// <summary>Adds the share of the sample in <see cref="Pixels"/>.</summary>
-    protected abstract void AddSample(ReadOnlySpan<float> dy, bool hasRows);
-
-    /// <summary>Makes the result.</summary>
-    protected abstract void End();
+    /// <param name="dy">Gradient of the output, of all samples.</param>
+    /// <param name="sample">Number of the sample.</param>
+    /// <param name="hasRows">True if the gradient's channels are last.</param>
+    protected abstract void AddSample(ReadOnlySpan<float> dy, int sample, bool hasRows);
 
     /// <summary>Rows of the gradient of a sample's output, channels last.</summary>
     /// <param name="dy">The sample's.</param>

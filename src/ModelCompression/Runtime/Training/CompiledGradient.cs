@@ -40,7 +40,12 @@ internal sealed class CompiledGradient : IDisposable
     public GradientGraph Graph { get; }
 
     /// <summary>Computes loss and gradients of a part.</summary>
-    public PartResult Run(JoinedFeed feed, TargetValues targets, int rows, bool withGradients)
+    /// <param name="feed">The part.</param>
+    /// <param name="targets">What the loss compares with.</param>
+    /// <param name="rows">Rows of the mini-batch.</param>
+    /// <param name="withGradients">False for the loss alone.</param>
+    /// <param name="sums">Gradients of the convolutions in parts before that this one adds to (<see cref="PartResult.KeepSums"/>), or null.</param>
+    public PartResult Run(JoinedFeed feed, TargetValues targets, int rows, bool withGradients, WeightGradient?[]? sums = null)
     {
         var inputs = new Dictionary<string, OrtValue>(StringComparer.Ordinal);
         try
@@ -54,7 +59,7 @@ internal sealed class CompiledGradient : IDisposable
 
             var all = new Dictionary<string, OrtValue>(inputs.Concat(weightValues), StringComparer.Ordinal);
             string[] wanted = withGradients ? names : names[..1];
-            return new PartResult(session.Run(all, wanted), wanted, Graph, kernels);
+            return new PartResult(session.Run(all, wanted), wanted, Graph, kernels, sums);
         }
         finally
         {

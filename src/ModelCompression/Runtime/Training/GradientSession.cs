@@ -1,6 +1,8 @@
+using System.Numerics;
 using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Gradients;
+using ModelCompression.Numerics.Products;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ValueType = ModelCompression.Onnx.Tensors.ValueType;
@@ -16,13 +18,13 @@ internal sealed class GradientSession(
     private const int MaxPartLength = 32;
 
     /// <summary>Fewest samples of a part whose inputs are small: below, weights are read too often.</summary>
-    private const int MinPartLength = 8;
+    private const int MinPartLength = 4;
 
     /// <summary>Input elements of a part, which bound the memory of its activations.</summary>
     private const long MaxPartElements = 1 << 21;
 
-    /// <summary>Elements of the largest activation of a part that a processor's caches hold together with its gradient.</summary>
-    private const long MaxActivationElements = 1 << 20;
+    /// <summary>Elements of the largest activation of a part that a processor's second cache holds together with what an operator makes of it.</summary>
+    private const long MaxActivationElements = 1 << 18;
 
     private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
     private readonly Lock gate = new();
@@ -50,7 +52,8 @@ internal sealed class GradientSession(
         {
             long elements = samples[0].Inputs.Sum(i => ((TensorValue)i.Value).Tensor.ElementCount);
             if (!joins) return 1;
-            int cached = (int)Math.Clamp(MaxActivationElements / Math.Max(1, largestActivation.Value), MinPartLength, MaxPartLength);
+            // Powers of two make equal parts of the usual mini-batches.
+            int cached = (int)Math.Clamp((long)BitOperations.RoundUpToPowerOf2((ulong)(MaxActivationElements / Math.Max(1, largestActivation.Value)) + 1) / 2, MinPartLength, MaxPartLength);
             return (int)Math.Clamp(MaxPartElements / Math.Max(1, elements), 1, cached);
         }
     }
@@ -62,15 +65,11 @@ internal sealed class GradientSession(
     }
 
     /// <inheritdoc/>
-    public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default) => RunParts(feeds, gradients is null ? null : new(gradients), cancellation);
-
-    /// <inheritdoc/>
-    public double Collect(IReadOnlyList<int> feeds, MiniBatchGradients gradients, CancellationToken cancellation = default) => RunParts(feeds, gradients, cancellation);
-
-    private double RunParts(IReadOnlyList<int> feeds, MiniBatchGradients? gradients, CancellationToken cancellation)
+    public double Run(IReadOnlyList<int> feeds, float[][]? gradients, CancellationToken cancellation = default)
     {
         var parts = Parts(feeds);
         int rows = parts.Sum(p => p.Rows);
+        var sums = gradients is null ? null : new MiniBatchGradients(gradients);
         double total = 0;
         for (int first = 0; first < parts.Count; first += threads)
         {
@@ -79,17 +78,40 @@ internal sealed class GradientSession(
             var results = new PartResult?[wave.Length];
             try
             {
-                RunSideBySide(wave.Length, i => results[i] = Compile(wave[i]).Run(wave[i], targets, rows, gradients is not null));
+                RunSideBySide(wave.Length, i => results[i] = Compile(wave[i]).Run(wave[i], targets, rows, sums is not null));
                 for (int i = 0; i < results.Length; i++)
                 {
                     total += results[i]!.Loss;
-                    if (gradients is not null) results[i]!.AddTo(gradients, isFirst: first + i == 0);
+                    if (sums is not null) results[i]!.AddTo(sums, new(first + i == 0, first + i == 0, EndsRun: true));
                 }
             }
             finally
             {
                 foreach (var result in results) result?.Dispose();
             }
+        }
+
+        return total;
+    }
+
+    /// <inheritdoc/>
+    public double Collect(IReadOnlyList<int> feeds, MiniBatchGradients gradients, CancellationToken cancellation = default)
+    {
+        // One part after the other: mini-batches are what runs side by side here, and sums need not be taken apart and added for each part.
+        var parts = Parts(feeds);
+        int rows = parts.Sum(p => p.Rows);
+        double total = 0;
+        bool isFirstRun = true;
+        WeightGradient?[]? sums = null;
+        for (int i = 0; i < parts.Count; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            bool endsRun = i == parts.Count - 1 || parts[i + 1].ShapeKey != parts[i].ShapeKey;
+            using var result = Compile(parts[i]).Run(parts[i], targets, rows, withGradients: true, sums);
+            total += result.Loss;
+            result.AddTo(gradients, new(i == 0, isFirstRun, endsRun));
+            sums = endsRun ? null : result.KeepSums();
+            isFirstRun &= !endsRun;
         }
 
         return total;

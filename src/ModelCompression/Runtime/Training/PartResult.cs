@@ -6,6 +6,12 @@ using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Runtime.Training;
 
+/// <summary>Where a part is in its mini-batch.</summary>
+/// <param name="IsFirst">True for the first part.</param>
+/// <param name="IsFirstRun">True if no run of parts with one sum of their convolutions' gradients ended before.</param>
+/// <param name="EndsRun">True if no further part adds to the sums.</param>
+internal readonly record struct PartPlace(bool IsFirst, bool IsFirstRun, bool EndsRun);
+
 /// <summary>Loss and gradients of a part, where ONNX Runtime has put them; gradients of convolutions are computed here.</summary>
 internal sealed class PartResult : IDisposable
 {
@@ -16,55 +22,67 @@ internal sealed class PartResult : IDisposable
     private readonly Dictionary<string, int> positions = new(StringComparer.Ordinal);
     private readonly GradientGraph graph;
     private readonly ConcurrentBag<WeightGradient?[]> pool;
-    private readonly WeightGradient?[] computed;
+    private WeightGradient?[]? computed;
 
     /// <summary>Takes over the outputs.</summary>
     /// <param name="outputs">Outputs of the graph, the loss first.</param>
     /// <param name="names">Their names.</param>
     /// <param name="graph">The graph.</param>
     /// <param name="pool">Kernels for the convolutions of the graph that are not in use.</param>
-    public PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, IReadOnlyList<string> names, GradientGraph graph, ConcurrentBag<WeightGradient?[]> pool)
+    /// <param name="sums">Kernels with the sums of parts before that this one adds to, or null.</param>
+    public PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, IReadOnlyList<string> names, GradientGraph graph, ConcurrentBag<WeightGradient?[]> pool, WeightGradient?[]? sums)
     {
         this.outputs = outputs;
         this.graph = graph;
         for (int i = 0; i < names.Count; i++) positions.Add(names[i], i);
         Loss = outputs[0].GetTensorDataAsSpan<float>()[0];
         this.pool = pool;
-        computed = pool.TryTake(out var kernels) ? kernels : new WeightGradient?[graph.Factors.Count];
+        computed = sums ?? (pool.TryTake(out var kernels) ? kernels : new WeightGradient?[graph.Factors.Count]);
         for (int i = 0; i < computed.Length; i++)
         {
             if (graph.Factors[i] is not ConvolutionFactors factors || !positions.ContainsKey(factors.Left)) continue;
-            (computed[i] ??= WeightGradient.Create(factors.Sizes)).Compute(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
+            var kernel = computed[i] ??= WeightGradient.Create(factors.Sizes);
+            if (sums is null) kernel.Begin();
+            kernel.Add(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
         }
     }
 
     /// <summary>Share of the mini-batch's mean loss.</summary>
     public double Loss { get; }
 
-    /// <summary>Adds the gradients to those of the parts before; the first part replaces what is there.</summary>
-    public void AddTo(MiniBatchGradients sums, bool isFirst)
+    /// <summary>Adds the gradients to those of the parts before.</summary>
+    /// <param name="gradients">Takes them.</param>
+    /// <param name="place">Where the part is in the mini-batch.</param>
+    public void AddTo(MiniBatchGradients gradients, PartPlace place)
     {
-        if (sums.ElementCount < ParallelElements)
-            for (int i = 0; i < sums.Count; i++) AddTo(sums, i, isFirst);
-        else Parallel.For(0, sums.Count, i => AddTo(sums, i, isFirst));
+        if (gradients.ElementCount < ParallelElements)
+            for (int i = 0; i < gradients.Count; i++) AddTo(gradients, i, place);
+        else Parallel.For(0, gradients.Count, i => AddTo(gradients, i, place));
     }
 
-    private void AddTo(MiniBatchGradients sums, int i, bool isFirst)
+    /// <summary>Hands over the gradients of convolutions so far, for the next part of the same shape.</summary>
+    public WeightGradient?[] KeepSums() => Interlocked.Exchange(ref computed, null) ?? throw new InvalidOperationException("The sums were handed over already.");
+
+    private void AddTo(MiniBatchGradients gradients, int i, PartPlace place)
     {
         if (graph.Factors[i] is MatrixFactors factors)
         {
-            sums.AppendFactors(i, factors, Output(factors.Left), Output(factors.Right), isFirst);
+            gradients.AppendFactors(i, factors, Output(factors.Left), Output(factors.Right), place.IsFirst);
             return;
         }
 
-        var sum = sums.Array(i).AsSpan();
-        if (!graph.Reaches(i))
+        if (graph.Factors[i] is ConvolutionFactors)
         {
-            if (isFirst) sum.Clear();
-            return;
+            if (!place.EndsRun) return;
+            computed![i]!.End();
+            Add(computed[i]!.Result, gradients.Array(i), place.IsFirstRun);
         }
+        else if (graph.Reaches(i)) Add(Output(graph.GradientNames[i]!), gradients.Array(i), place.IsFirst);
+        else if (place.IsFirst) Array.Clear(gradients.Array(i));
+    }
 
-        var gradient = graph.Factors[i] is null ? Output(graph.GradientNames[i]!) : computed[i]!.Result;
+    private static void Add(ReadOnlySpan<float> gradient, Span<float> sum, bool isFirst)
+    {
         if (isFirst) gradient.CopyTo(sum);
         else TensorPrimitives.Add(gradient, sum, sum);
     }
@@ -73,7 +91,7 @@ internal sealed class PartResult : IDisposable
     public void Dispose()
     {
         outputs.Dispose();
-        pool.Add(computed);
+        if (computed is not null) pool.Add(computed);
     }
 
     private ReadOnlySpan<float> Output(string name) => outputs[positions[name]].GetTensorDataAsSpan<float>();

@@ -16,6 +16,18 @@ public sealed class WeightGradientTests
         [new ConvolutionSizes(2, 2, 3, new(9, 3, 2, 2, 1, -2), new(9, 3, 2, 2, 1, -1))],
         [new ConvolutionSizes(2, 5, 6, new(6, 4, 1, 2, 1, 1), new(1, 1, 1, 1, 1, 0))],
         [new ConvolutionSizes(2, 32, 32, new(12, 12, 3, 1, 1, 1), new(10, 5, 3, 2, 1, 1)) { IsDepthwise = true }],
+        // Read where they lie: pointwise with whole tiles, with tiles that start earlier, and with narrow ones; blocks that end within a sample.
+        [new ConvolutionSizes(3, 64, 48, new(9, 9, 1, 1, 1, 0), new(7, 7, 1, 1, 1, 0))],
+        [new ConvolutionSizes(2, 50, 32, new(16, 16, 1, 1, 1, 0), new(9, 9, 1, 1, 1, 0))],
+        [new ConvolutionSizes(2, 21, 17, new(6, 6, 1, 1, 1, 0), new(5, 5, 1, 1, 1, 0))],
+        [new ConvolutionSizes(3, 16, 40, new(11, 11, 3, 1, 1, 1), new(9, 9, 3, 1, 1, 1))],
+        // Fewer elements in a window than filters.
+        [new ConvolutionSizes(2, 1, 32, new(15, 15, 3, 1, 1, 1), new(15, 15, 3, 1, 1, 1))],
+        [new ConvolutionSizes(2, 3, 16, new(16, 8, 3, 2, 1, 1), new(16, 8, 3, 2, 1, 1))],
+        [new ConvolutionSizes(2, 2, 9, new(6, 6, 1, 1, 1, 0), new(6, 6, 1, 1, 1, 0))],
+        [new ConvolutionSizes(2, 16, 16, new(12, 6, 5, 2, 1, 1), new(11, 11, 5, 1, 1, 2)) { IsDepthwise = true }],
+        [new ConvolutionSizes(2, 48, 48, new(9, 9, 3, 1, 2, 2), new(3, 3, 4, 1, 2, 3)) { IsDepthwise = true }],
+        [new ConvolutionSizes(1, 16, 16, new(9, 3, 2, 2, 1, -2), new(9, 3, 3, 2, 1, -1)) { IsDepthwise = true }],
         [new ConvolutionSizes(3, 21, 21, new(9, 5, 3, 1, 2, 0), new(9, 9, 1, 1, 1, 0)) { IsDepthwise = true }],
     ];
 
@@ -29,10 +41,12 @@ public sealed class WeightGradientTests
         foreach (bool areRows in new[] { false, true })
         {
             float[] x = Values(random, sizes.InputLength), dy = Values(random, sizes.OutputLength);
-            kernel.Compute(areRows ? Rows(x, sizes.Samples, sizes.Channels) : x, areRows, areRows ? Rows(dy, sizes.Samples, sizes.Filters) : dy, areRows);
-            double[] expected = Sums(sizes, x, dy);
+            kernel.Begin();
+            for (int part = 0; part < 2; part++) kernel.Add(areRows ? Rows(x, sizes.Samples, sizes.Channels) : x, areRows, areRows ? Rows(dy, sizes.Samples, sizes.Filters) : dy, areRows);
+            kernel.End();
+            double[] expected = [.. Sums(sizes, x, dy).Select(s => 2 * s)];
             // Each sum of n products of numbers up to 1 is rounded n times.
-            double count = sizes.Samples * sizes.Rows.Positions * sizes.Columns.Positions, tolerance = 6e-8 * count * (Math.Sqrt(count) + 1);
+            double count = 2.0 * sizes.Samples * sizes.Rows.Positions * sizes.Columns.Positions, tolerance = 6e-8 * count * (Math.Sqrt(count) + 1);
             for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], kernel.Result[i], tolerance);
         }
     }
