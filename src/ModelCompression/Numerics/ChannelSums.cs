@@ -23,19 +23,41 @@ internal sealed class ChannelSums(int channels)
     /// <summary>Largest per channel.</summary>
     public float[] Max { get; } = new float[channels];
 
+    /// <summary>False if an element was found to be NaN or infinite where there are no sums to tell it.</summary>
+    public bool AllFinite { get; private set; } = true;
+
     /// <summary>Scans a tensor in a fixed order; what was here before is forgotten.</summary>
     public void Measure(ReadOnlySpan<float> elements, int inner)
     {
         int channels = Sums.Length;
+        Forget();
         Count = channels == 0 ? 0 : elements.Length / channels;
-        Array.Clear(Sums);
-        Array.Clear(Squares);
-        Array.Fill(Min, float.PositiveInfinity);
-        Array.Fill(Max, float.NegativeInfinity);
         if (inner == 1)
             for (int at = 0; at < elements.Length; at += channels) AddRow(elements.Slice(at, channels));
         else
             for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == channels ? 0 : c + 1) AddRun(elements.Slice(at, inner), c);
+    }
+
+    /// <summary>Scans a tensor for the extremes of its channels alone, of finite elements if there are others.</summary>
+    public void MeasureExtremes(ReadOnlySpan<float> elements, int inner)
+    {
+        Forget();
+        for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == Sums.Length ? 0 : c + 1)
+        {
+            var range = SpanRange.Of(elements.Slice(at, inner));
+            Min[c] = Math.Min(Min[c], range.Min);
+            Max[c] = Math.Max(Max[c], range.Max);
+            AllFinite &= range.AllFinite;
+        }
+    }
+
+    private void Forget()
+    {
+        (Count, AllFinite) = (0, true);
+        Array.Clear(Sums);
+        Array.Clear(Squares);
+        Array.Fill(Min, float.PositiveInfinity);
+        Array.Fill(Max, float.NegativeInfinity);
     }
 
     /// <summary>One element of every channel.</summary>

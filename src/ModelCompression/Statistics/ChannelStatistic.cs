@@ -4,13 +4,14 @@ namespace ModelCompression.Statistics;
 
 /// <summary>Per index of one axis: mean, mean square, smallest and largest element over all other axes and all samples.</summary>
 /// <param name="axis">The axis; negative counts from the end.</param>
-public sealed class ChannelStatistic(int axis) : TensorStatistic
+/// <param name="momentSamples">Samples that tell mean and mean square, the first ones: these settle sooner than extremes, and cost more.</param>
+public sealed class ChannelStatistic(int axis, int momentSamples = int.MaxValue) : TensorStatistic
 {
     private double[] sums = [];
     private double[] squares = [];
     private readonly MergedParts<ChannelSums> merged = new();
 
-    /// <summary>Elements per channel.</summary>
+    /// <summary>Elements per channel in the samples that tell the means.</summary>
     public long Count { get; private set; }
 
     /// <summary>Number of channels; 0 before the first sample.</summary>
@@ -37,8 +38,14 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
     /// <summary>Means of the squares of all channels.</summary>
     public double[] MeanSquares => Array.ConvertAll(squares, s => s / Count);
 
+    /// <summary>Elements of an average sample; 0 before the first.</summary>
+    public double ElementCount => SampleCount == 0 ? 0 : (double)Count * Channels / Math.Min(SampleCount, momentSamples);
+
+    /// <inheritdoc/>
+    public override int WholeSamples => axis == 1 ? momentSamples : int.MaxValue;
+
     /// <summary>The key under which passes share it.</summary>
-    public static string Key(int axis) => FormattableString.Invariant($"channels:{axis}");
+    public static string Key(int axis, int momentSamples = int.MaxValue) => FormattableString.Invariant($"channels:{axis}:{momentSamples}");
 
     /// <summary>Mean of one channel.</summary>
     public double Mean(int channel) => sums[channel] / Count;
@@ -50,20 +57,25 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
     public float AbsMax(int channel) => Math.Max(-Min[channel], Max[channel]);
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => Sums(x, axis, merged.Take());
+    public override object? Measure(TensorView x) => Sums(x, axis, merged.Take(), onlyExtremes: x.Sample >= momentSamples);
+
+    /// <inheritdoc/>
+    public override object? MeasurePeaks(TensorView peaks) => Sums(peaks, axis, merged.Take(), onlyExtremes: true);
 
     /// <summary>Sums along an axis of one sample; null when it has no such axis or no elements.</summary>
     /// <param name="x">The tensor.</param>
     /// <param name="axis">The axis; negative counts from the end.</param>
     /// <param name="spent">Sums nobody looks at any more, which are filled again where they have as many channels; or null.</param>
-    internal static ChannelSums? Sums(TensorView x, int axis, ChannelSums? spent)
+    /// <param name="onlyExtremes">True to leave sums and their count 0.</param>
+    internal static ChannelSums? Sums(TensorView x, int axis, ChannelSums? spent, bool onlyExtremes = false)
     {
         int at = axis < 0 ? axis + x.Shape.Length : axis;
         if (at < 0 || at >= x.Shape.Length || x.Data.IsEmpty) return null;
         int channels = checked((int)x.Shape[at]), inner = 1;
         foreach (long size in x.Shape[(at + 1)..]) inner = checked(inner * (int)size);
         var sums = spent is not null && spent.Sums.Length == channels ? spent : new ChannelSums(channels);
-        sums.Measure(x.Data, inner);
+        if (onlyExtremes) sums.MeasureExtremes(x.Data, inner);
+        else sums.Measure(x.Data, inner);
         return sums;
     }
 
@@ -77,7 +89,7 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
 
     private void Merge(ChannelSums part)
     {
-        if (Count == 0) (sums, squares, Min, Max) = (new double[part.Sums.Length], new double[part.Sums.Length], Filled(part.Sums.Length, float.PositiveInfinity), Filled(part.Sums.Length, float.NegativeInfinity));
+        if (sums.Length == 0) (sums, squares, Min, Max) = (new double[part.Sums.Length], new double[part.Sums.Length], Filled(part.Sums.Length, float.PositiveInfinity), Filled(part.Sums.Length, float.NegativeInfinity));
         if (part.Sums.Length != sums.Length)
         {
             IsConsistent = false;
@@ -93,6 +105,8 @@ public sealed class ChannelStatistic(int axis) : TensorStatistic
             Max[c] = Math.Max(Max[c], part.Max[c]);
             AllFinite &= double.IsFinite(part.Sums[c]);
         }
+
+        AllFinite &= part.AllFinite;
     }
 
     private static float[] Filled(int length, float value)

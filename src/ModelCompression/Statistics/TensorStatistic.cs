@@ -14,11 +14,21 @@ public abstract class TensorStatistic
     /// </summary>
     public virtual bool MeasuresInOrder => false;
 
+    /// <summary>
+    /// Samples of which it must see every element: the first ones. Of the others the peaks of the channels are enough where a tensor has no elements below 0:
+    /// see <see cref="MeasurePeaks"/>.
+    /// </summary>
+    public virtual int WholeSamples => int.MaxValue;
+
     /// <summary>Looks at the tensor of one sample. Called for several samples at once unless <see cref="MeasuresInOrder"/>; must then not change the statistic.</summary>
     /// <returns>What <see cref="Merge"/> needs, or null.</returns>
     public abstract object? Measure(TensorView x);
 
-    /// <summary>Adds what <see cref="Measure"/> returned. Called in sample order, one at a time, so that results do not depend on the number of threads.</summary>
+    /// <summary>Looks at the largest element per channel instead of at the tensor; see <see cref="WholeSamples"/>, otherwise like <see cref="Measure"/>.</summary>
+    /// <param name="peaks">[N, C, 1, …].</param>
+    public virtual object? MeasurePeaks(TensorView peaks) => throw new NotSupportedException($"{GetType().Name} must see every element.");
+
+    /// <summary>Adds what <see cref="Measure"/> or <see cref="MeasurePeaks"/> returned. Called in sample order, one at a time, so that results do not depend on the number of threads.</summary>
     public abstract void Merge(object? partial);
 
     internal void Add(object? partial)

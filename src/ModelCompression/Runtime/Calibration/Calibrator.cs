@@ -14,6 +14,11 @@ namespace ModelCompression.Runtime.Calibration;
 /// <param name="threads">Samples that run at the same time, at least 1; results do not depend on it.</param>
 public sealed class Calibrator(SampleSource samples, int maxSamples, int threads) : IStatisticsSource
 {
+    /// <summary>One of so many tensors must be reducible.</summary>
+    private const int LeastPeakShare = 4;
+
+    private const int LeastReducedSamples = 4;
+
     /// <inheritdoc/>
     public int SampleCount => Math.Min(maxSamples, samples.Count);
 
@@ -21,8 +26,15 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     public MeasurementRecord? Record { get; init; }
 
     /// <inheritdoc/>
-    public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default) =>
-        CollectInTurn(model, new WantedTensors(model, plan).Computed, [plan], cancellation);
+    public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
+    {
+        int count = CountFor(plan);
+        if (count == 0) return;
+        var tensors = new WantedTensors(model, plan);
+        using var quick = OpenForPeaks(model, plan, tensors, count, out var reduced, out int whole);
+        using (var session = Open(model, tensors.Computed)) Collect(session, tensors, plan, 0, whole, cancellation);
+        if (quick is not null) Collect(quick, reduced, plan, whole, count, cancellation);
+    }
 
     /// <inheritdoc/>
     public void CollectInTurn(Model model, IReadOnlyList<Value> tensors, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default)
@@ -32,11 +44,10 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         {
             foreach (var plan in plans)
             {
-                int count = Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
-                if (count == 0 || (plan.Single.Count == 0 && plan.Pairs.Count == 0)) continue;
-                // Without an arena, large outputs come and go by the page: a tenth faster than one that grows around them.
-                session ??= ObservingSession.Open(model, [.. tensors.Where(t => WantedTensors.IsComputed(t, model))], SessionSettings.Default with { ReuseMemory = false });
-                Collect(session, new WantedTensors(model, plan), plan, count, cancellation);
+                int count = CountFor(plan);
+                if (count == 0) continue;
+                session ??= Open(model, tensors);
+                Collect(session, new WantedTensors(model, plan), plan, 0, count, cancellation);
             }
         }
         finally
@@ -45,11 +56,37 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         }
     }
 
-    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int count, CancellationToken cancellation)
+    private int CountFor(StatisticsPlan plan) => plan.Single.Count == 0 && plan.Pairs.Count == 0 ? 0 : Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
+
+    /// <summary>Without an arena: it would grow around the outputs of the first run.</summary>
+    private static ModelSession Open(Model model, IReadOnlyList<Value> tensors) =>
+        ObservingSession.Open(model, [.. tensors.Where(t => WantedTensors.IsComputed(t, model))], SessionSettings.Default with { ReuseMemory = false });
+
+    /// <summary>Opens a session that reduces what many of a plan's tensors are wanted for, for the samples from <paramref name="whole"/> on; null when that is not worth a session.</summary>
+    private static ModelSession? OpenForPeaks(Model model, StatisticsPlan plan, WantedTensors tensors, int count, out WantedTensors reduced, out int whole)
     {
-        var turns = new SampleTurns(count);
+        using var peaks = PeakOutputs.Add(model, plan);
+        (reduced, whole) = (tensors, count);
+        if (peaks.Of.Count * LeastPeakShare < tensors.Computed.Count || count - peaks.WholeSamples < LeastReducedSamples) return null;
+        try
+        {
+            var wanted = new WantedTensors(model, plan, peaks.Of);
+            var session = Open(model, wanted.Computed);
+            (reduced, whole) = (wanted, peaks.WholeSamples);
+            return session;
+        }
+        catch (DiagnosticException)
+        {
+            // As for an element type without a kernel: then all samples are seen whole.
+            return null;
+        }
+    }
+
+    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation)
+    {
+        var turns = new SampleTurns(first, end);
         var others = SampleTensors.Others(plan);
-        Parallel.For(0, Math.Min(threads, count), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
+        Parallel.For(0, Math.Min(threads, end - first), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {
             using var run = new RepeatedRun(session, tensors.Names);
             var buffers = new SampleBuffers();

@@ -22,7 +22,7 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
         for (int i = partials.Length - 1; i >= 0; i--)
         {
             (var tensor, var statistic) = plan.Single[i];
-            if (!statistic.MeasuresInOrder && TryView(tensor, out var view)) partials[i] = statistic.Measure(view);
+            if (!statistic.MeasuresInOrder && TryView(tensor, out var view)) partials[i] = wanted.ArePeaks(tensor) ? statistic.MeasurePeaks(view) : statistic.Measure(view);
         }
 
         return partials;

@@ -3,13 +3,14 @@ using System.Runtime.ExceptionServices;
 namespace ModelCompression.Runtime.Calibration;
 
 /// <summary>Hands out samples to threads and lets each deliver its result in sample order.</summary>
-/// <param name="count">Number of samples.</param>
-internal sealed class SampleTurns(int count)
+/// <param name="first">The first sample.</param>
+/// <param name="end">The one behind the last.</param>
+internal sealed class SampleTurns(int first, int end)
 {
     private readonly Lock gate = new();
     private readonly object turnChanged = new();
-    private int next;
-    private int turn;
+    private int next = first;
+    private int turn = first;
     private ExceptionDispatchInfo? failure;
 
     /// <summary>Takes the next sample; false when there are none left or one has failed.</summary>
@@ -18,7 +19,7 @@ internal sealed class SampleTurns(int count)
         lock (gate)
         {
             index = next;
-            if (failure is not null || next >= count) return false;
+            if (failure is not null || next >= end) return false;
             next++;
             return true;
         }

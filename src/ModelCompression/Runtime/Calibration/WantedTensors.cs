@@ -8,9 +8,15 @@ internal sealed class WantedTensors
 {
     private readonly Dictionary<Value, int> positions = new(ReferenceEqualityComparer.Instance);
     private readonly List<Value> computed = [];
+    private readonly IReadOnlyDictionary<Value, Value>? peaks;
 
-    public WantedTensors(Model model, StatisticsPlan plan)
+    /// <summary>Finds what a plan needs.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="peaks">What stands for tensors of whose channels only the largest elements are needed; null for none.</param>
+    public WantedTensors(Model model, StatisticsPlan plan, IReadOnlyDictionary<Value, Value>? peaks = null)
     {
+        this.peaks = peaks;
         foreach (var (tensor, _) in plan.Single) Add(model, tensor);
         foreach (var (x, y, _) in plan.Pairs)
         {
@@ -30,6 +36,9 @@ internal sealed class WantedTensors
     /// <summary>Position among <see cref="Computed"/>, or −1.</summary>
     public int PositionOf(Value value) => positions.GetValueOrDefault(value, -1);
 
+    /// <summary>True if what a run returns for a tensor are the largest elements of its channels.</summary>
+    public bool ArePeaks(Value value) => peaks?.ContainsKey(value) == true;
+
     /// <summary>True for what nodes of the main graph compute; inputs and constants are known without a run.</summary>
     public static bool IsComputed(Value value, Model model) => value.Graph == model.Graph && value.Producer is not null && !value.TryGetConstant(out _);
 
@@ -37,6 +46,6 @@ internal sealed class WantedTensors
     {
         if (!IsComputed(value, model) || positions.ContainsKey(value)) return;
         positions.Add(value, computed.Count);
-        computed.Add(value);
+        computed.Add(peaks is null ? value : peaks.GetValueOrDefault(value, value));
     }
 }

@@ -12,6 +12,9 @@ internal sealed class ActivationRanges
 {
     private const double ChannelMargin = 1.3;
 
+    /// <summary>Means over all positions of a few samples weigh channels well enough.</summary>
+    private const int MomentSamples = 4;
+
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
@@ -79,9 +82,9 @@ internal sealed class ActivationRanges
     /// <summary>Elements of a tensor in an average sample; 0 when they were not counted.</summary>
     public double ElementCount(Value tensor) => statistics.GetValueOrDefault(tensor) switch
     {
-        RangeStatistic { SampleCount: > 0 } range => (double)range.Total / range.SampleCount,
+        RangeStatistic range => range.ElementCount,
         HistogramStatistic { SampleCount: > 0 } histogram => (double)histogram.Total / histogram.SampleCount,
-        ChannelStatistic { SampleCount: > 0 } channels => (double)channels.Count * channels.Channels / channels.SampleCount,
+        ChannelStatistic channels => channels.ElementCount,
         _ => 0,
     };
 
@@ -144,7 +147,7 @@ internal sealed class ActivationRanges
         bool needsRangeOnly = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null;
         // Which side of the tensor stays float may change later: whatever a convolution reads or returns may need its channels. They know the range of the whole tensor, too.
         if (perChannel && (tensor.Source.Producer is { OpType: "Conv" } || value.Uses.Any(u => u.Node.OpType == "Conv" && u.Index == 0)))
-            channels[value] = wanted.Need(value, ChannelStatistic.Key(1), () => new ChannelStatistic(1));
+            channels[value] = wanted.Need(value, ChannelStatistic.Key(1, MomentSamples), () => new ChannelStatistic(1, MomentSamples));
         statistics[value] = !needsRangeOnly ? wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic())
             : channels.TryGetValue(value, out var statistic) ? statistic
             : wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic());
