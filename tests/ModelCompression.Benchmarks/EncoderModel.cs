@@ -49,7 +49,7 @@ internal static class EncoderModel
     {
         public override long ByteLength => count * sizeof(float);
 
-        public override ReadOnlySpan<T> AsSpan<T>() => throw new NotSupportedException("Generated weights are written only.");
+        protected override ref readonly byte First => throw new NotSupportedException("Generated weights are written only.");
 
         public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
         {

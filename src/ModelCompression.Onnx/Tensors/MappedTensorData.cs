@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
 
 namespace ModelCompression.Onnx.Tensors;
 
@@ -12,12 +11,7 @@ internal sealed unsafe class MappedTensorData(MappedFile file, long offset, long
 
     internal override (string Path, long Offset)? Place => (file.Path, offset);
 
-    public override ReadOnlySpan<T> AsSpan<T>()
-    {
-        long count = length / Unsafe.SizeOf<T>();
-        if (count > int.MaxValue) throw new NotSupportedException($"A span cannot hold {count} elements.");
-        return new ReadOnlySpan<T>(file.Start + offset, (int)count);
-    }
+    protected override ref readonly byte First => ref *(file.Start + offset);
 
     /// <remarks>
     /// Reads the file instead of the mapping: a write straight from pages that nobody has touched yet makes the kernel fetch them one by one,

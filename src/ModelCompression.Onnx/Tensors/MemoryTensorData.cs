@@ -7,7 +7,7 @@ internal sealed class MemoryTensorData(ReadOnlyMemory<byte> memory) : TensorData
 {
     public override long ByteLength => memory.Length;
 
-    public override ReadOnlySpan<T> AsSpan<T>() => MemoryMarshal.Cast<byte, T>(memory.Span);
+    protected override ref readonly byte First => ref MemoryMarshal.GetReference(memory.Span);
 
     public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
     {

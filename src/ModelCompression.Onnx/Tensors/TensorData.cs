@@ -14,7 +14,15 @@ public abstract class TensorData
     /// Views the bytes as elements of <typeparamref name="T"/> without copying. Valid while the owning <see cref="Graph.Model"/> is not disposed.
     /// </summary>
     /// <exception cref="NotSupportedException">More than <see cref="int.MaxValue"/> elements.</exception>
-    public abstract ReadOnlySpan<T> AsSpan<T>() where T : unmanaged;
+    public ReadOnlySpan<T> AsSpan<T>() where T : unmanaged
+    {
+        long count = ByteLength / Unsafe.SizeOf<T>();
+        if (count > int.MaxValue) throw new NotSupportedException($"A span cannot hold {count} elements.");
+        return MemoryMarshal.CreateReadOnlySpan(ref Unsafe.As<byte, T>(ref Unsafe.AsRef(in First)), (int)count);
+    }
+
+    /// <summary>The first byte; all others follow it in memory. Any alignment.</summary>
+    protected abstract ref readonly byte First { get; }
 
     /// <summary>Views the bytes as memory blocks of at most 1 GiB, in order, without copying.</summary>
     public abstract IEnumerable<ReadOnlyMemory<byte>> Blocks();
@@ -43,37 +51,33 @@ public abstract class TensorData
     }
 
     /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
-    public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData<T>(array);
+    public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData(array, Unsafe.SizeOf<T>());
 
     /// <summary>Largest block <see cref="Blocks"/> gives.</summary>
     protected const int MaxBlockByteLength = 1 << 30;
 }
 
-/// <summary>Tensor bytes held in a managed array.</summary>
-internal sealed class ArrayTensorData<T>(T[] array) : TensorData where T : unmanaged
+/// <summary>Tensor bytes held in a managed array. Not generic: virtual methods of a class per element type would all be left to the JIT.</summary>
+/// <param name="array">Elements without references.</param>
+/// <param name="elementByteLength">Bytes of one.</param>
+internal sealed class ArrayTensorData(Array array, int elementByteLength) : TensorData
 {
-    public override long ByteLength => (long)array.Length * Unsafe.SizeOf<T>();
+    public override long ByteLength => (long)array.Length * elementByteLength;
 
-    public override ReadOnlySpan<TElement> AsSpan<TElement>() => MemoryMarshal.Cast<T, TElement>(array);
+    protected override ref readonly byte First => ref MemoryMarshal.GetArrayDataReference(array);
 
     public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
     {
-        var manager = new CastMemoryManager<T>(array);
         for (long at = 0; at < ByteLength; at += MaxBlockByteLength)
-            yield return manager.Block(at, (int)Math.Min(MaxBlockByteLength, ByteLength - at)).Memory;
+            yield return new ArrayMemoryManager(array, at, (int)Math.Min(MaxBlockByteLength, ByteLength - at)).Memory;
     }
 }
 
 /// <summary>Presents part of an array of any unmanaged element type as bytes.</summary>
-internal sealed class CastMemoryManager<T>(T[] array, long offset = 0, int length = 0) : MemoryManager<byte> where T : unmanaged
+internal sealed class ArrayMemoryManager(Array array, long offset, int length) : MemoryManager<byte>
 {
-    public CastMemoryManager<T> Block(long blockOffset, int blockLength) => new(array, blockOffset, blockLength);
-
-    public override unsafe Span<byte> GetSpan()
-    {
-        ref byte first = ref Unsafe.As<T, byte>(ref MemoryMarshal.GetArrayDataReference(array));
-        return MemoryMarshal.CreateSpan(ref Unsafe.AddByteOffset(ref first, (nint)offset), length);
-    }
+    public override Span<byte> GetSpan() =>
+        MemoryMarshal.CreateSpan(ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(array), (nint)offset), length);
 
     public override unsafe MemoryHandle Pin(int elementIndex = 0)
     {

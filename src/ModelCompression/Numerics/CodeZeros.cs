@@ -1,5 +1,5 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Numerics;
 
@@ -36,13 +36,13 @@ internal static class CodeZeros
     {
         byte[] row = new byte[zeroPoints.Length];
         for (int i = 0; i < row.Length; i++) row[i] = (byte)zeroPoints[i];
-        var wanted = MemoryMarshal.Cast<byte, Vector<byte>>(row);
+        var wanted = MemoryMarshal.Cast<byte, Vector256<byte>>(row);
         long zeros = 0;
         for (; !codes.IsEmpty; codes = codes[row.Length..])
         {
-            var vectors = MemoryMarshal.Cast<byte, Vector<byte>>(codes[..row.Length]);
-            for (int v = 0; v < vectors.Length; v++) zeros += Vector.Sum(Vector.Equals(vectors[v], wanted[v]) & Vector<byte>.One);
-            for (int i = vectors.Length * Vector<byte>.Count; i < row.Length; i++)
+            var vectors = MemoryMarshal.Cast<byte, Vector256<byte>>(codes[..row.Length]);
+            for (int v = 0; v < vectors.Length; v++) zeros += Vector256.Sum(Vector256.Equals(vectors[v], wanted[v]) & Vector256<byte>.One);
+            for (int i = vectors.Length * Vector256<byte>.Count; i < row.Length; i++)
                 if (codes[i] == row[i]) zeros++;
         }
 

@@ -10,7 +10,9 @@ internal sealed class OptionBuilder(string category)
     public OptionDefinition Choice<T>(string name, string meaning, Func<CompressionOptions, T, CompressionOptions> set, Func<CompressionOptions, T?> get, string? defaultText, bool rule = false)
         where T : struct, Enum
     {
-        string[] names = [.. Enum.GetNames<T>().Select(Spelling)];
+#pragma warning disable CA2263 // The generic method is compiled anew for each of the many kinds of options, at the start of every run.
+        string[] names = Array.ConvertAll(Enum.GetNames(typeof(T)), Spelling);
+#pragma warning restore CA2263
         return new()
         {
             Name = name,

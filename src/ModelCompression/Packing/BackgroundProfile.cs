@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Packing;
 
@@ -56,16 +57,16 @@ internal sealed record BackgroundProfile(long Count, long Stored, IReadOnlyList<
 
     private static long CountUnequal<T>(ReadOnlySpan<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
     {
-        var sought = new Vector<T>(background);
+        var sought = Vector256.Create(background);
         long equal = 0;
         int i = 0;
-        while (i <= elements.Length - Vector<T>.Count)
+        while (i <= elements.Length - Vector256<T>.Count)
         {
             // A lane counts to 255 at most, so that bytes do not overflow.
-            int end = Math.Min(i + (255 * Vector<T>.Count), elements.Length - Vector<T>.Count + 1);
-            var lanes = Vector<T>.Zero;
-            for (; i < end; i += Vector<T>.Count) lanes -= Vector.Equals(new Vector<T>(elements[i..]), sought);
-            for (int lane = 0; lane < Vector<T>.Count; lane++) equal += long.CreateTruncating(lanes[lane]) & 255;
+            int end = Math.Min(i + (255 * Vector256<T>.Count), elements.Length - Vector256<T>.Count + 1);
+            var lanes = Vector256<T>.Zero;
+            for (; i < end; i += Vector256<T>.Count) lanes -= Vector256.Equals(Vector256.Create(elements[i..]), sought);
+            for (int lane = 0; lane < Vector256<T>.Count; lane++) equal += long.CreateTruncating(lanes[lane]) & 255;
         }
 
         for (; i < elements.Length; i++) equal += elements[i] == background ? 1 : 0;

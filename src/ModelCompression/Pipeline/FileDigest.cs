@@ -34,7 +34,7 @@ internal static class FileDigest
         long sampledByteLength = parts.Sum(p => Math.Min(block, new FileInfo(p.Path).Length - p.Offset));
         var options = new ZLibCompressionOptions { CompressionLevel = 6, CompressionStrategy = parts.Length == 1 ? ZLibCompressionStrategy.Default : ZLibCompressionStrategy.RunLengthEncoding };
         long total = 0;
-        Parallel.ForEach(parts, new ParallelOptions { MaxDegreeOfParallelism = threads }, part => Interlocked.Add(ref total, Compress(part.Path, part.Offset, block, options)));
+        Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, i => Interlocked.Add(ref total, Compress(parts[i].Path, parts[i].Offset, block, options)));
         return sampledByteLength == fileByteLength ? total : (long)Math.Round((double)total * fileByteLength / sampledByteLength);
     }
 

@@ -10,8 +10,12 @@ public static class JsonReport
     /// <summary>UTF-8 JSON with line feeds and a final one, the same on every platform.</summary>
     public static byte[] Serialize(CompressionReport report)
     {
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(report, ReportJsonContext.Relaxed.CompressionReport);
-        return [.. json, (byte)'\n'];
+        var format = Format();
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream, new() { Indented = format.WriteIndented, NewLine = format.NewLine, Encoder = format.Encoder }))
+            ReportWriterContext.Default.CompressionReport.SerializeHandler!(writer, report);
+        stream.WriteByte((byte)'\n');
+        return stream.ToArray();
     }
 
     /// <summary>How JSON for people and version control is written: camel case, indented, line feeds, and non-ASCII text as it is, since the files are UTF-8 and not embedded in HTML.</summary>
@@ -30,7 +34,12 @@ public static class JsonReport
         JsonSerializer.Deserialize(json, ReportJsonContext.Relaxed.CompressionReport) ?? throw new JsonException("The report is empty.");
 }
 
-/// <summary>Generated serialization: no reflection, quick to start.</summary>
+/// <summary>Generated code that writes: needs no description of the members, whose preparation takes longer than all of the writing.</summary>
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Serialization, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(CompressionReport))]
+internal sealed partial class ReportWriterContext : JsonSerializerContext;
+
+/// <summary>Generated description of the members, for reading: no reflection.</summary>
 [JsonSerializable(typeof(CompressionReport))]
 internal sealed partial class ReportJsonContext : JsonSerializerContext
 {

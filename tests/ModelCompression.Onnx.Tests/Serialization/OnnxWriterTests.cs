@@ -225,7 +225,7 @@ public sealed class OnnxWriterTests : IDisposable
     {
         public override long ByteLength => length;
 
-        public override ReadOnlySpan<T> AsSpan<T>() => throw new IOException("The device is gone.");
+        protected override ref readonly byte First => throw new IOException("The device is gone.");
 
         public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
         {

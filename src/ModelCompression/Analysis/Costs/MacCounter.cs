@@ -31,7 +31,7 @@ internal sealed class MacCounter
     public long Count(OnnxGraph graph)
     {
         long total = 0;
-        foreach (var node in graph.Nodes) total = Saturate((Int128)total + Count(node));
+        foreach (var node in graph.Nodes) total = Add(total, Count(node));
         return total;
     }
 
@@ -52,8 +52,8 @@ internal sealed class MacCounter
         long macs = node switch
         {
             { OpType: "If", IsOnnxDomain: true } => node.Subgraphs.Select(Count).DefaultIfEmpty().Max(),
-            { OpType: "Loop", IsOnnxDomain: true } => Saturate((Int128)node.Subgraphs.Sum(Count) * Rounds(node)),
-            { OpType: "Scan", IsOnnxDomain: true } => Saturate((Int128)node.Subgraphs.Sum(Count) * Steps(node)),
+            { OpType: "Loop", IsOnnxDomain: true } => Multiply(node.Subgraphs.Sum(Count), Rounds(node)),
+            { OpType: "Scan", IsOnnxDomain: true } => Multiply(node.Subgraphs.Sum(Count), Steps(node)),
             _ when functions.TryGetValue((node.Domain, node.OpType, node.Overload), out var function) => Call(function),
             _ when node.Subgraphs.Any() => node.Subgraphs.Sum(Count),
             _ => NodeMacs.Of(node, this),
@@ -97,5 +97,9 @@ internal sealed class MacCounter
         if (!notes.Contains(note)) notes.Add(note);
     }
 
-    internal static long Saturate(Int128 value) => value > long.MaxValue ? long.MaxValue : (long)value;
+    /// <summary>a + b of numbers from 0 on; the largest number instead of overflowing.</summary>
+    internal static long Add(long a, long b) => a + b < 0 ? long.MaxValue : a + b;
+
+    /// <summary>a · b of numbers from 0 on; the largest number instead of overflowing.</summary>
+    internal static long Multiply(long a, long b) => Math.BigMul(a, b, out long low) != 0 || low < 0 ? long.MaxValue : low;
 }

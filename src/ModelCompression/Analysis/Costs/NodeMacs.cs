@@ -33,9 +33,9 @@ internal static class NodeMacs
 
     private static long Times(params ReadOnlySpan<long> factors)
     {
-        Int128 product = 1;
-        foreach (long factor in factors) product = MacCounter.Saturate(product * factor);
-        return (long)product;
+        long product = 1;
+        foreach (long factor in factors) product = MacCounter.Multiply(product, factor);
+        return product;
     }
 
     /// <summary>Every output element sums over the filter: C/group × kernel.</summary>
@@ -88,7 +88,7 @@ internal static class NodeMacs
         if (sizes.SizesOf(node.Input(0)) is not { Length: 3 } x || sizes.SizesOf(node.Input(1)) is not { Length: 2 } w || sizes.SizesOf(node.Output()) is not { Length: 3 } y) return 0;
         var past = sizes.SizesOf(node.Input(node.OpType == "QAttention" ? 8 : 4));
         long positions = x[1] + (past is { Length: 5 } ? past[3] : 0);
-        return MacCounter.Saturate((Int128)Times(x[0], x[1], x[2], w[1]) + Times(2, x[0], x[1], positions, y[2]));
+        return MacCounter.Add(Times(x[0], x[1], x[2], w[1]), Times(2, x[0], x[1], positions, y[2]));
     }
 
     private static long HeadAttention(Node node, MacCounter sizes)
@@ -109,6 +109,6 @@ internal static class NodeMacs
     {
         if (sizes.SizesOf(node.Input(0)) is not { } q || sizes.SizesOf(node.Input(1)) is not { } k || sizes.SizesOf(node.Output()) is not { } y || q.Length < 3 || k.Length != q.Length) return 0;
         long positions = k[^2] + (sizes.SizesOf(node.Input(4)) is { Length: 4 } past ? past[2] : 0);
-        return MacCounter.Saturate((Int128)Times(Times(q), positions) + Times(Times(y), positions));
+        return MacCounter.Add(Times(Times(q), positions), Times(Times(y), positions));
     }
 }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Analysis.Costs;
@@ -49,18 +50,18 @@ public static class NonZeroCounter
     private static long Count<T>(ReadOnlySpan<byte> bytes, T mask) where T : unmanaged, IBinaryInteger<T>
     {
         var elements = MemoryMarshal.Cast<byte, T>(bytes);
-        var vectors = MemoryMarshal.Cast<T, Vector<T>>(elements);
-        var masks = new Vector<T>(mask);
+        var vectors = MemoryMarshal.Cast<T, Vector256<T>>(elements);
+        var masks = Vector256.Create(mask);
         long zeros = 0;
         // A lane of 8 bits can count to 255 before it must be added up.
         for (int at = 0; at < vectors.Length; at += byte.MaxValue)
         {
-            var lanes = Vector<T>.Zero;
-            foreach (var vector in vectors.Slice(at, Math.Min(byte.MaxValue, vectors.Length - at))) lanes -= Vector.Equals(vector & masks, Vector<T>.Zero);
-            for (int i = 0; i < Vector<T>.Count; i++) zeros += long.CreateTruncating(lanes[i]);
+            var lanes = Vector256<T>.Zero;
+            foreach (var vector in vectors.Slice(at, Math.Min(byte.MaxValue, vectors.Length - at))) lanes -= Vector256.Equals(vector & masks, Vector256<T>.Zero);
+            for (int i = 0; i < Vector256<T>.Count; i++) zeros += long.CreateTruncating(lanes[i]);
         }
 
-        foreach (var element in elements[(vectors.Length * Vector<T>.Count)..])
+        foreach (var element in elements[(vectors.Length * Vector256<T>.Count)..])
             if (T.IsZero(element & mask)) zeros++;
         return elements.Length - zeros;
     }

@@ -16,9 +16,9 @@ internal static class PrecisionAllocator
     public static PrecisionCandidate[] Choose(IReadOnlyList<IReadOnlyList<PrecisionCandidate>> candidates, long byteLimit, double noiseTarget)
     {
         var hulls = candidates.Select(Hull).ToArray();
-        var steps = new List<(double Gain, int Weight, int Step)>();
+        var steps = new List<HullStep>();
         for (int w = 0; w < hulls.Length; w++)
-            for (int i = 1; i < hulls[w].Count; i++) steps.Add((Gain(hulls[w][i - 1], hulls[w][i]), w, i));
+            for (int i = 1; i < hulls[w].Count; i++) steps.Add(new(Gain(hulls[w][i - 1], hulls[w][i]), w, i));
         steps.Sort((a, b) => a.Gain != b.Gain ? b.Gain.CompareTo(a.Gain) : a.Weight != b.Weight ? a.Weight.CompareTo(b.Weight) : a.Step.CompareTo(b.Step));
         var chosen = hulls.Select(h => h[0]).ToArray();
         var level = new int[hulls.Length];
@@ -36,6 +36,9 @@ internal static class PrecisionAllocator
 
         return chosen;
     }
+
+    /// <summary>A step along the hull of a weight. A class, so that sorting needs no code of its own.</summary>
+    private sealed record HullStep(double Gain, int Weight, int Step);
 
     private static double Gain(PrecisionCandidate from, PrecisionCandidate to) => (from.NoiseToSignal - to.NoiseToSignal) / (to.ByteLength - from.ByteLength);
 

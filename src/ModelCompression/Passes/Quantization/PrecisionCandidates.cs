@@ -8,7 +8,7 @@ namespace ModelCompression.Passes.Quantization;
 /// <param name="Precision">The way.</param>
 /// <param name="ByteLength">Bytes in the file.</param>
 /// <param name="NoiseToSignal">Expected Σ(w−ŵ)² / Σw².</param>
-internal readonly record struct PrecisionCandidate(WeightPrecision Precision, long ByteLength, double NoiseToSignal);
+internal sealed record PrecisionCandidate(WeightPrecision Precision, long ByteLength, double NoiseToSignal);
 
 /// <summary>Candidates of one weight and the ranges they were found from.</summary>
 /// <param name="Candidates">The candidates, plain 8-bit codes first.</param>

@@ -19,7 +19,7 @@ internal sealed class ComputedTensorData(long byteLength, Action<byte[]> fill) :
     public override long ByteLength => byteLength;
 
     /// <inheritdoc/>
-    public override ReadOnlySpan<T> AsSpan<T>() => MemoryMarshal.Cast<byte, T>(bytes.Value);
+    protected override ref readonly byte First => ref MemoryMarshal.GetArrayDataReference(bytes.Value);
 
     /// <inheritdoc/>
     public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
