@@ -68,14 +68,14 @@ internal static class CompareCommand
         Sizes("bytes", a.Bytes, b.Bytes);
         Sizes("parameters", a.Parameters, b.Parameters);
         Sizes("parameters not zero", a.NonZeroParameters, b.NonZeroParameters);
-        Sizes("MACs per sample", a.Macs, b.Macs);
+        Sizes("MACs per run", a.Macs, b.Macs);
         if (comparison.Validation is { } v)
             table.AddRow($"{v.Metric} ({v.Samples} samples)", Number(v.Original, "0.0000"), Number(v.Compressed, "0.0000"), v.Drop is { } drop ? Number(-drop, "+0.0000;-0.0000;0.0000") : "");
         if (comparison.Latency is { } l)
             table.AddRow($"latency, ms ({l.Runs} runs)", Number(l.OriginalMs, "0.000"), Number(l.CompressedMs, "0.000"), ResultConsole.Change(1, l.Ratio));
         console.Write(table);
         if (comparison.Fidelity is { } f)
-            console.WriteLine($"Outputs on {f.Samples} {f.Inputs} samples: " + (f.SqnrDb is { } db ? $"SQNR {Number(db, "0.0")} dB, cosine {Number(f.Cosine, "0.000000")}" : "equal") + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
+            console.WriteLine($"Outputs on {f.Samples} {f.Inputs} samples: " + (f.SqnrDb is { } db ? $"SQNR {Number(db, "0.0")} dB, cosine {Number(f.Cosine, "0.000000")}" : "identical") + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
         else
             console.WriteLine($"Outputs were not compared: {comparison.FidelityReason}");
 

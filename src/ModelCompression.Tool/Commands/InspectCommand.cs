@@ -34,7 +34,7 @@ internal static class InspectCommand
         var facts = new Grid().AddColumn().AddColumn();
         Fact("size", $"{ResultConsole.Bytes(inspection.Figures.Bytes)} ({ResultConsole.Count(inspection.Figures.Bytes)} bytes)");
         Fact("parameters", $"{ResultConsole.Count(inspection.Figures.Parameters)}, {ResultConsole.Count(inspection.Figures.NonZeroParameters)} not zero");
-        Fact("operations", $"{ResultConsole.Count(inspection.Figures.Macs)} multiply-accumulates per sample");
+        Fact("operations", $"{ResultConsole.Count(inspection.Figures.Macs)} multiply-accumulates per run");
         Fact("format", $"IR version {inspection.IrVersion}, opsets {string.Join(", ", inspection.Opsets.Select(o => $"{o.Key} {o.Value}"))}");
         if (inspection.Producer.Length > 0) Fact("made by", inspection.Producer);
         Fact("inputs", string.Join('\n', inspection.Inputs));

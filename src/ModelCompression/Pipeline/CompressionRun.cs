@@ -96,7 +96,7 @@ internal sealed class CompressionRun : IDisposable
         var run = check.Original;
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
         string[] files = StagedFiles();
-        var sample = FirstSample(check, data);
+        var sample = data.FirstSample(check);
         var measured = Task.Run(() => (MacsOfSource(sample), ModelCounter.Macs(model, sample), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
         Tell("comparing outputs");
         FidelityResult fidelity;
@@ -223,9 +223,6 @@ internal sealed class CompressionRun : IDisposable
         using var source = OnnxReader.Read(request.SourcePath);
         return ModelCounter.Macs(source, sample);
     }
-
-    private static Sample? FirstSample(FidelityCheck check, RunData data) =>
-        check.Original.Status == OriginalStatus.Ran && data.FidelitySamples.Count > 0 ? data.FidelitySamples.Read(check.Original.Attempt, 0) : null;
 
     private string[] StagedFiles() => [.. Directory.EnumerateFiles(staging.Folder).Order(StringComparer.Ordinal)];
 

@@ -37,7 +37,7 @@ internal sealed class ModelCounter
     /// <summary>Parameters of the result: of quantized weights those that their codes do not make zero, of others as last remembered.</summary>
     public ModelFigures Result(PassLog log) => plain.Complete(log.NonZeroCountOf);
 
-    /// <summary>Multiply-accumulate operations for one sample.</summary>
+    /// <summary>Multiply-accumulate operations of one run on a sample.</summary>
     public static long Macs(Model model, Sample? sample)
     {
         var shapes = new Dictionary<string, Shape>(StringComparer.Ordinal);

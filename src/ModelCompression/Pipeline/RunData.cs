@@ -6,6 +6,7 @@ using ModelCompression.Options;
 using ModelCompression.Reports;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
+using ModelCompression.Runtime.Fidelity;
 using ModelCompression.Runtime.Training;
 using ModelCompression.Statistics;
 
@@ -116,6 +117,10 @@ internal sealed class RunData : IDisposable
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;
+
+    /// <summary>The first sample that the original was run on, or null when it was not run.</summary>
+    public Sample? FirstSample(FidelityCheck check) =>
+        check.Original.Status == OriginalStatus.Ran && FidelitySamples.Count > 0 ? FidelitySamples.Read(check.Original.Attempt, 0) : null;
 
     /// <summary>Latency of both models on the first sample, or null when the original cannot be run.</summary>
     public LatencyFigures? MeasureLatency(string originalPath, string compressedPath, FidelityCheck check, CancellationToken cancellation)

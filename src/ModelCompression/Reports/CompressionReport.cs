@@ -84,7 +84,7 @@ public sealed record ModelFigures
     /// <summary>Those that are not zero.</summary>
     public long NonZeroParameters { get; init; }
 
-    /// <summary>Multiply-accumulate operations of one sample.</summary>
+    /// <summary>Multiply-accumulate operations of one run: batch 1 or the batch that the model fixes, other open sizes as in the first sample.</summary>
     public long Macs { get; init; }
 
     /// <summary>Bytes after gzip; only for the compressed model.</summary>

@@ -19,7 +19,7 @@ public static class MarkdownReport
         Row("bytes", report.Original.Bytes, report.Compressed.Bytes);
         Row("parameters", report.Original.Parameters, report.Compressed.Parameters);
         Row("parameters not zero", report.Original.NonZeroParameters, report.Compressed.NonZeroParameters);
-        Row("MACs per sample", report.Original.Macs, report.Compressed.Macs);
+        Row("MACs per run", report.Original.Macs, report.Compressed.Macs);
         if (report.Validation is { } v)
             page.Append(Invariant, $"| {v.Metric} ({v.Samples} samples) | {v.Original:0.0000} | {v.Compressed:0.0000} |\n");
         if (report.Latency is { } l)

@@ -53,10 +53,11 @@ public sealed class FidelityCheck
     /// <param name="model">Its graph, to stay open until <see cref="Original"/> is there.</param>
     /// <param name="samples">What to feed: data, or <see cref="SyntheticInputs"/>.</param>
     /// <param name="maxSamples">Most samples to compare.</param>
+    /// <param name="optimizes">True to open the original as the other model is opened, so that a model compared with itself gives the same bits.</param>
     /// <param name="cancellation">Stops between samples.</param>
-    public static FidelityCheck Start(string originalPath, Model model, SampleSource samples, int maxSamples = DefaultMaxSamples, CancellationToken cancellation = default)
+    public static FidelityCheck Start(string originalPath, Model model, SampleSource samples, int maxSamples = DefaultMaxSamples, bool optimizes = false, CancellationToken cancellation = default)
     {
-        var settings = (IsQuantized(model) ? SessionSettings.Default : SessionSettings.Lean) with { Threads = ThreadCount };
+        var settings = (optimizes || IsQuantized(model) ? SessionSettings.Default with { ReuseMemory = false } : SessionSettings.Lean) with { Threads = ThreadCount };
         string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
         var weights = settings.PrepackWeights ? null : LentWeights.Of(model);
         var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation), cancellation);

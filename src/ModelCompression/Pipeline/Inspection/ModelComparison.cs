@@ -64,20 +64,18 @@ public sealed record ModelComparer
         using var original = OnnxReader.Read(OriginalPath);
         using var compressed = OnnxReader.Read(CompressedPath);
         using var data = RunData.Open(new CompressionOptions { ValidationData = Data, Metric = Metric }, original);
-        var result = new ModelComparison
-        {
-            Original = ModelInspector.ModelFiguresOf(OriginalPath, original),
-            Compressed = ModelInspector.ModelFiguresOf(CompressedPath, compressed),
-        };
         Progress?.Invoke(new("comparing outputs", 0, 0));
-        var check = FidelityCheck.Start(OriginalPath, original, data.FidelitySamples, cancellation: cancellation);
+        var check = FidelityCheck.Start(OriginalPath, original, data.FidelitySamples, optimizes: true, cancellation: cancellation);
         if (check.Original.Problem is { } problem) throw new DiagnosticException(problem);
         var fidelity = check.Compare(CompressedPath, cancellation);
         if (fidelity.Errors.Count > 0) throw new DiagnosticException(fidelity.Errors[0]);
         var validation = Evaluate(data, cancellation);
         if (Latency) Progress?.Invoke(new("measuring latency", 0, 0));
-        return result with
+        var sample = data.FirstSample(check);
+        return new ModelComparison
         {
+            Original = ModelInspector.ModelFiguresOf(OriginalPath, original, sample),
+            Compressed = ModelInspector.ModelFiguresOf(CompressedPath, compressed, sample),
             Fidelity = fidelity is { Samples: > 0, Cosine: not null } ? ReportFigures.Fidelity(fidelity) : null,
             FidelityReason = fidelity.Reason,
             Validation = validation,

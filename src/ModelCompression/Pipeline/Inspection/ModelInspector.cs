@@ -3,6 +3,7 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Runtime;
 
 namespace ModelCompression.Pipeline.Inspection;
 
@@ -30,7 +31,7 @@ public sealed class ModelInspector
         var ports = ModelInterface.Of(model);
         return new ModelInspection
         {
-            Figures = ModelFiguresOf(path, model),
+            Figures = ModelFiguresOf(path, model, FirstSampleOf(model)),
             IrVersion = model.IrVersion,
             Opsets = new SortedDictionary<string, long>(model.OpsetImports.All.ToDictionary(o => o.Key.Length == 0 ? "ai.onnx" : o.Key, o => o.Value), StringComparer.Ordinal),
             Producer = $"{model.ProducerName} {model.ProducerVersion}".Trim(),
@@ -45,13 +46,19 @@ public sealed class ModelInspector
         };
     }
 
-    /// <summary>Size figures of a file, as reports have them; operations are counted with unknown sizes of inputs as 1.</summary>
-    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model) => ModelCounter.Count(model) with
+    /// <summary>Size figures of a file, as reports have them.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="model">Its graph.</param>
+    /// <param name="sample">Input sizes to count operations with; null for open sizes as 1.</param>
+    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model, Sample? sample) => ModelCounter.Count(model) with
     {
         Bytes = model.StoredByteLength,
         Sha256 = FileDigest.Sha256(path),
-        Macs = ModelCounter.Macs(model, null),
+        Macs = ModelCounter.Macs(model, sample),
     };
+
+    /// <summary>The sizes that a comparison without data begins with.</summary>
+    private static Sample? FirstSampleOf(Model model) => SyntheticInputs.For(model) is { Count: > 0 } samples ? samples.Read(0, 0) : null;
 
     private InspectedGraph Look(OnnxGraph graph, string name)
     {

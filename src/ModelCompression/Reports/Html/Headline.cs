@@ -23,7 +23,7 @@ internal static class Headline
         if (report.Latency is { } l)
             Tile("Latency", $"{Number(l.OriginalMs, "0.00")} → {Number(l.CompressedMs, "0.00")} ms", $"ratio {Number(l.Ratio, "0.00")}, {l.Runs} runs");
         Tile("Parameters", Change(o.Parameters, c.Parameters), c.NonZeroParameters < c.Parameters ? $"{Short(c.NonZeroParameters)} of them are not zero" : o.Parameters == c.Parameters ? "as many as before" : Signed(((double)c.Parameters / o.Parameters) - 1));
-        Tile("Multiplications per sample", Change(o.Macs, c.Macs), o.Macs == c.Macs ? "as many as before" : o.Macs == 0 ? "" : Signed(((double)c.Macs / o.Macs) - 1));
+        Tile("Multiplications per run", Change(o.Macs, c.Macs), o.Macs == c.Macs ? "as many as before" : o.Macs == 0 ? "" : Signed(((double)c.Macs / o.Macs) - 1));
         page.Append("</section>\n");
 
         static string Change(long before, long after) => before == after ? Short(after) : $"{Short(before)} → {Short(after)}";
