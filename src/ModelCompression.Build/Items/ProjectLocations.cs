@@ -14,7 +14,11 @@ internal sealed class ProjectLocations
     private readonly Dictionary<string, List<Element>> _files = new(StringComparer.Ordinal);
 
     /// <summary>One-based line and column of the element; zeros when it is not found.</summary>
-    public (int Line, int Column) Find(string file, string elementName, string spec)
+    /// <param name="file">The project file.</param>
+    /// <param name="elementName">Item type.</param>
+    /// <param name="spec">What the item includes.</param>
+    /// <param name="attributes">Metadata of the item, which tell it from others with the same name; null for any.</param>
+    public (int Line, int Column) Find(string file, string elementName, string spec, IReadOnlyDictionary<string, string>? attributes = null)
     {
         if (file.Length == 0) return default;
         if (!_files.TryGetValue(file, out var elements)) _files.Add(file, elements = Read(file));
@@ -25,6 +29,7 @@ internal sealed class ProjectLocations
         {
             if (!element.Name.Equals(elementName, StringComparison.OrdinalIgnoreCase)) continue;
             var rank = Rank(element.Include, wanted);
+            if (rank > 0 && attributes is not null) rank = (rank * (attributes.Count + 1)) + element.CountEqual(attributes);
             if (rank <= bestRank) continue;
             best = element;
             bestRank = rank;
@@ -62,7 +67,9 @@ internal sealed class ProjectLocations
             {
                 if (reader.NodeType != XmlNodeType.Element || reader.GetAttribute("Include") is not { } include) continue;
                 var position = (IXmlLineInfo)reader;
-                elements.Add(new Element(reader.LocalName, include, position.LineNumber, position.LinePosition));
+                var element = new Element(reader.LocalName, include, position.LineNumber, position.LinePosition);
+                while (reader.MoveToNextAttribute()) element.Attributes[reader.LocalName] = reader.Value.Trim();
+                elements.Add(element);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or XmlException)
@@ -81,5 +88,16 @@ internal sealed class ProjectLocations
         public int Line { get; } = line;
 
         public int Column { get; } = column;
+
+        public Dictionary<string, string> Attributes { get; } = new(StringComparer.OrdinalIgnoreCase);
+
+        /// <summary>How many of the given metadata the element states as they are.</summary>
+        public int CountEqual(IReadOnlyDictionary<string, string> metadata)
+        {
+            var count = 0;
+            foreach (var entry in metadata)
+                if (Attributes.TryGetValue(entry.Key, out var value) && value == entry.Value) count++;
+            return count;
+        }
     }
 }

@@ -66,7 +66,7 @@ internal sealed class WorkerRequest
 
     private static void Write(JsonText json, RuleItem rule, ProjectLocations locations)
     {
-        var (line, column) = locations.Find(rule.DefiningFile, "CompressModelRule", rule.Identity);
+        var (line, column) = locations.Find(rule.DefiningFile, "CompressModelRule", rule.Identity, rule.Settings);
         json.Object().Value("identity", rule.Identity).Value("definingFile", rule.DefiningFile).Value("line", line).Value("column", column);
         json.Map("settings", rule.Settings).EndObject();
     }

@@ -43,23 +43,24 @@ public sealed class DataSet : IDisposable
         get
         {
             lock (notFinite)
-                return [.. notFinite.OrderBy(f => f.Key.Source).ThenBy(f => f.Key.Input, StringComparer.Ordinal).Select(f => Warn(paths[f.Key.Source], f.Key.Input, f.Value))];
+                return [.. sources.Select(s => s.LabelProblem).OfType<Diagnostic>(), .. notFinite.OrderBy(f => f.Key.Source).ThenBy(f => f.Key.Input, StringComparer.Ordinal).Select(f => Warn(paths[f.Key.Source], f.Key.Input, f.Value))];
         }
     }
 
     /// <summary>Opens data and checks it against the model.</summary>
     /// <param name="paths">Files and folders; their samples follow each other.</param>
     /// <param name="model">What the model takes and gives.</param>
+    /// <param name="needsLabels">False where labels have no use: those that are wrong are left out with a warning then.</param>
     /// <exception cref="DiagnosticException">MCB3001 to MCB3015: the first thing that is wrong; its file is the one it is about.</exception>
-    public static DataSet Open(IReadOnlyList<string> paths, ModelInterface model)
+    public static DataSet Open(IReadOnlyList<string> paths, ModelInterface model, bool needsLabels = true)
     {
         if (paths.Count == 0) throw new ArgumentException("No data was given.", nameof(paths));
         if (model.Inputs.Count == 0) throw DataError.Of(paths[0], "MCB3014", "The model has no inputs, so there is nothing to feed data to. Remove the data setting.");
         var sources = new List<DataSource>();
         try
         {
-            foreach (string path in paths) sources.Add(OpenSource(path, model));
-            if (sources.Find(s => s.HasLabels != sources[0].HasLabels) is { } other)
+            foreach (string path in paths) sources.Add(OpenSource(path, model, needsLabels));
+            if (needsLabels && sources.Find(s => s.HasLabels != sources[0].HasLabels) is { } other)
                 throw DataError.Of(paths[sources.IndexOf(other)], "MCB3015", $"{(other.HasLabels ? "This has labels" : "This has no labels")}, but {Path.GetFileName(paths[0])} {(sources[0].HasLabels ? "has" : "has not")}. Give labels for all samples or for none.");
             return new DataSet(sources, paths);
         }
@@ -114,14 +115,14 @@ public sealed class DataSet : IDisposable
         $"Sample {found.Sample} has {(found.IsNaN ? "NaN" : "an infinity")} in input '{input}'. Figures measured with it may be meaningless; clean the data if it is not meant.")) with
     { File = path };
 
-    private static DataSource OpenSource(string path, ModelInterface model)
+    private static DataSource OpenSource(string path, ModelInterface model, bool needsLabels)
     {
         if (Directory.Exists(path)) return OpenFolder(path, model);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
             _ when !File.Exists(path) => throw DataError.Of(path, "MCB3001", "The data does not exist. Correct the path; relative paths start at the project's folder."),
-            ".npz" => ArraySource.Open(path, ArrayCollection.OpenNpz(path), model),
-            ".npy" => ArraySource.Open(path, ArrayCollection.OpenNpy(path), model),
+            ".npz" => ArraySource.Open(path, ArrayCollection.OpenNpz(path), model, needsLabels),
+            ".npy" => ArraySource.Open(path, ArrayCollection.OpenNpy(path), model, needsLabels),
             var extension => throw DataError.Of(path, "MCB3002", $"Data cannot be read from '{extension}' files. Expected an .npz or .npy file, a folder of .npy files, or a folder in ONNX's test layout (test_data_set_0/input_0.pb)."),
         };
     }

@@ -16,5 +16,9 @@ internal static class GradientError
 
     /// <summary>No output can be compared with labels.</summary>
     public static DiagnosticException NoScores(string outputs) => new("MCB3017",
-        $"No output holds one score per class for each labelled sample; outputs are {outputs}. Expected [samples, classes]. Give expected outputs (output:<name>) instead of labels, or set FineTuneLoss=Distillation.");
+        $"No output holds one score per class for each labelled sample; outputs are {outputs}. Expected [samples, classes]. Give expected outputs (output:<name>) instead of labels; fine-tuning also works with FineTuneLoss=Distillation, which needs neither.");
+
+    /// <summary>No output can be compared at all.</summary>
+    public static DiagnosticException NoNumbers() => new("MCB3017",
+        "No output of the model is binary32, so there is no loss to differentiate. Choose a criterion that needs no gradients (Pruning=Magnitude or Wanda, FineTuneEpochs=0).");
 }

@@ -29,7 +29,7 @@ public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossK
     /// <summary>Outputs that <see cref="GradientLossKind.SquaredError"/> compares; empty for all floating point outputs.</summary>
     public IReadOnlyList<string> Outputs { get; init; } = [];
 
-    /// <summary>Cross-entropy: true if an output may have class probabilities for each of several positions, as in recognition of text; labels need one row of scores per sample.</summary>
+    /// <summary>Cross-entropy: true if an output may have class probabilities for each of several positions, as in recognition of text; labels need one row of scores per sample. Without any class scores the squared error is taken then.</summary>
     public bool AllowsPositions { get; init; }
 
     /// <summary>Finds types of values where inference rules end, by running the model; null when that is not possible.</summary>

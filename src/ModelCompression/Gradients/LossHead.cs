@@ -16,11 +16,21 @@ internal static class CrossEntropyLoss
     /// <summary>Keeps the logarithm of a probability that was rounded to zero finite.</summary>
     private const float SmallestProbability = 1e-30f;
 
+    /// <summary>Adds the loss.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="emit">Adds nodes.</param>
+    /// <param name="pass">Takes the gradient of the output.</param>
+    /// <param name="allowsPositions">Distillation: one row of scores for each of several positions will do, and without scores the outputs are compared as they are.</param>
     public static LossHead Attach(OnnxGraph graph, GradientEmitter emit, BackwardPass pass, bool allowsPositions)
     {
         var output = graph.Outputs.FirstOrDefault(o => Classes(pass, o) > 1 && o.TensorType?.ElementType is null or DataType.Float)
-            ?? graph.Outputs.FirstOrDefault(o => allowsPositions && SoftmaxOverLast(emit, pass, o))
-            ?? throw GradientError.NoScores(string.Join(", ", graph.Outputs.Select(o => $"'{o.Name}' [{string.Join(',', pass.DimsOf(o))}]")));
+            ?? graph.Outputs.FirstOrDefault(o => allowsPositions && SoftmaxOverLast(emit, pass, o));
+        if (output is null)
+        {
+            if (allowsPositions) return SquaredErrorLoss.Attach(graph, emit, pass, []);
+            throw GradientError.NoScores(string.Join(", ", graph.Outputs.Select(o => $"'{o.Name}' [{string.Join(',', pass.DimsOf(o))}]")));
+        }
+
         long[] dims = pass.DimsOf(output);
         long classes = Classes(pass, output) is > 1 and var scored ? scored : dims[^1], rows = dims.Aggregate(1L, (a, b) => a * b) / classes;
         var target = graph.AddInput(graph.NewName("gradient_target"), new TensorType(DataType.Float, Shape.Of(rows, classes)));
@@ -75,7 +85,7 @@ internal static class SquaredErrorLoss
     public static LossHead Attach(OnnxGraph graph, GradientEmitter emit, BackwardPass pass, IReadOnlyList<string> names)
     {
         var outputs = graph.Outputs.Distinct().Where(o => names.Count > 0 ? names.Contains(o.Name) : o.TensorType?.ElementType is null or DataType.Float).ToArray();
-        if (outputs.Length == 0) throw GradientError.NoScores("of no floating point type");
+        if (outputs.Length == 0) throw GradientError.NoNumbers();
         var targets = new List<GradientTarget>();
         Value? loss = null;
         foreach (var output in outputs)

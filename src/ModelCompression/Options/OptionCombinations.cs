@@ -11,8 +11,10 @@ internal static class OptionCombinations
         // No error: what a search found without training is pasted in place of Strategy=Auto, beside the data that the search was given.
         if (given.Contains("TrainingData") && !ruled.Append(options).Any(UsesTrainingData))
             problems.Warn(source, "MCB1004", $"{source.What} sets TrainingData, which nothing uses: it is for FineTuneEpochs, Pruning=GradientStability or Taylor, and Strategy=Auto.");
-        foreach (var (name, isUseful, need) in Dependencies(options))
-            if (given.Contains(name) && !isUseful) problems.Add(source, "MCB1004", $"{source.What} sets {name}, which has no effect here: {need}.");
+        // A rule may make use of what the item sets.
+        var ofRules = ruled.Select(r => Dependencies(r).Select(d => d.IsUseful).ToList()).ToList();
+        foreach (var (i, (name, isUseful, need)) in Dependencies(options).Index())
+            if (given.Contains(name) && !isUseful && !ofRules.Exists(r => r[i])) problems.Add(source, "MCB1004", $"{source.What} sets {name}, which has no effect here: {need}.");
         foreach (string missing in Missing(options)) problems.Add(source, "MCB1004", $"{source.What}: {missing}.");
         CheckAvailable(source, options, problems);
     }
@@ -35,6 +37,7 @@ internal static class OptionCombinations
         const string needsPruning = "it needs Pruning other than None";
         const string needsInteger = "it needs Quantization=WeightOnly, Dynamic or Static";
         foreach (string name in new[] { "PruningPattern", "Sparsity", "PruningScope", "Compensation" }) yield return (name, prunes, needsPruning);
+        yield return ("SparseStorage", integer || (prunes && o.PruningPattern.Kind != PruningPatternKind.Channel), "it is about zeros, which PruningPattern=Unstructured or N:M and quantization make");
         yield return ("ChannelMultiple", prunes && o.PruningPattern.Kind == PruningPatternKind.Channel, "it needs PruningPattern=Channel");
         bool byRow = o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt && o.PruningPattern.Kind != PruningPatternKind.Channel;
         yield return ("PruningScope", !byRow, $"Pruning={o.Pruning} removes the same share of every layer");

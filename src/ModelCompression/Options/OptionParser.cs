@@ -68,12 +68,13 @@ public static class OptionParser
 
     private static CompressionRule? ParseRule(SettingsSource source, Problems problems)
     {
+        int before = problems.Count;
         var given = ReadAll(source, inRule: true, problems);
         var nodes = OptionBuilder.Split(Value(source, "Nodes"));
         var opTypes = OptionBuilder.Split(Value(source, "OpTypes"));
         if (nodes.Count == 0 && opTypes.Count == 0)
             problems.Add(source, "MCB1005", $"{source.What} names no nodes: give Nodes=\"…\" or OpTypes=\"…\" (`;` lists, `*` wildcards).");
-        else if (given.Count == 0)
+        else if (given.Count == 0 && problems.Count == before)
             problems.Add(source, "MCB1005", $"{source.What} sets nothing: give at least one pruning or quantization metadata.");
         return problems.Any ? null : new CompressionRule(nodes, opTypes, o => given.Aggregate(o, (at, g) => g.Definition.Parse(at, g.Text) ?? at));
     }
@@ -84,11 +85,14 @@ public static class OptionParser
     /// <summary>Collects errors and warnings with the place of their source.</summary>
     internal sealed class Problems(ICollection<Diagnostic> diagnostics)
     {
-        public bool Any { get; private set; }
+        public bool Any => Count > 0;
+
+        /// <summary>Errors so far.</summary>
+        public int Count { get; private set; }
 
         public void Add(SettingsSource source, string code, string message)
         {
-            Any = true;
+            Count++;
             diagnostics.Add(At(source, Diagnostic.Error(code, message)));
         }
 

@@ -69,13 +69,29 @@ internal sealed class RunData : IDisposable
         var opened = new List<DataSet?>();
         try
         {
-            foreach (var paths in new[] { options.ValidationData, options.CalibrationData, options.TrainingData }) opened.Add(paths.Count > 0 ? DataSet.Open(paths, ports) : null);
+            foreach (var paths in new[] { options.ValidationData, options.CalibrationData, options.TrainingData })
+                opened.Add(paths.Count > 0 ? DataSet.Open(paths, ports, needsLabels: paths != options.TrainingData || !DistillsOnly(options)) : null);
+            CheckGate(options, opened[0]);
             return new RunData(options, opened[0], opened[1], opened[2], model);
         }
         catch
         {
             foreach (var data in opened) data?.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>True when the training data serves to imitate the original only.</summary>
+    private static bool DistillsOnly(CompressionOptions options) =>
+        options is { FineTuneLoss: FineTuneLoss.Distillation, FineTuneEpochs: > 0, Strategy: CompressionStrategy.Fixed } and not { Pruning: PruningCriterion.GradientStability or PruningCriterion.Taylor };
+
+    /// <summary>Whatever the result, it loses infinitely many decibels against a model that is its own reference.</summary>
+    private static void CheckGate(CompressionOptions options, DataSet? validation)
+    {
+        if (options is { MaxMetricDrop: { } limit, Metric: Options.Metric.Sqnr } && validation is { ExpectedOutputs.Count: 0 })
+        {
+            throw new DiagnosticException("MCB1004", FormattableString.Invariant(
+                $"MaxMetricDrop={limit} can never be met with Metric=Sqnr on data without expected outputs (output:<name>): the ratio of the original to itself is infinite, and so is any drop. Set MinMetric to the decibels that must be left, for example MinMetric=\"30\"."));
         }
     }
 

@@ -67,6 +67,24 @@ public sealed class ItemPartsTests
     }
 
     [TestMethod]
+    public void Find_ItemsOfOneName_AreToldApartByTheirMetadata()
+    {
+        using var folder = new TemporaryFolder();
+        string project = folder.Write("r.csproj", """
+            <Project>
+              <ItemGroup>
+                <CompressModelRule Include="head" Nodes="/a" WeightBits="4" />
+                <CompressModelRule Include="head" Nodes="/b"
+                                   WeightBits="4" />
+              </ItemGroup>
+            </Project>
+            """);
+        var locations = new ProjectLocations();
+        Assert.AreEqual((3, 6), locations.Find(project, "CompressModelRule", "head", new Dictionary<string, string> { ["Nodes"] = "/a", ["WeightBits"] = "4" }));
+        Assert.AreEqual((4, 6), locations.Find(project, "CompressModelRule", "head", new Dictionary<string, string> { ["Nodes"] = "/b", ["WeightBits"] = "4" }));
+    }
+
+    [TestMethod]
     [DataRow("/p/a(1).csproj(12,5): error MCB2001: text: with (more)", "/p/a(1).csproj", 12, 5, "error", "MCB2001", "text: with (more)")]
     [DataRow("C:\\p\\m.onnx : warning MCB4001: text", "C:\\p\\m.onnx", 0, 0, "warning", "MCB4001", "text")]
     [DataRow("m.onnx(3): message MCB1: not a code", null, 0, 0, null, null, null)]

@@ -137,6 +137,22 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("Quantization=None", "", true)]
+    [DataRow("Quantization=None;Pruning=Magnitude;PruningPattern=Channel;Sparsity=0.5", "", true)]
+    [DataRow("Quantization=None;Pruning=Magnitude;Sparsity=0.5", "", false)]
+    [DataRow("Quantization=WeightOnly", "", false)]
+    [DataRow("Quantization=None", "Pruning=Magnitude;Sparsity=0.5", false)]
+    public void SparseStorage_WithoutZerosToStore_HasNoEffect(string item, string rule, bool refused)
+    {
+        var diagnostics = new List<Diagnostic>();
+        SettingsSource[] rules = rule.Length == 0 ? [] : [Source([.. Pairs(rule), ("Nodes", "*")])];
+
+        OptionParser.Parse(Source([("SparseStorage", "Gaps"), .. Pairs(item)]), rules, diagnostics);
+
+        CollectionAssert.AreEqual(refused ? new[] { "MCB1004" } : [], diagnostics.Select(d => d.Code).ToArray(), string.Join(' ', diagnostics.Select(d => d.Message)));
+    }
+
+    [TestMethod]
     public void QuantizationFormat_WithoutQuantization_HasNoEffect()
     {
         var diagnostics = new List<Diagnostic>();
@@ -176,6 +192,18 @@ public sealed class OptionParserTests
         Assert.IsNull(OptionParser.Parse(Source([]), [new SettingsSource("CompressModelRule 'r'", rule)], diagnostics));
 
         Assert.AreEqual("MCB1005", diagnostics[0].Code);
+    }
+
+    [TestMethod]
+    [DataRow("WeightBts", "4", "MCB1001")]
+    [DataRow("WeightBits", "nine", "MCB1003")]
+    public void RuleWithOneMistake_IsOneError(string name, string value, string code)
+    {
+        var diagnostics = new List<Diagnostic>();
+
+        Assert.IsNull(OptionParser.Parse(Source([]), [Source([("Nodes", "*"), (name, value)])], diagnostics));
+
+        Assert.AreEqual(code, diagnostics.Single().Code);
     }
 
     [TestMethod]

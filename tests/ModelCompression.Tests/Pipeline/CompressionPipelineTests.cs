@@ -72,6 +72,19 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void DropOfSqnrAgainstTheOriginalItself_IsRefusedBeforeAnyWork()
+    {
+        using var fixture = new PipelineFixture();
+
+        Assert.AreEqual(CompressionStatus.Failed, fixture.Run(("ValidationData", PipelineFixture.SampleData), ("Metric", "Sqnr"), ("MaxMetricDrop", "40")).Status);
+
+        var error = fixture.Diagnostics.Single();
+        Assert.AreEqual("MCB1004", error.Code);
+        Assert.Contains("MinMetric", error.Message);
+        Assert.IsTrue(fixture.Run(("ValidationData", PipelineFixture.SampleData), ("Metric", "Sqnr"), ("MinMetric", "20")).Report!.Validation!.Passed);
+    }
+
+    [TestMethod]
     public void OriginalThatGivesOnlyNaN_IsWarnedAbout()
     {
         using var fixture = new PipelineFixture();

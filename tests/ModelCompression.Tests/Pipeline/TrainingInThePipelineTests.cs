@@ -98,6 +98,43 @@ public sealed class TrainingInThePipelineTests
     }
 
     [TestMethod]
+    public void Distillation_LeavesLabelsOutThatItDoesNotNeed()
+    {
+        using var blobs = new Blobs(classes: 4, open: false);
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        var outcome = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.4"), ("TrainingData", blobs.DataPath), ("FineTuneEpochs", "2"), ("FineTuneLoss", "Distillation"), ("Quantization", "None"));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status);
+        var warning = fixture.Diagnostics.Single(d => d.Code == "MCB3010");
+        Assert.AreEqual(DiagnosticSeverity.Warning, warning.Severity);
+        Assert.Contains("left out", warning.Message);
+    }
+
+    /// <summary>Labels that no output has scores for do not make distillation look for scores.</summary>
+    [TestMethod]
+    public void Distillation_ComparesOutputsAsTheyAre_WithoutClasses()
+    {
+        using var blobs = new Blobs();
+        using var folder = new ModelCompression.Testing.TemporaryFolder();
+        string path = Path.Combine(folder.Path, "map.onnx");
+        using (var model = OnnxReader.Read(blobs.ModelPath))
+        {
+            var y = model.Graph.Outputs[0];
+            var shape = model.Graph.AddInitializer("shape", ModelCompression.Onnx.Tensors.Tensor.Create(ModelCompression.Onnx.Tensors.DataType.Int64, [3], new long[] { 1, -1, 3 }));
+            var map = model.Graph.AddNode("Reshape", [y, shape], ["map"]).Outputs[0]!;
+            model.Graph.TrimOutputs(0);
+            model.Graph.AddOutput(map);
+            OnnxWriter.Write(model, path);
+        }
+
+        using var fixture = new PipelineFixture { Source = path };
+        var outcome = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.4"), ("TrainingData", blobs.DataPath), ("FineTuneEpochs", "2"), ("FineTuneLoss", "Distillation"), ("Quantization", "None"));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status, string.Join('\n', fixture.Diagnostics.Select(d => d.Message)));
+    }
+
+    [TestMethod]
     public void LabelsOutsideTheClasses_AreAnError()
     {
         using var blobs = new Blobs(classes: 4, open: false);

@@ -47,7 +47,9 @@ public sealed class CommandLineTests : IDisposable
         Assert.AreEqual(2000, (int)comparison["validation"]!["samples"]!);
         Assert.IsGreaterThan(0, (double)comparison["latency"]!["ratio"]!);
         Assert.Contains("Top1 (2000 samples)", Run(0, "compare", Model, small, "--data", Data));
-        Assert.Contains("parameters", Run(0, "compare", Model, small));
+        Assert.Contains("MACs per run", Run(0, "compare", Model, small));
+        Assert.Contains("synthetic samples: identical", Run(0, "compare", Model, Model));
+        Assert.AreEqual((long)comparison["original"]!["macs"]!, (long)JsonNode.Parse(Run(0, "inspect", Model, "--json"))!["figures"]!["macs"]!);
     }
 
     [TestMethod]

@@ -1,4 +1,5 @@
 using ModelCompression.Data.Arrays;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 
 namespace ModelCompression.Data.Sources;
@@ -14,7 +15,7 @@ internal sealed class ArraySource : DataSource
     private readonly long[] labels;
     private readonly long rowsPerFeed;
 
-    private ArraySource(string file, ArrayCollection arrays, ModelInterface model)
+    private ArraySource(string file, ArrayCollection arrays, ModelInterface model, bool needsLabels)
     {
         this.arrays = arrays;
         var remaining = arrays.Arrays.ToList();
@@ -22,7 +23,16 @@ internal sealed class ArraySource : DataSource
         Count = CountFeeds(file, inputs);
         rowsPerFeed = inputs.Where(i => !i.IsStacked).Select(i => i.RowsPerFeed).DefaultIfEmpty(1).Max();
         RowCount = inputs.Where(i => !i.IsStacked).Select(i => i.RowCount).DefaultIfEmpty(Count).Max();
-        labels = TakeLabels(file, remaining, model);
+        try
+        {
+            labels = TakeLabels(file, remaining, model);
+        }
+        catch (DiagnosticException e) when (!needsLabels)
+        {
+            labels = [];
+            LabelProblem = e.Diagnostic with { Severity = DiagnosticSeverity.Warning, Message = $"{e.Diagnostic.Message} They are left out, since FineTuneLoss=Distillation needs none." };
+        }
+
         outputs = BindOutputs(file, remaining, model);
         if (remaining.Count > 0) throw Unmatched(file, remaining[0].Name, model);
     }
@@ -37,15 +47,18 @@ internal sealed class ArraySource : DataSource
     public override bool HasLabels => labels.Length > 0;
 
     /// <inheritdoc/>
+    public override Diagnostic? LabelProblem { get; }
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> ExpectedOutputs => [.. outputs.Select(o => o.Port.Name)];
 
     /// <summary>Binds every array to an input, the labels or an output.</summary>
     /// <exception cref="Onnx.Diagnostics.DiagnosticException">MCB3005 to MCB3011.</exception>
-    public static ArraySource Open(string file, ArrayCollection arrays, ModelInterface model)
+    public static ArraySource Open(string file, ArrayCollection arrays, ModelInterface model, bool needsLabels = true)
     {
         try
         {
-            return new ArraySource(file, arrays, model);
+            return new ArraySource(file, arrays, model, needsLabels);
         }
         catch
         {

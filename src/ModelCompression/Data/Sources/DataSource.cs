@@ -12,6 +12,9 @@ internal abstract class DataSource : IDisposable
     /// <summary>Whether samples have labels.</summary>
     public virtual bool HasLabels => false;
 
+    /// <summary>Why labels that nobody needs were left out; null when they were not.</summary>
+    public virtual Onnx.Diagnostics.Diagnostic? LabelProblem => null;
+
     /// <summary>Outputs for which expected values are there.</summary>
     public virtual IReadOnlyList<string> ExpectedOutputs => [];
 

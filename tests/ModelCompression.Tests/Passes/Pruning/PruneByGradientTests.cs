@@ -1,3 +1,5 @@
+using ModelCompression.Passes.Pruning.Channels;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
@@ -87,6 +89,7 @@ public sealed class PruneByGradientTests
         {
             var e = Assert.ThrowsExactly<DiagnosticException>(() => Run(blobs, Stability with { GradientMeanThreshold = 1e9, GradientStdThreshold = 1e9 }));
             Assert.AreEqual("MCB4065", e.Diagnostic.Code);
+            Assert.Contains("GradientMeanThreshold=1E+09", e.Diagnostic.Message);
         }
 
         using (var blobs = new Blobs())
@@ -94,8 +97,36 @@ public sealed class PruneByGradientTests
             float[] before = blobs.Weights("w1");
             var log = Run(blobs, Stability with { GradientMeanThreshold = 0, GradientStdThreshold = 0 });
             Assert.AreEqual("MCB4064", log.Diagnostics.Single().Code);
+            Assert.MatchesRegex(@"Half of the weights have a mean of at most \d", log.Diagnostics[0].Message);
             CollectionAssert.AreEqual(before, blobs.Weights("w1"));
         }
+    }
+
+    /// <summary>Gradients are computed in binary32; nothing that is asked for may fail to happen without a word.</summary>
+    [TestMethod]
+    [DataRow(DataType.Float16)]
+    [DataRow(DataType.Double)]
+    public void WeightsOfOtherTypes_AreLeftAloneWithAWarning(DataType type)
+    {
+        using var blobs = new Blobs();
+        foreach (string name in new[] { "w1", "b1", "w2", "b2" })
+        {
+            var value = blobs.Model.Graph.Initializers.Single(i => i.Name == name);
+            float[] elements = blobs.Weights(name);
+            var tensor = type == DataType.Double ? Tensor.Create(type, value.Initializer!.Dims, Array.ConvertAll(elements, w => (double)w)) : Tensor.Create(type, value.Initializer!.Dims, Array.ConvertAll(elements, w => (Half)w));
+            blobs.Model.Graph.SetInitializer(value, tensor);
+        }
+
+        var log = Run(blobs, Stability with { Sparsity = 0.5 });
+
+        var warning = log.Diagnostics.Single();
+        Assert.AreEqual(("MCB4024", DiagnosticSeverity.Warning), (warning.Code, warning.Severity));
+        Assert.Contains($"not {type}", warning.Message);
+        using var runner = blobs.Runner();
+        var channels = new PassLog();
+        new RemoveChannels([new GradientChannelScorer(PruningCriterion.Taylor, runner, channels)]).Run(blobs.Model, new CompressionSettings(Stability with { Pruning = PruningCriterion.Taylor, Sparsity = 0.5, PruningPattern = new(PruningPatternKind.Channel) }), channels);
+        Assert.AreEqual("MCB4022", channels.Diagnostics.Single().Code);
+        Assert.Contains($"Taylor is computed for binary32 weights, not {type}", channels.Diagnostics[0].Message);
     }
 
     [TestMethod]

@@ -36,6 +36,7 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
             else PruneByMagnitude(target, log);
         }
 
+        if (treated.Count == 0) log.Report(PruningNotes.NotRanked(targets[0].Options.Pruning, targets.Select(WhyNot), "they were ranked by magnitude within their layer"));
         log.Report(PruningNotes.FullTime());
     }
 
@@ -47,6 +48,9 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
         log.Refused(Name, "calibration", reason);
         return [];
     }
+
+    private static string WhyNot(PruningTarget target) =>
+        target.Site.Tensor.DataType == DataType.Float ? "its inputs cannot be observed" : PruningNotes.OnlyBinary32(target.Options.Pruning, target.Site.Tensor.DataType);
 
     private static RefitTarget? Observed(Model model, PruningTarget target)
     {
@@ -70,6 +74,6 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
         elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes));
         target.Site.Value.SetConstant(elements.ToTensor());
         UpdateRecord.Add(log, Name, target.Site, target.Site.Tensor, $"pruned by magnitude, {target.Options.PruningPattern}");
-        PruningRecord.Of(log, target.Site).Reason = $"ranked by magnitude, not by {target.Options.Pruning}: its inputs cannot be observed";
+        PruningRecord.Of(log, target.Site).Reason = $"ranked by magnitude, not by {target.Options.Pruning}: {WhyNot(target)}";
     }
 }

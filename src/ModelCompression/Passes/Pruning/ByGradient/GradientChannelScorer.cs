@@ -1,6 +1,5 @@
 using ModelCompression.Analysis.Channels;
 using ModelCompression.Gradients;
-using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
@@ -42,7 +41,7 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
         }
 
         var scores = groups.Select((g, i) => slots[i].Count == 0 ? NotScored(g) : Scores(g, moments[i])).ToList();
-        Check(scores);
+        Check(scores, groups[0].Options);
         return scores;
     }
 
@@ -73,15 +72,20 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
     }
 
     /// <summary>Channels without a stored binary32 weight stay.</summary>
-    private static ChannelScores NotScored(ScoredGroup group) => new([.. Enumerable.Repeat(1.0, group.Group.UnitCount)], new bool[group.Group.UnitCount]);
-
-    private void Check(List<ChannelScores> scores)
+    private ChannelScores NotScored(ScoredGroup group)
     {
-        var marked = scores.Where(s => s.Removable is not null).SelectMany(s => s.Removable!).ToList();
+        var other = group.Group.Slots.Select(s => s.Value.TryGetConstant(out var tensor) ? tensor.DataType : DataType.Float).FirstOrDefault(t => t != DataType.Float, DataType.Float);
+        string reason = other == DataType.Float ? "no weight of the main graph makes or reads them, so they have no gradients" : PruningNotes.OnlyBinary32(criterion, other);
+        return new([.. Enumerable.Repeat(1.0, group.Group.UnitCount)], new bool[group.Group.UnitCount]) { WhyNot = reason };
+    }
+
+    private void Check(List<ChannelScores> scores, CompressionOptions options)
+    {
+        var marked = scores.Where(s => s is { Removable: not null, WhyNot: null }).SelectMany(s => s.Removable!).ToList();
         if (marked.Count == 0 || criterion != PruningCriterion.GradientStability) return;
         if (marked.TrueForAll(m => m))
-            throw new DiagnosticException("MCB4065", "GradientMeanThreshold and GradientStdThreshold would remove every channel. Lower them, or give Sparsity instead, which removes exactly the share you ask for.");
+            throw new ThresholdOutcome("channel", options, log.Gradients).Everything();
         if (!marked.Contains(true))
-            log.Report(Diagnostic.Warning("MCB4064", "No channel has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was removed. Raise them, or give Sparsity instead."));
+            log.Report(new ThresholdOutcome("channel", options, log.Gradients).Nothing());
     }
 }

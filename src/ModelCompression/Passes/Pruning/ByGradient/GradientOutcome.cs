@@ -5,7 +5,7 @@ using ModelCompression.Options;
 namespace ModelCompression.Passes.Pruning.ByGradient;
 
 /// <summary>Stores pruned weights and says what became of them.</summary>
-internal sealed class GradientOutcome(string pass, PruningCriterion criterion, PassLog log)
+internal sealed class GradientOutcome(string pass, PruningCriterion criterion, CompressionOptions options, PassLog log)
 {
     private readonly List<(string Layer, int Channels)> restored = [];
     private long removed;
@@ -36,9 +36,9 @@ internal sealed class GradientOutcome(string pass, PruningCriterion criterion, P
     {
         if (count == 0) return;
         if (byThresholds && removed == count)
-            throw new DiagnosticException("MCB4065", "GradientMeanThreshold and GradientStdThreshold would remove every weight. Lower them, or give Sparsity instead, which removes exactly the share you ask for.");
+            throw new ThresholdOutcome("weight", options, log.Gradients).Everything();
         if (byThresholds && removed == 0)
-            log.Report(Diagnostic.Warning("MCB4064", "No weight has a gradient within GradientMeanThreshold and GradientStdThreshold, so nothing was pruned. Raise them, or give Sparsity instead."));
+            log.Report(new ThresholdOutcome("weight", options, log.Gradients).Nothing());
         if (removed > 0) log.Report(PruningNotes.FullTime());
         if (restored.Count > 0) log.Report(PruningNotes.EmptyChannels(restored));
     }

@@ -21,19 +21,16 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
     {
         foreach (var criterion in new[] { PruningCriterion.GradientStability, PruningCriterion.Taylor })
         {
-            var targets = PrunableWeights.Select(model, settings, criterion, log, Name)
-                .Where(t => t.Options.PruningPattern.Kind != PruningPatternKind.Channel && IsDifferentiable(model, t, log)).ToList();
+            var wanted = PrunableWeights.Select(model, settings, criterion, log, Name).Where(t => t.Options.PruningPattern.Kind != PruningPatternKind.Channel).ToList();
+            var targets = wanted.FindAll(t => WhyNot(model, criterion, t) is not { } reason || !Refuse(t, reason, log));
             if (targets.Count > 0) Prune(model, criterion, settings.Model, targets, log);
+            else if (wanted.Count > 0) log.Report(PruningNotes.NotRanked(criterion, wanted.Select(t => WhyNot(model, criterion, t)!), "nothing was pruned"));
         }
     }
 
-    private bool IsDifferentiable(Model model, PruningTarget target, PassLog log)
-    {
-        string? reason = target.Site.Tensor.DataType != DataType.Float ? $"gradients are computed for binary32 weights, not {target.Site.Tensor.DataType}"
-            : target.Site.Value.Graph != model.Graph ? "it is inside a branch, loop or function, where there are no gradients" : null;
-        if (reason is not null) Refuse(target, reason, log);
-        return reason is null;
-    }
+    private static string? WhyNot(Model model, PruningCriterion criterion, PruningTarget target) =>
+        target.Site.Tensor.DataType != DataType.Float ? PruningNotes.OnlyBinary32(criterion, target.Site.Tensor.DataType)
+        : target.Site.Value.Graph != model.Graph ? "weights inside a branch, loop or function have no gradients" : null;
 
     private void Prune(Model model, PruningCriterion criterion, CompressionOptions options, List<PruningTarget> targets, PassLog log)
     {
@@ -46,7 +43,7 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
         }
 
         var ranking = new WeightRanking([.. scored.Select(s => s.Scores)]);
-        var outcome = new GradientOutcome(Name, criterion, log);
+        var outcome = new GradientOutcome(Name, criterion, options, log);
         var momentsOf = targets.Zip(statistics).ToDictionary(p => p.First.Site.Value, p => p.Second.Moments);
         foreach (var (target, scores) in scored)
         {
@@ -74,9 +71,10 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
         ? WeightScores.ByThresholds(target.Site.Tensor, moments, target.Options.GradientMeanThreshold!.Value, target.Options.GradientStdThreshold!.Value)
         : WeightScores.Of(criterion, target.Site.Tensor, moments);
 
-    private void Refuse(PruningTarget target, string reason, PassLog log)
+    private bool Refuse(PruningTarget target, string reason, PassLog log)
     {
         log.Refused(Name, target.Site.Node.DisplayName, reason);
         PruningRecord.Of(log, target.Site).Reason = $"not pruned: {reason}";
+        return true;
     }
 }

@@ -11,16 +11,16 @@ using ModelCompression.Passes.Pruning.Refitting;
 namespace ModelCompression.Passes.Pruning.Channels;
 
 /// <summary>Tells what became of every weight, and why channels stayed.</summary>
-internal sealed class ChannelReport(string pass, CompressionSettings settings, PassLog log, ChannelGroups groups, ChannelRemoval removal)
+internal sealed class ChannelReport(string pass, CompressionSettings settings, PassLog log, ChannelGroups groups, ChannelRemoval removal, IReadOnlyDictionary<ChannelGroup, string> notScored)
 {
     /// <summary>Channels that ONNX Runtime's convolutions keep together on processors with AVX-512.</summary>
     private const int BlockedChannels = 16;
 
-    /// <summary>Vectors and other constants smaller than this have no row of their own.</summary>
+    /// <summary>Constants that are no weights and smaller than this have no row of their own.</summary>
     private const long ReportedByteLength = 4096;
 
     private readonly List<(WeightSite Site, string? Kept)> sites = [];
-    private readonly List<(LayerRecord Record, UntreatedConstant Constant)> others = [];
+    private readonly List<UntreatedConstant> others = [];
     private readonly Dictionary<Value, RefitRecord> refits = [];
 
     /// <summary>Name of a group: that of the first node that makes its channels.</summary>
@@ -33,8 +33,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
     {
         foreach (var site in weights) sites.Add((site, WhyKept(site)));
         foreach (var other in constants)
-            if (removal.Shrinks(other.Value) && other.Tensor.ByteLength >= ReportedByteLength && other.Value.Uses.Count > 0)
-                others.Add((PruningRecord.Of(log, other.Value, other.Tensor, other.Value.Uses[0].Node), other));
+            if (other.Tensor.Rank > 1 && removal.Shrinks(other.Value) && other.Tensor.ByteLength >= ReportedByteLength && other.Value.Uses.Count > 0) others.Add(other);
     }
 
     /// <summary>Notes which weights were refitted.</summary>
@@ -54,7 +53,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         }
 
         foreach (var (site, kept) in sites) Record(site, kept);
-        foreach (var (record, constant) in others) Record(record, constant);
+        foreach (var constant in others) Record(constant);
         if (decisions.Count == 0) log.Report(NothingRemoved());
         else if (UnevenConvolution() is { } node) log.Report(UnevenCounts(node));
     }
@@ -78,8 +77,9 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         log.Refused(pass, site.Node.DisplayName, $"channels stay: {kept}");
     }
 
-    private void Record(LayerRecord record, UntreatedConstant constant)
+    private void Record(UntreatedConstant constant)
     {
+        var record = PruningRecord.Of(log, constant.Value, constant.Tensor, constant.Value.Uses[0].Node);
         Describe(record, constant.Value, constant.Tensor, a => FormattableString.Invariant($"axis {a}"));
         if (!constant.Value.TryGetConstant(out var now)) return;
         record.CompressedBytes = now.ByteLength;
@@ -113,6 +113,7 @@ internal sealed class ChannelReport(string pass, CompressionSettings settings, P
         if (groups.WhyKept(site.Value, axis) is { } pinned) return pinned;
         var group = groups.Groups.FirstOrDefault(g => g.Slots.Any(s => s.Value == site.Value && s.Axis == axis));
         if (group is null) return "no weight makes them";
+        if (notScored.TryGetValue(group, out string? why)) return why;
         int multiple = settings.For(site.Node).ChannelMultiple;
         return string.Create(CultureInfo.InvariantCulture, $"none of {group.UnitCount} is to go by Sparsity and ChannelMultiple={multiple}");
     }

@@ -31,4 +31,8 @@ public sealed record ScoredGroup(ChannelGroup Group, CompressionOptions Options)
 /// <param name="Removable">
 /// Null to remove the share that <c>Sparsity</c> states; else exactly the units marked here go (thresholds), as far as the rules about kept counts allow.
 /// </param>
-public sealed record ChannelScores(double[] Values, bool[]? Removable = null);
+public sealed record ChannelScores(double[] Values, bool[]? Removable = null)
+{
+    /// <summary>Why the criterion cannot judge these units, which then all stay; null when it can.</summary>
+    public string? WhyNot { get; init; }
+}

@@ -23,6 +23,8 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
     /// <summary>What was chosen among groups that are ranked together, by sparsity.</summary>
     private readonly Dictionary<double, Dictionary<ChannelGroup, bool[]>> global = [];
 
+    private Dictionary<ChannelGroup, string> notScored = [];
+
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
@@ -33,7 +35,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
         // Weights that are not pruned themselves may read channels that go.
         var catalog = WeightCatalog.Of(model);
         var sites = catalog.Weights.Where(s => s.Uses.Any(u => IsWanted(settings.For(u.Node))) || removal.Shrinks(s.Value)).ToList();
-        var changes = new ChannelReport(Name, settings, log, groups, removal);
+        var changes = new ChannelReport(Name, settings, log, groups, removal, notScored);
         changes.Before(sites, catalog.Others);
         if (removal.Axes.Count > 0) Cut(model, settings, log, removal, changes);
         changes.After(model, decisions);
@@ -71,6 +73,9 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
         }
 
         var scores = Score(model, open);
+        foreach (var (group, own) in scores)
+            if (own.WhyNot is { } reason) log.Refused(Name, ChannelReport.NameOf(group), reason);
+        notScored = scores.Where(s => s.Value.WhyNot is not null).ToDictionary(s => s.Key, s => s.Value.WhyNot!);
         var candidates = open.ConvertAll(o => new ChannelCandidate(o.Group, o.Options.ChannelMultiple, scores[o.Group]));
         var decisions = new List<(ChannelGroup, bool[])>();
         for (int i = 0; i < open.Count; i++)

@@ -23,10 +23,12 @@ public sealed class EqualizeLayers : ModelPass
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
-        foreach (var scope in GraphScope.Of(model).ToArray()) Apply(scope, settings, log);
+        int equalized = GraphScope.Of(model).ToArray().Sum(scope => Apply(scope, settings, log));
+        if (equalized == 0) log.Report(EqualizationNotes.NothingChanged(Options.Equalization.CrossLayer, "no two layers in scope follow each other in a way that lets channels be rescaled", log.Edits.Where(e => e.Pass == Name)));
     }
 
-    private void Apply(GraphScope scope, CompressionSettings settings, PassLog log)
+    /// <summary>Equalizes the layers of one graph and returns how many pairs there were.</summary>
+    private int Apply(GraphScope scope, CompressionSettings settings, PassLog log)
     {
         var layers = new Dictionary<Node, ScalableLayer>(ReferenceEqualityComparer.Instance);
         foreach (var node in scope.Graph.Nodes)
@@ -48,6 +50,7 @@ public sealed class EqualizeLayers : ModelPass
         Equalize(pairs);
         foreach (var pair in pairs) Write(pair, scope, log);
         foreach (var layer in layers.Values.Where(l => pairs.Exists(p => p.First == l || p.Second == l))) PerChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
+        return pairs.Count;
     }
 
     private static void Equalize(List<LayerPair> pairs)

@@ -30,7 +30,8 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
         var plan = new StatisticsPlan();
         foreach (var group in groups) group.Statistic = plan.Need(group.Activation, ChannelStatistic.Key(-1), () => new ChannelStatistic(-1));
         statistics.Collect(model, plan);
-        foreach (var group in groups) Smooth(group, scope, log);
+        int smoothed = groups.Count(group => Smooth(group, scope, log));
+        if (smoothed == 0) log.Report(EqualizationNotes.NothingChanged(Options.Equalization.SmoothQuant, "no MatMul or Gemm with constant weights in scope takes the output of a normalization", log.Edits.Where(e => e.Pass == Name)));
     }
 
     private List<SmoothedProducts> FindGroups(GraphScope scope, CompressionSettings settings, PassLog log)
@@ -69,12 +70,12 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
         return tail.Count == 0 ? "its input is not the output of a normalization" : null;
     }
 
-    private void Smooth(SmoothedProducts group, GraphScope scope, PassLog log)
+    private bool Smooth(SmoothedProducts group, GraphScope scope, PassLog log)
     {
         if (group.WhyUnusable is { } reason)
         {
             foreach (var layer in group.Layers) log.Refused(Name, layer.Node.DisplayName, $"not smoothed: {reason}");
-            return;
+            return false;
         }
 
         var record = statistics.Record ?? new MeasurementRecord();
@@ -94,6 +95,8 @@ public sealed class SmoothActivations(IStatisticsSource statistics) : ModelPass
             PerChannelConstant.Exchange(new(layer.Node, 1), layer.Scaled(), scope);
             log.Applied(Name, layer.Node.DisplayName, FormattableString.Invariant($"activations divided by {factors.Min():G3} to {factors.Max():G3}, {form}"));
         }
+
+        return true;
     }
 
     private static double[] Factors(SmoothedProducts group)

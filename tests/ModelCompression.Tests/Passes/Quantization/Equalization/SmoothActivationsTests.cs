@@ -74,6 +74,7 @@ public sealed class SmoothActivationsTests
         byte[] before = OnnxWriter.ToBytes(model.Model);
         var log = model.Run(new SmoothActivations(Samples()), SmoothQuant);
         Assert.Contains("not the output of a normalization", log.Edits.Single().Reason);
+        Assert.AreEqual("MCB4071", log.Diagnostics.Single().Code);
         CollectionAssert.AreEqual(before, OnnxWriter.ToBytes(model.Model));
     }
 
