@@ -154,6 +154,14 @@ public sealed class Node
         outputs.Add(value);
     }
 
+    /// <summary>Takes a value for an output that was omitted.</summary>
+    internal void FillOutput(int index, Value value)
+    {
+        while (outputs.Count <= index) outputs.Add(null);
+        if (outputs[index] is not null) throw new InvalidOperationException($"Output {index} of {this} is there already.");
+        (outputs[index], value.Producer, value.OutputIndex) = (value, this, index);
+    }
+
     /// <summary>Cuts all ties: inputs lose their uses, subgraphs are dismantled.</summary>
     internal void Detach()
     {

@@ -133,6 +133,18 @@ public sealed class OnnxGraph
         return node;
     }
 
+    /// <summary>Gives a node an output that it omits so far.</summary>
+    /// <param name="node">A node of this graph.</param>
+    /// <param name="index">Number of the output.</param>
+    /// <param name="name">Its name, made unique.</param>
+    /// <exception cref="InvalidOperationException">The node has that output.</exception>
+    public Value AddNodeOutput(Node node, int index, string name)
+    {
+        var value = NewValue(NewName(name));
+        node.FillOutput(index, value);
+        return value;
+    }
+
     /// <summary>Adds a single-output node before <paramref name="position"/> and returns its output.</summary>
     public Value InsertBefore(Node position, string opType, IEnumerable<Value?> inputValues, string outputName, params IEnumerable<NodeAttribute> attributes) =>
         AddNode(opType, inputValues, [outputName], attributes, index: IndexOf(position)).Outputs[0]!;

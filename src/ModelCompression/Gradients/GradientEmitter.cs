@@ -29,6 +29,9 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
     /// <summary>Adds a node with one output.</summary>
     public Value Op(string opType, Value?[] inputs, params NodeAttribute[] attributes) => graph.AddNode(opType, inputs, ["grad_" + opType], attributes).Outputs[0]!;
 
+    /// <summary>An output that a node of the model omits so far.</summary>
+    public Value NodeOutput(Node node, int index, string name) => graph.AddNodeOutput(node, index, name);
+
     /// <summary>a + b.</summary>
     public Value Add(Value a, Value b) => Op("Add", [a, b]);
 

@@ -74,11 +74,15 @@ public sealed class GradientGraph : IDisposable
     /// <exception cref="DiagnosticException">MCB4060 an operator has no rule, MCB4061 a size is not known, MCB3017 no output fits the loss.</exception>
     public static GradientGraph Build(Model source, GradientRequest request)
     {
-        var copy = ModelCopy.Of(source, request.WeightsAreInputs ? request.Weights : []);
+        var copy = ModelCopy.Of(source);
+        copy.Model.IrVersion = Math.Max(4, source.IrVersion);
         var graph = copy.Model.Graph;
-        var weights = request.Weights.Select(w => copy[w]).ToArray();
+        var copies = new Dictionary<Value, Value>(copy.Values, ReferenceEqualityComparer.Instance);
+        if (request.WeightsAreInputs)
+            foreach (var weight in request.Weights.Distinct()) copies[weight] = ToInput(graph, copies[weight]);
+        var weights = request.Weights.Select(w => copies[w]).ToArray();
         StateSizes(graph, request.InputShapes);
-        var shapes = new StaticSizes(source, copy, request);
+        var shapes = new StaticSizes(source, copies, request);
         var emit = new GradientEmitter(graph, source.OpsetImports.Onnx);
         new RecurrentUnrolling(graph, emit, shapes).Run();
         var forward = graph.Nodes.ToArray();
@@ -109,6 +113,16 @@ public sealed class GradientGraph : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    /// <summary>Makes an input of a constant. As an output of the model, which is no output of the result, it stays.</summary>
+    private static Value ToInput(OnnxGraph graph, Value weight)
+    {
+        if (!weight.TryGetConstant(out var tensor)) throw new ArgumentException($"'{weight.Name}' is no constant.");
+        var input = graph.AddInput(graph.NewName(weight.Name), new TensorType(tensor.DataType, Shape.Of(tensor.Dims)));
+        foreach (var use in weight.Uses.ToArray()) use.Node.SetInput(use.Index, input);
+        if (weight.Producer is null && weight.IsUnused) graph.RemoveInitializer(weight);
+        return input;
+    }
 
     /// <summary>States the inputs' sizes as numbers: ONNX Runtime keeps products in blocks of channels only where it can tell that the sizes of forward and backward nodes are the same.</summary>
     private static void StateSizes(OnnxGraph graph, IReadOnlyDictionary<string, Shape> inputShapes)

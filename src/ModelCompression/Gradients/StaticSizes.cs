@@ -15,12 +15,12 @@ internal sealed class StaticSizes
     private readonly ShapeInferenceResult inferred;
     private IReadOnlyDictionary<Value, ValueType>? observed;
 
-    public StaticSizes(Model source, ModelCopy copy, GradientRequest request)
+    public StaticSizes(Model source, IReadOnlyDictionary<Value, Value> copies, GradientRequest request)
     {
         this.source = source;
         this.request = request;
         inferred = ShapeInference.Evaluate(source, request.InputShapes);
-        foreach (var value in source.Graph.Inputs.Concat(source.Graph.Initializers).Concat(source.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>())) sources[copy[value]] = value;
+        foreach (var value in source.Graph.Inputs.Concat(source.Graph.Initializers).Concat(source.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>())) sources[copies[value]] = value;
     }
 
     /// <summary>States the sizes of a value that was added to the copy.</summary>

@@ -118,9 +118,11 @@ internal static class PoolingRules
     private static void Max(NodeGradient n)
     {
         var (view, x, y) = Read(n);
-        if (n.Node.Output(1) is not { } taken) throw n.Refuse("operator sets below 8 do not tell which element was taken");
+        if (n.Emit.Opset < 8) throw n.Refuse("operator sets below 8 do not tell which element was taken");
         if (n.Attributes.Int("storage_order", 0) != 0) throw n.Refuse("storage_order is 1");
         var emit = n.Emit;
+        // MaxPool also tells which elements it took: its gradient goes back to them.
+        var taken = n.Node.Output(1) ?? emit.NodeOutput(n.Node, 1, n.Y().Name + "_taken");
         var window = view.Window!;
         long count = x.Aggregate(1L, (a, b) => a * b), outputs = y.Aggregate(1L, (a, b) => a * b);
         bool isDisjoint = Enumerable.Range(0, window.SpatialRank).All(i => window.Extent(i) <= window.Strides[i]);

@@ -19,15 +19,8 @@ public sealed class CompensatePruning(ModelPass inner, IStatisticsSource source,
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
         var before = WeightCatalog.Of(model).Weights.ToDictionary(w => w.Value, w => w.Tensor);
-        var refit = new LeastSquaresRefit(source, cancellation);
-        string? reason = refit.Remember(model);
+        var refit = new LeastSquaresRefit(source, model, cancellation);
         inner.Run(model, settings, log);
-        if (reason is not null)
-        {
-            log.Refused(Name, "calibration", reason);
-            return;
-        }
-
         var sites = WeightCatalog.Of(model).Weights.Where(s => s.Uses.Count == 1).ToDictionary(s => s.Value);
         var targets = Targets(model, settings, before, sites);
         foreach (var record in refit.Run(model, targets, ChannelRemoval.None(ShapeInference.Run(model))))

@@ -29,7 +29,7 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
         if (targets.Count == 0) return;
         var order = model.Graph.Nodes.Select((n, i) => (n, i)).ToDictionary(p => p.n, p => p.i);
         var observed = targets.Select(t => (Target: t, Refit: Observed(model, t))).Where(p => p.Refit is not null).OrderBy(p => order[p.Refit!.Linear.Node]).ToList();
-        var treated = Treat(model, [.. observed.Select(o => o.Refit!)], log);
+        var treated = Treat(model, [.. observed.Select(o => o.Refit!)]);
         foreach (var target in targets)
         {
             if (treated.TryGetValue(target.Site.Value, out var record)) Record(target, record, log);
@@ -40,14 +40,9 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
         log.Report(PruningNotes.FullTime());
     }
 
-    private Dictionary<Value, RefitRecord> Treat(Model model, IReadOnlyList<RefitTarget> targets, PassLog log)
-    {
-        var refit = new LeastSquaresRefit(source, cancellation);
-        if (targets.Count == 0) return [];
-        if (refit.Remember(model) is not { } reason) return refit.Run(model, targets, ChannelRemoval.None(ShapeInference.Run(model))).ToDictionary(r => r.Weight);
-        log.Refused(Name, "calibration", reason);
-        return [];
-    }
+    private Dictionary<Value, RefitRecord> Treat(Model model, IReadOnlyList<RefitTarget> targets) => targets.Count == 0
+        ? []
+        : new LeastSquaresRefit(source, model, cancellation).Run(model, targets, ChannelRemoval.None(ShapeInference.Run(model))).ToDictionary(r => r.Weight);
 
     private static string WhyNot(PruningTarget target) =>
         target.Site.Tensor.DataType == DataType.Float ? "its inputs cannot be observed" : PruningNotes.OnlyBinary32(target.Options.Pruning, target.Site.Tensor.DataType);

@@ -44,13 +44,7 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
 
     private void Cut(Model model, CompressionSettings settings, PassLog log, ChannelRemoval removal, ChannelReport changes)
     {
-        var refit = statistics is null || settings.Model.Compensation == Compensation.None ? null : new LeastSquaresRefit(statistics, cancellation);
-        if (refit?.Remember(model) is { } reason)
-        {
-            log.Refused(Name, "Compensation", reason);
-            refit = null;
-        }
-
+        var refit = statistics is null || settings.Model.Compensation == Compensation.None ? null : new LeastSquaresRefit(statistics, model, cancellation);
         new ChannelSurgery(model, removal).Run();
         if (refit is not null) changes.Refitted(refit.Run(model, LeastSquaresRefit.Behind(model, settings, removal), removal));
     }

@@ -21,9 +21,9 @@ internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value>
     /// <summary>The graph to run.</summary>
     public Model Twin => twin;
 
-    private GraphCopy Before => before ??= GraphCopy.Start(original.Graph, twin.Graph, twin.Graph.Inputs.ToDictionary(i => i.Name));
+    private GraphCopy Before => before ??= GraphCopy.Start(original.Graph, twin.Graph);
 
-    private GraphCopy After => after ??= GraphCopy.Start(model.Graph, twin.Graph, twin.Graph.Inputs.ToDictionary(i => i.Name));
+    private GraphCopy After => after ??= GraphCopy.Start(model.Graph, twin.Graph);
 
     /// <summary>Asks for the moments of an operator's inputs in the pruned model and its wanted outputs.</summary>
     public RegressionStatistic Request(RefitTarget target, StatisticsPlan plan, int maxRowsPerSample)

@@ -16,8 +16,9 @@ namespace ModelCompression.Passes.Pruning.Refitting;
 /// <para>He, Zhang, Sun, "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV 2017 (reconstruction on the pruned prefix, sums of branches); Luo, Wu, Lin, "ThiNet", ICCV 2017.</para>
 /// </remarks>
 /// <param name="source">Runs the calibration data.</param>
+/// <param name="unpruned">The model before surgery, which is copied.</param>
 /// <param name="cancellation">Stops the work.</param>
-internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationToken cancellation)
+internal sealed class LeastSquaresRefit(IStatisticsSource source, Model unpruned, CancellationToken cancellation)
 {
     /// <summary>Multiply-accumulate operations that all rounds together may take; beyond it fewer samples run per round, and then several layers share a round.</summary>
     private const double WorkBudget = 2e12;
@@ -27,22 +28,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, CancellationTo
     /// <summary>Rows per column of the fit: more tell little new.</summary>
     private const int RowsPerColumn = 24;
 
-    private (Model Model, IReadOnlyDictionary<Value, Value> Values) original;
-
-    /// <summary>Keeps the model as it is before surgery.</summary>
-    /// <returns>Why the model cannot be refitted, or null.</returns>
-    public string? Remember(Model model)
-    {
-        try
-        {
-            original = GraphCopy.Whole(model);
-            return null;
-        }
-        catch (NotSupportedException e)
-        {
-            return e.Message;
-        }
-    }
+    private readonly ModelCopy original = ModelCopy.Of(unpruned);
 
     /// <summary>The operators behind a removal, in graph order: those to refit.</summary>
     public static IReadOnlyList<RefitTarget> Behind(Model model, CompressionSettings settings, ChannelRemoval removal)
