@@ -14,10 +14,8 @@ namespace ModelCompression.Numerics.NBits;
 internal static class HalfQuadratic
 {
     private const int Iterations = 20;
-    /// <summary>β of the first step.</summary>
-    internal const float FirstBeta = 4;
-    /// <summary>Factor of β from step to step.</summary>
-    internal const float Growth = 1.1f;
+    private const float FirstBeta = 4;
+    private const float Growth = 1.1f;
 
     /// <summary>Improves a map.</summary>
     /// <param name="x">Elements.</param>

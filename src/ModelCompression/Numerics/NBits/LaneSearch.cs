@@ -11,7 +11,6 @@ namespace ModelCompression.Numerics.NBits;
 internal static class LaneSearch
 {
     private const int Refinements = 2;
-    private const int HalfQuadraticSteps = 2;
 
     /// <summary>True for groups that it can search.</summary>
     public static bool Applies(WeightGrid grid, GroupCodes codes) =>
@@ -20,9 +19,8 @@ internal static class LaneSearch
     /// <summary>Finds the scales of one block of sixteen rows.</summary>
     /// <param name="columns">Elements of the block, 1…64 vectors.</param>
     /// <param name="codes">Symmetric codes.</param>
-    /// <param name="refines">Whether half-quadratic steps look for better ones (<see cref="HalfQuadratic"/>).</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes, bool refines = false)
+    public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes)
     {
         Vector512<float> max = Vector512<float>.Zero, min = Vector512<float>.Zero;
         foreach (var v in columns) (max, min) = (Vector512.MaxNative(max, v), Vector512.MinNative(min, v));
@@ -30,42 +28,8 @@ internal static class LaneSearch
         Vector512<float> best = full, most = Vector512.Create(-1f);
         foreach (float cut in MapSearch.Cuts(columns.Length, codes.Bits)) Try(columns, full * Vector512.Create(cut), codes.Middle, ref best, ref most);
         for (int i = 0; i < Refinements; i++) Try(columns, best, codes.Middle, ref best, ref most);
-        if (refines) Refine(columns, codes.Middle, ref best, ref most);
         var vanishes = Vector512.LessThan(Vector512.MaxNative(max, -min), Vector512.Create(MapSearch.SmallestNormal * (1 << codes.Bits)));
         return Vector512.ConditionalSelect(vanishes, Vector512<float>.One, best);
-    }
-
-    /// <summary>Half-quadratic steps: each leads to a scale that large errors have less to say in, which counts if it fits better after all.</summary>
-    private static void Refine(ReadOnlySpan<Vector512<float>> columns, int middle, ref Vector512<float> best, ref Vector512<float> most)
-    {
-        var scale = best;
-        float beta = HalfQuadratic.FirstBeta;
-        for (int i = 0; i < HalfQuadraticSteps; i++, beta *= HalfQuadratic.Growth)
-        {
-            scale += scale * Step(columns, scale, middle, beta);
-            Try(columns, scale, middle, ref best, ref most);
-        }
-    }
-
-    /// <summary>Σ (r − e)·q / Σ q² with r = x/s − q and e what shrinking leaves of r.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static Vector512<float> Step(ReadOnlySpan<Vector512<float>> columns, Vector512<float> scale, int middle, float beta)
-    {
-        var inverse = Vector512<float>.One / scale;
-        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f), threshold = Vector512.Create(0.5f / beta), product = default, square = default;
-        foreach (var v in columns)
-        {
-            var exact = v * inverse;
-            var q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(exact), low), high);
-            var r = exact - q;
-            var size = Vector512.Abs(r);
-            // 0/√0 is not used: the smaller of the two is taken.
-            var kept = Vector512.CopySign(Vector512.MinNative(threshold / Vector512.Sqrt(size), size), r);
-            product = Vector512.FusedMultiplyAdd(kept, q, product);
-            square = Vector512.FusedMultiplyAdd(q, q, square);
-        }
-
-        return product / square;
     }
 
     /// <summary>Rounds with a scale, fits the scale to the codes, and takes it where it explains more.</summary>

@@ -13,7 +13,7 @@ namespace ModelCompression.Passes.Quantization.NBits;
 internal sealed class LaneEncoder
 {
     /// <summary>Share of the expected squared error of a row's output from which the part that goes with the mean input is worth moving codes for.</summary>
-    private const double LeastShare = 0.1;
+    private const double LeastShare = 0.05;
 
     [ThreadStatic]
     private static LaneSpace? ownSpace;
@@ -112,7 +112,7 @@ internal sealed class LaneEncoder
     private Vector512<float> Find(RowGroup group, bool keeps)
     {
         for (int b = 0, start = 0; b < grid.Blocks; b++, start += grid.BlockLength)
-            group.Found[b] = LaneSearch.Find(group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start)), plan.Codes, refines: !IsToNearest);
+            group.Found[b] = LaneSearch.Find(group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start)), plan.Codes);
         var input = InputOf(group.First);
         if (keeps && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
         var shift = ShiftOf(group);
