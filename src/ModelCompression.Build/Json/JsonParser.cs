@@ -92,11 +92,20 @@ internal sealed class JsonParser
             case 't': return '\t';
             case '"' or '\\' or '/': return c;
             case 'u':
-                if (_position + 4 > _text.Length || !ushort.TryParse(_text.Substring(_position, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code)) throw Unexpected();
-                _position += 4;
-                return (char)code;
+                return ReadHexadecimal();
             default: throw Unexpected();
         }
+    }
+
+    private char ReadHexadecimal()
+    {
+        var code = 0;
+        for (var end = _position + 4; _position < end; _position++)
+        {
+            var digit = "0123456789ABCDEF".IndexOf(char.ToUpperInvariant(Peek()));
+            code = digit >= 0 ? (code * 16) + digit : throw Unexpected();
+        }
+        return (char)code;
     }
 
     private JsonValue ReadNumber()

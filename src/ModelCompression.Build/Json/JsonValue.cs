@@ -37,4 +37,6 @@ internal sealed class JsonValue(object? value)
     }
 
     public long Number => value as long? ?? 0;
+
+    public bool IsTrue => value is true;
 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text.Json;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Pipeline;
 using ModelCompression.Tool.Protocol;
@@ -64,11 +63,11 @@ internal sealed class BuildCommand
     {
         try
         {
-            var request = JsonSerializer.Deserialize(File.ReadAllBytes(requestFile), ProtocolJson.Default.BuildRequest)!;
+            var request = RequestReader.Read(File.ReadAllText(requestFile));
             if (request.ProtocolVersion == BuildRequest.SupportedVersion) return request;
             Fail($"the request is of protocol version {request.ProtocolVersion}, this compressor speaks version {BuildRequest.SupportedVersion}; use the compressor that belongs to the build package");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
             Fail($"the request cannot be read: {e.Message}; the build package writes it, see docs/worker-protocol.md");
         }

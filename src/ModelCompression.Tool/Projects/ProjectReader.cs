@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Microsoft.Build.Evaluation;
 using Microsoft.Build.Execution;
 using Microsoft.Build.Framework;
@@ -75,7 +74,7 @@ internal static class ProjectReader
             Targets = models.ConvertAll(m => m.TargetPath),
             Models = models,
         };
-        return new(JsonSerializer.Deserialize(request.ToJson(locations), ProtocolJson.Default.BuildRequest)!, problems);
+        return new(RequestReader.Read(request.ToJson(locations)), problems);
 
         string? Property(string name) => project.GetPropertyValue(name).Trim() is { Length: > 0 } value ? value : null;
     }

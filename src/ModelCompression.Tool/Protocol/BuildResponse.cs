@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace ModelCompression.Tool.Protocol;
 
 /// <summary>What was done so far: docs/worker-protocol.md.</summary>
@@ -59,9 +57,3 @@ internal sealed record AnsweredModel
 /// <param name="Path">Full path.</param>
 /// <param name="Sha256">Lower-case hex, or empty when it was not computed.</param>
 internal sealed record AnsweredFile(string Path, string Sha256);
-
-/// <summary>Serialization made at compile time: reflection would double the worker's start-up time.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(BuildRequest))]
-[JsonSerializable(typeof(BuildResponse))]
-internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using ModelCompression.Build.Json;
 
 namespace ModelCompression.Tool.Protocol;
 
@@ -19,9 +19,33 @@ internal sealed class ResponseFile(string path, string toolVersion)
 
     private void Write(string running)
     {
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(new BuildResponse { ToolVersion = toolVersion, Running = running, Models = _models }, ProtocolJson.Default.BuildResponse);
         string temporary = path + ".tmp";
-        File.WriteAllBytes(temporary, json);
+        File.WriteAllText(temporary, ToJson(new BuildResponse { ToolVersion = toolVersion, Running = running, Models = _models }));
         File.Move(temporary, path, overwrite: true);
+    }
+
+    private static string ToJson(BuildResponse response)
+    {
+        var json = new JsonText().Object();
+        json.Value("protocolVersion", response.ProtocolVersion).Value("toolVersion", response.ToolVersion).Value("running", response.Running).Array("models");
+        foreach (var model in response.Models) Add(json, model);
+        return json.EndArray().EndObject().ToString();
+    }
+
+    private static void Add(JsonText json, AnsweredModel model)
+    {
+        json.Object().Value("identity", model.Identity).Value("output", model.Output).Value("status", model.Status);
+        json.Value("originalBytes", model.OriginalBytes).Value("compressedBytes", model.CompressedBytes).Value("sha256", model.Sha256);
+        json.List("reports", model.Reports).Value("summary", model.Summary);
+        Add(json, "additionalOutputs", model.AdditionalOutputs);
+        Add(json, "dependencies", model.Dependencies);
+        json.List("warnings", model.Warnings).EndObject();
+    }
+
+    private static void Add(JsonText json, string name, IReadOnlyList<AnsweredFile> files)
+    {
+        json.Array(name);
+        foreach (var file in files) json.Object().Value("path", file.Path).Value("sha256", file.Sha256).EndObject();
+        json.EndArray();
     }
 }
