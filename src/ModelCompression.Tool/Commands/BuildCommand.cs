@@ -35,6 +35,7 @@ internal sealed class BuildCommand
     /// <returns>The exit code; other than 0 only after at least one coded error, or when cancelled.</returns>
     public static int Run(string requestFile)
     {
+        _ = HeadStart.Begin();
         using var cancellation = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

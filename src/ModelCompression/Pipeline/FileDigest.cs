@@ -10,6 +10,9 @@ internal static class FileDigest
     private const long WholeByteLength = 32 << 20;
     private const int SampledBlocks = 8;
 
+    /// <summary>Bytes given to gzip at once: it runs beside the opening of the model, where memory peaks.</summary>
+    private const int CompressedByteLength = 1 << 16;
+
     /// <summary>SHA-256 in lower-case hexadecimal.</summary>
     public static string Sha256(string path)
     {
@@ -41,11 +44,14 @@ internal static class FileDigest
     private static long Compress(string path, long offset, int length, ZLibCompressionOptions options)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        byte[] buffer = new byte[(int)Math.Min(length, RandomAccess.GetLength(file) - offset)];
-        int filled = 0;
-        for (int read; filled < buffer.Length && (read = RandomAccess.Read(file, buffer.AsSpan(filled), offset + filled)) > 0;) filled += read;
+        byte[] buffer = new byte[CompressedByteLength];
         using var sink = new CountingStream();
-        using (var gzip = new GZipStream(sink, options, leaveOpen: true)) gzip.Write(buffer, 0, filled);
+        using (var gzip = new GZipStream(sink, options, leaveOpen: true))
+        {
+            for (int done = 0, read; done < length && (read = RandomAccess.Read(file, buffer.AsSpan(0, Math.Min(buffer.Length, length - done)), offset + done)) > 0; done += read)
+                gzip.Write(buffer, 0, read);
+        }
+
         return sink.Position;
     }
 }
