@@ -15,6 +15,9 @@ public enum WeightRole
     /// <summary>Constant operand of Gemm, MatMul or their fused forms.</summary>
     MatrixProduct,
 
+    /// <summary>Constant operand of Einsum that is summed over at least one axis.</summary>
+    TensorProduct,
+
     /// <summary>Table whose rows Gather picks: [V, D].</summary>
     Embedding,
 

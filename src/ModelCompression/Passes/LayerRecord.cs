@@ -75,6 +75,9 @@ public sealed class LayerRecord
     /// <summary>Elements that are not zero once the weight is quantized; null when it is not.</summary>
     internal long? NonZeroCount { get; private set; }
 
+    /// <summary>Fraction of the elements that were not cut out with channels.</summary>
+    internal double RemainingShare => 1 - CutShare;
+
     private double CutShare { get; set; }
 
     private double ZeroShare { get; set; }

@@ -201,7 +201,7 @@ internal sealed class CompressionRun : IDisposable
         Compressed = compressed,
         Settings = texts,
         Pruning = ReportFigures.Pruning(Options, log),
-        Quantization = new(Options.Quantization.ToString(), ReportFigures.WeightBits(Options)),
+        Quantization = new(Options.Quantization.ToString(), ReportFigures.WeightBits(Options)) { MeanBits = ReportFigures.MeanBits(log) },
         Fidelity = fidelity is { Samples: > 0, Cosine: not null } ? ReportFigures.Fidelity(fidelity) : null,
         FidelityReason = fidelity?.Reason,
         Layers = [.. log.Layers.Select(ReportFigures.Layer)],

@@ -100,8 +100,12 @@ public sealed record PruningFigures(string Criterion, string Pattern, double Spa
 
 /// <summary>How weights were quantized.</summary>
 /// <param name="Scheme">Value of <c>Quantization</c>.</param>
-/// <param name="WeightBits">Bits per weight.</param>
-public sealed record QuantizationFigures(string Scheme, int WeightBits);
+/// <param name="WeightBits">Value of <c>WeightBits</c>; weights may take fewer or more where the format is <c>Auto</c>.</param>
+public sealed record QuantizationFigures(string Scheme, int WeightBits)
+{
+    /// <summary>Mean bits of the stored codes over all weights of <see cref="CompressionReport.Layers"/>, by their size.</summary>
+    public double? MeanBits { get; init; }
+}
 
 /// <summary>Distance of the outputs from the original's.</summary>
 public sealed record FidelityFigures
@@ -201,7 +205,13 @@ public sealed record LayerFigures
 /// <param name="Limit">The limit.</param>
 /// <param name="Actual">What was reached; null when infinite.</param>
 /// <param name="Passed">True if within the limit.</param>
-public sealed record GateFigures(string Name, double Limit, double? Actual, bool Passed);
+public sealed record GateFigures(string Name, double Limit, double? Actual, bool Passed)
+{
+    /// <summary>A figure of this gate for people: sizes with their unit.</summary>
+    internal string Show(double? figure) => figure is not { } number ? "∞"
+        : Name == "MaxSize" ? SummaryLine.Size((long)number)
+        : number.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture);
+}
 
 /// <summary>One candidate of a search.</summary>
 public sealed record TrialFigures

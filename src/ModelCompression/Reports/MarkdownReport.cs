@@ -25,10 +25,10 @@ public static class MarkdownReport
         if (report.Latency is { } l)
             page.Append(Invariant, $"| latency, ms | {l.OriginalMs:0.00} | {l.CompressedMs:0.00} |\n");
         foreach (var gate in report.Gates)
-            page.Append(Invariant, $"\n- {gate.Name}: {gate.Actual:0.######} (limit {gate.Limit:0.######}) {(gate.Passed ? "passed" : "**failed**")}");
+            page.Append(Invariant, $"\n- {gate.Name}: {gate.Show(gate.Actual)} (limit {gate.Show(gate.Limit)}) {(gate.Passed ? "passed" : "**failed**")}");
         var worst = report.Layers.Where(x => x.SqnrDb is not null).OrderBy(x => x.SqnrDb).Take(LayerCount).ToList();
         if (report.Gates.Count > 0) page.Append('\n');
-        if (worst.Count > 0) page.Append("\n| weight of | operator | bits | zeros | SQNR dB |\n|---|---|---:|---:|---:|\n");
+        if (worst.Count > 0) page.Append("\n| weight of | operator | bits | removed or zero | SQNR dB |\n|---|---|---:|---:|---:|\n");
         foreach (var layer in worst)
             page.Append(Invariant, $"| {Cell(layer.Node)} | {layer.OpType} | {layer.Bits} | {layer.Sparsity * 100:0.0} % | {layer.SqnrDb:0.0} |\n");
         return Encoding.UTF8.GetBytes(page.ToString());

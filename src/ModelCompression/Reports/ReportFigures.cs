@@ -49,6 +49,13 @@ internal static class ReportFigures
             : new(options.Pruning.ToString(), options.PruningPattern.ToString(), elements == 0 ? 0 : Math.Round(zeros / elements, Digits));
     }
 
+    /// <summary>Bits of the stored codes, weights counted by the elements that they have left; null without weights.</summary>
+    public static double? MeanBits(PassLog log)
+    {
+        double bytes = log.Layers.Sum(l => l.OriginalBytes * l.RemainingShare);
+        return bytes > 0 ? Math.Round(log.Layers.Sum(l => l.Bits * l.OriginalBytes * l.RemainingShare) / bytes, 3) : null;
+    }
+
     public static int WeightBits(CompressionOptions options) => options.Quantization switch
     {
         QuantizationMode.None => 32,

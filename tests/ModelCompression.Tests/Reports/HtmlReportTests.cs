@@ -35,6 +35,20 @@ public sealed partial class HtmlReportTests
     }
 
     [TestMethod]
+    public void Figures_SayWhatTheyAre()
+    {
+        var report = Sample();
+        report = report with { Settings = new SortedDictionary<string, string> { ["WeightBits"] = "8" }, Quantization = report.Quantization with { MeanBits = 6.6 } };
+
+        string page = Text(report);
+
+        Assert.Contains("<td>0.40 MB</td><td>0.42 MB</td>", page, "sizes in gates have a unit");
+        Assert.Contains("<td>8 (chosen per weight: 4 to 8)</td>", page);
+        Assert.Contains("6.6 on average", page);
+        Assert.Contains("Weights removed or zero, percent", page);
+    }
+
+    [TestMethod]
     public void Page_IsTheSameInEveryCulture()
     {
         var before = System.Globalization.CultureInfo.CurrentCulture;

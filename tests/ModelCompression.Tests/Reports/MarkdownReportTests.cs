@@ -15,6 +15,6 @@ public sealed class MarkdownReportTests
 
         Assert.HasCount(2, rules);
         foreach (int rule in rules) Assert.AreEqual("", lines[rule - 2], lines[rule - 1]);
-        Assert.Contains("- MaxSize: 420000 (limit 400000) **failed**", lines);
+        Assert.Contains("- MaxSize: 0.42 MB (limit 0.40 MB) **failed**", lines);
     }
 }

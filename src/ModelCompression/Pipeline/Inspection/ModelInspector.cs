@@ -82,6 +82,7 @@ public sealed class ModelInspector
         WeightRole.Convolution => "filters",
         WeightRole.TransposedConvolution => "filters of a transposed convolution",
         WeightRole.MatrixProduct => "matrix",
+        WeightRole.TensorProduct => "operand of a tensor product",
         WeightRole.Embedding => "table of embeddings",
         _ => "recurrent weights",
     } + (site.Uses.Count > 1 ? $", used {site.Uses.Count} times" : "");

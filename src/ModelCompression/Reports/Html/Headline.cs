@@ -23,6 +23,9 @@ internal static class Headline
         if (report.Latency is { } l)
             Tile("Latency", $"{Number(l.OriginalMs, "0.00")} → {Number(l.CompressedMs, "0.00")} ms", $"ratio {Number(l.Ratio, "0.00")}, {l.Runs} runs");
         Tile("Parameters", Change(o.Parameters, c.Parameters), c.NonZeroParameters < c.Parameters ? $"{Short(c.NonZeroParameters)} of them are not zero" : o.Parameters == c.Parameters ? "as many as before" : Signed(((double)c.Parameters / o.Parameters) - 1));
+        int[] bits = [.. report.Layers.Select(l => l.Bits)];
+        if (report.Quantization.MeanBits is { } mean && bits.Length > 0 && report.Status != "original")
+            Tile("Bits per weight", bits.Min() == bits.Max() ? Number(mean, "0.#") : $"{Number(mean, "0.0")} on average", bits.Min() == bits.Max() ? "the same for all weights" : FormattableString.Invariant($"from {bits.Min()} to {bits.Max()}"));
         Tile("Multiplications per run", Change(o.Macs, c.Macs), o.Macs == c.Macs ? "as many as before" : o.Macs == 0 ? "" : Signed(((double)c.Macs / o.Macs) - 1));
         page.Append("</section>\n");
 

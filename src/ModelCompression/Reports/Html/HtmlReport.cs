@@ -23,16 +23,23 @@ public static class HtmlReport
         AppendCharts(page, report);
         LayerTable.Append(page, report.Layers);
         AppendFolded(page, "refused", "Left alone, and why", ["pass", "target", "reason"], report.Edits.Where(e => !e.Applied).Select(e => new[] { Text(e.Pass), Text(e.Target), Text(e.Reason) }));
-        AppendFolded(page, "settings", "Settings", ["setting", "value"], report.Settings.Select(s => new[] { Text(s.Key), Text(s.Value) }));
+        AppendFolded(page, "settings", "Settings", ["setting", "value"], report.Settings.Select(s => new[] { Text(s.Key), Text(s.Value + StoredBits(report, s.Key)) }));
         AppendFolded(page, "edits", "Graph edits", ["pass", "target", "reason"], report.Edits.Where(e => e.Applied).Select(e => new[] { Text(e.Pass), Text(e.Target), Text(e.Reason) }));
         AppendScripts(page, report);
         return End(page, $"ModelCompression.Build {Text(report.ToolVersion)}<br>source SHA-256 <code>{report.Original.Sha256}</code><br>result SHA-256 <code>{report.Compressed.Sha256}</code>");
     }
 
+    /// <summary>Where the precision is chosen per weight, the setting is not what weights have.</summary>
+    private static string StoredBits(CompressionReport report, string setting)
+    {
+        int[] bits = [.. report.Layers.Where(l => l.Action != "unchanged").Select(l => l.Bits)];
+        return setting != "WeightBits" || bits.Length == 0 || bits.Min() == bits.Max() ? "" : FormattableString.Invariant($" (chosen per weight: {bits.Min()} to {bits.Max()})");
+    }
+
     private static void AppendGates(StringBuilder page, CompressionReport report) =>
         AppendFolded(page, "gates", "Gates", ["gate", "limit", "actual", "result"], report.Gates.Select(g => new[]
         {
-            Text(g.Name), Number(g.Limit, "0.######"), Number(g.Actual, "0.######"), g.Passed ? "<span class=\"passed\">passed</span>" : "<span class=\"failed\">failed</span>",
+            Text(g.Name), Text(g.Show(g.Limit)), Text(g.Show(g.Actual)), g.Passed ? "<span class=\"passed\">passed</span>" : "<span class=\"failed\">failed</span>",
         }));
 
     private static void AppendTrials(StringBuilder page, CompressionReport report)
@@ -58,7 +65,7 @@ public static class HtmlReport
             page.Append("<div class=\"charts\">\n");
             AppendCanvas(page, "bytes-chart", "Bytes before and after");
             AppendCanvas(page, "bits-chart", "Bits per weight");
-            if (report.Layers.Any(l => l.Sparsity > 0)) AppendCanvas(page, "sparsity-chart", "Zeros, percent");
+            if (report.Layers.Any(l => l.Sparsity > 0)) AppendCanvas(page, "sparsity-chart", "Weights removed or zero, percent");
             if (report.Layers.Any(l => l.SqnrDb is not null)) AppendCanvas(page, "sqnr-chart", "Signal to noise of the weights, dB");
             page.Append("</div>\n</section>\n");
         }

@@ -12,7 +12,7 @@ internal static class LayerTable
     {
         if (layers.Count == 0) return;
         long largest = Math.Max(1, layers.Max(l => l.OriginalBytes));
-        AppendFolded(page, "layers", "Weights", ["node", "operator", "bytes before and after", "bits", "zeros", "SQNR dB", "what, and why"], layers.Select(layer => new[]
+        AppendFolded(page, "layers", "Weights", ["node", "operator", "bytes before and after", "bits", "removed or zero", "SQNR dB", "what, and why"], layers.Select(layer => new[]
         {
             layer.Weight.Length == 0 || layer.Weight == layer.Node ? Text(layer.Node) : $"{Text(layer.Node)}<span class=\"label\">{Text(layer.Weight)}</span>",
             Text(layer.OpType),

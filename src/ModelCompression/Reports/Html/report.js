@@ -29,12 +29,14 @@
   // A node with several weights is told apart by them.
   const shared = new Set(data.layers.map(layer => layer.node).filter((node, i, all) => all.indexOf(node) !== i));
   const full = data.layers.map(layer => shared.has(layer.node) ? layer.node + " " + layer.weight : layer.node);
-  const names = full.map(name => short(name, 24));
+  // Many names are small and upright; where even that has no room the chart skips some.
+  const many = full.length > 16;
+  const names = full.map(name => short(name, many ? 18 : 24));
   const layerBars = (id, sets, value) => draw(id, () => ({
     type: "bar",
     data: { labels: names, datasets: sets.map(([label, name, pick]) => ({ label, backgroundColor: color(name), data: data.layers.map(pick) })) },
     tooltip: { title: items => full[items[0].dataIndex], label: item => item.dataset.label + ": " + value(item.raw), afterBody: items => data.layers[items[0].dataIndex].action },
-    scales: { x: { ticks: { display: names.length <= 24 } }, y: { beginAtZero: true, ticks: { callback: value } } },
+    scales: { x: { ticks: many ? { minRotation: 90, maxRotation: 90, font: { size: 9 } } : {} }, y: { beginAtZero: true, ticks: { callback: value } } },
   }));
 
   // Only in what one of several trials is beaten by no other does it lie on the front.
@@ -107,7 +109,7 @@
     while (charts.length) charts.pop().destroy();
     layerBars("bytes-chart", [["before", "--before", l => l.originalBytes], ["after", "--after", l => l.compressedBytes]], bytes);
     layerBars("bits-chart", [["bits", "--after", l => l.bits]], digits);
-    layerBars("sparsity-chart", [["zeros", "--accent", l => 100 * l.sparsity]], n => digits(n) + " %");
+    layerBars("sparsity-chart", [["removed or zero", "--accent", l => 100 * l.sparsity]], n => digits(n) + " %");
     layerBars("sqnr-chart", [["SQNR", "--after", l => l.sqnrDb]], n => n === null ? "unchanged" : digits(n) + " dB");
     if (data.trials) draw("trials-chart", trials);
     if (!data.details) return;

@@ -10,6 +10,9 @@ namespace ModelCompression.Tests.Passes.Quantization;
 /// <param name="Axes">Channel axes of each weight.</param>
 internal sealed record WeightCase(string Name, Action<TestModel> Build, params int[][] Axes)
 {
+    /// <summary>The first opset with the operators of the case.</summary>
+    public long Opset => Name.StartsWith("einsum", StringComparison.Ordinal) ? 12 : Name == "branches of an If" ? 11 : 7;
+
     /// <summary>Every operator and layout that the pass handles.</summary>
     public static IReadOnlyList<WeightCase> All { get; } =
     [
@@ -25,6 +28,10 @@ internal sealed record WeightCase(string Name, Action<TestModel> Build, params i
         new("matmul", m => m.Output(m.Node("MatMul", [m.Input("x", 2, 5, 64), m.Weight("w", 64, 70)])), [1]),
         new("matmul, batched", m => m.Output(m.Node("MatMul", [m.Input("x", 3, 5, 32), m.Weight("w", 3, 32, 41)])), [2]),
         new("matmul, weight first", m => m.Output(m.Node("MatMul", [m.Weight("w", 40, 64), m.Input("x", 64, 5)])), [0]),
+        new("einsum", m => m.Output(m.Node("Einsum", [m.Input("x", 2, 5, 48), m.Weight("w", 48, 33)], NodeAttribute.Of("equation", "bsi,io->bso"))), [1]),
+        new("einsum, channels first", m => m.Output(m.Node("Einsum", [m.Input("x", 2, 4, 12), m.Weight("w", 33, 4, 12)], NodeAttribute.Of("equation", "bhd,ohd->bo"))), [0]),
+        new("einsum, heads", m => m.Output(m.Node("Einsum", [m.Weight("w", 32, 5, 9), m.Input("x", 2, 7, 32)], NodeAttribute.Of("equation", "ihd,bsi->bhsd"))), [1, 2]),
+        new("einsum, batched", m => m.Output(m.Node("Einsum", [m.Input("x", 3, 5, 32), m.Weight("w", 3, 32, 41)], NodeAttribute.Of("equation", "nsi,nio->nso"))), [2]),
         new("gather", m => m.Output(m.Node("Gather", [m.Weight("w", 90, 24), m.Input("i", DataType.Int64, 2, 3)])), [0]),
         new("lstm, both directions", m => m.Output(m.Node("LSTM", [m.Input("x", 5, 1, 12), m.Weight("w", 2, 32, 12), m.Weight("r", 2, 32, 8)], NodeAttribute.Of("hidden_size", 8L), NodeAttribute.Of("direction", "bidirectional"))), [0, 1], [0, 1]),
         new("gru", m => m.Output(m.Node("GRU", [m.Input("x", 5, 1, 12), m.Weight("w", 1, 30, 12), m.Weight("r", 1, 30, 10)], NodeAttribute.Of("hidden_size", 10L))), [0, 1], [0, 1]),
