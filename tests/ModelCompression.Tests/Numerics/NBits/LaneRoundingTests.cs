@@ -168,8 +168,6 @@ public sealed class LaneRoundingTests
         Assert.IsFalse(double.IsFinite(LaneRounding.Measure(columns).Energy));
     }
 
-    private static double Loss(ReadOnlySpan<float> group, float scale, GroupCodes codes) => FitSums.Of(group, new(scale, codes.Middle), codes.Highest).EE;
-
     private static float Element(float[] weight, WeightGrid grid, int row, int k) => weight[grid.IsTransposed ? (k * grid.Rows) + row : (row * grid.Length) + k];
 
     private static Vector512<float>[] Scales(Vector512<float>[] columns, int length) =>
