@@ -120,7 +120,7 @@ public sealed class DataSet : IDisposable
         if (Directory.Exists(path)) return OpenFolder(path, model);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            _ when !File.Exists(path) => throw DataError.Of(path, "MCB3001", "The data does not exist. Correct the path; relative paths start at the project's folder."),
+            _ when !File.Exists(path) => throw DataError.Of(path, "MCB3001", "The data does not exist. Correct the path; relative paths start at the project's folder, those on a command line at the current one."),
             ".npz" => ArraySource.Open(path, ArrayCollection.OpenNpz(path), model, needsLabels),
             ".npy" => ArraySource.Open(path, ArrayCollection.OpenNpy(path), model, needsLabels),
             var extension => throw DataError.Of(path, "MCB3002", $"Data cannot be read from '{extension}' files. Expected an .npz or .npy file, a folder of .npy files, or a folder in ONNX's test layout (test_data_set_0/input_0.pb)."),

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Shapes;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
@@ -28,6 +29,10 @@ internal static class ScopeCheck
         var included = settings.Model.IncludeOpTypes;
         if (included.Count > 0 && !opTypes.Any(o => Wildcard.MatchesOperator(included, o)))
             Warn(request.Item, $"IncludeOpTypes=\"{string.Join(';', included)}\" leaves nothing to work on: the model has none of these operators.{ClosestMatch.Hint(included[0], opTypes)}");
+        // An operator that the model lacks may be excluded by policy; a name that ONNX does not have and the model nearly has is mistyped.
+        long opset = model.OpsetImports.Onnx;
+        foreach (string pattern in settings.Model.ExcludeOpTypes.Where(p => !opTypes.Any(o => Wildcard.MatchesOperator([p], o)) && InferenceRules.Find("", p, opset) is null && ClosestMatch.Hint(p, opTypes).Length > 0))
+            Warn(request.Item, $"ExcludeOpTypes has '{pattern}', but the model has no such operator.{ClosestMatch.Hint(pattern, opTypes)}");
         foreach (var (rule, source) in settings.Rules.Zip(request.Rules).Skip(chosenRules)) CheckRule(rule, source);
 
         void CheckRule(CompressionRule rule, SettingsSource source)

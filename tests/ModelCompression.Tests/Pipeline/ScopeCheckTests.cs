@@ -10,6 +10,7 @@ public sealed class ScopeCheckTests
     [TestMethod]
     [DataRow("ExcludeNodes", "/hed/*", "ExcludeNodes has '/hed/*'")]
     [DataRow("IncludeOpTypes", "Gem", "Did you mean 'Gemm'?")]
+    [DataRow("ExcludeOpTypes", "Convv", "Did you mean 'Conv'?")]
     public void NameThatNoNodeHas_IsWarnedAbout(string option, string value, string expected)
     {
         using var fixture = new PipelineFixture();
@@ -26,6 +27,7 @@ public sealed class ScopeCheckTests
     [DataRow("ExcludeNodes", "*Gemm*")]
     [DataRow("IncludeOpTypes", "Gemm;LSTM")]
     [DataRow("ExcludeOpTypes", "LSTM")]
+    [DataRow("ExcludeOpTypes", "ConvTranspose;Elu")]
     public void NameThatFitsOrIsAPolicy_IsNotWarnedAbout(string option, string value)
     {
         using var fixture = new PipelineFixture();
