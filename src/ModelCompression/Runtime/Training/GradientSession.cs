@@ -147,11 +147,12 @@ internal sealed class GradientSession(
         var parts = new List<JoinedFeed>();
         var part = new List<Sample>();
         string key = "";
+        int length = PartLength;
         foreach (int feed in feeds)
         {
             var sample = samples[feed];
             string own = JoinedFeed.KeyOf(sample);
-            if (part.Count > 0 && (part.Count == PartLength || own != key))
+            if (part.Count > 0 && (part.Count == length || own != key))
             {
                 parts.Add(new JoinedFeed(part));
                 part = [];

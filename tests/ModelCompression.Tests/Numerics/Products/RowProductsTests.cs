@@ -37,12 +37,15 @@ public sealed class RowProductsTests
         var blocks = factors.Select(f => (Block(f.A, left, RowProducts.TileRows, true), Block(f.B, right, RowProducts.TileColumns, true))).ToArray();
         var (means, squares) = (new float[left * right], new float[left * right]);
         var (narrowMeans, narrowSquares) = (new float[left * right], new float[left * right]);
+        var (wide, narrow) = (MomentTiles.Of<SixteenLanes>(left, right), MomentTiles.Of<EightLanes>(left, right));
         foreach (var (first, behind) in new[] { (0, 4), (4, 5), (5, batches) })
         {
-            Assert.IsTrue(RowProducts.AddMomentsWith<SixteenLanes>(blocks[first..behind], first, means, squares));
-            Assert.IsTrue(RowProducts.AddMomentsWith<EightLanes>(blocks[first..behind], first, narrowMeans, narrowSquares));
+            Assert.IsTrue(wide.Add(blocks[first..behind]));
+            Assert.IsTrue(narrow.Add(blocks[first..behind]));
         }
 
+        wide.CopyTo(means, squares);
+        narrow.CopyTo(narrowMeans, narrowSquares);
         CollectionAssert.AreEqual(means, narrowMeans);
         CollectionAssert.AreEqual(squares, narrowSquares);
         double[][] products = [.. factors.Select(f => Product(f.A, f.B, rows, left, right))];
@@ -61,8 +64,8 @@ public sealed class RowProductsTests
             float[] b = new float[2 * 35];
             b[35 + column] = value;
             var factors = (Block([1, 2, 3, 4], 2, RowProducts.TileRows, true), Block(b, 35, RowProducts.TileColumns, true));
-            Assert.IsFalse(RowProducts.AddMomentsWith<SixteenLanes>([factors], 0, new float[70], new float[70]));
-            Assert.IsFalse(RowProducts.AddMomentsWith<EightLanes>([factors], 0, new float[70], new float[70]));
+            Assert.IsFalse(MomentTiles.Of<SixteenLanes>(2, 35).Add([factors]));
+            Assert.IsFalse(MomentTiles.Of<EightLanes>(2, 35).Add([factors]));
         }
     }
 

@@ -8,11 +8,13 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// <param name="length">Number of elements.</param>
 internal sealed class GradientMoments(int length)
 {
-    private readonly float[] squares = new float[length];
+    private float[]? means;
+    private float[]? squares;
+    private MomentTiles? tiles;
     private int count;
 
     /// <summary>Means.</summary>
-    public float[] Mean { get; } = new float[length];
+    public float[] Mean => Moments().Means;
 
     /// <summary>Adds mini-batches in order.</summary>
     /// <param name="batches">The mini-batches.</param>
@@ -23,9 +25,11 @@ internal sealed class GradientMoments(int length)
         bool areFactors = batches[0].Factors(weight) is not null;
         if (areFactors)
         {
-            bool isFinite = RowProducts.AddMoments([.. batches.Select(b => b.Factors(weight)!.Value)], count, Mean, squares);
+            if (means is not null) throw new InvalidOperationException("Moments of factors were read before the last mini-batch.");
+            var factors = batches.Select(b => b.Factors(weight)!.Value).ToList();
+            tiles ??= MomentTiles.Of(factors[0].Left.Columns, factors[0].Right.Columns);
             count += batches.Count;
-            if (isFinite) return -1;
+            if (tiles.Add(factors)) return -1;
         }
 
         // Squares of factors overflow before gradients do, so these are looked at themselves.
@@ -39,6 +43,7 @@ internal sealed class GradientMoments(int length)
     public bool Add(ReadOnlySpan<float> values)
     {
         count++;
+        var (mean, square) = Moments();
         float share = 1f / count, rest = 0;
         // Infinities and NaN times zero are NaN, which a sum keeps.
         var zeros = Vector<float>.Zero;
@@ -47,18 +52,18 @@ internal sealed class GradientMoments(int length)
         {
             var x = new Vector<float>(values[i..]);
             zeros += x * Vector<float>.Zero;
-            var mean = new Vector<float>(Mean, i);
-            var delta = x - mean;
-            mean += delta * share;
-            mean.CopyTo(Mean, i);
-            (new Vector<float>(squares, i) + (delta * (x - mean))).CopyTo(squares, i);
+            var m = new Vector<float>(mean, i);
+            var delta = x - m;
+            m += delta * share;
+            m.CopyTo(mean, i);
+            (new Vector<float>(square, i) + (delta * (x - m))).CopyTo(square, i);
         }
 
         for (; i < length; i++)
         {
-            float delta = values[i] - Mean[i];
-            Mean[i] += delta * share;
-            squares[i] += delta * (values[i] - Mean[i]);
+            float delta = values[i] - mean[i];
+            mean[i] += delta * share;
+            square[i] += delta * (values[i] - mean[i]);
             rest += values[i] * 0;
         }
 
@@ -66,11 +71,23 @@ internal sealed class GradientMoments(int length)
     }
 
     /// <summary>Population variance of an element.</summary>
-    public float Variance(int index) => count == 0 ? 0 : Math.Max(0, squares[index] / count);
+    public float Variance(int index) => count == 0 ? 0 : Math.Max(0, Moments().Squares[index] / count);
 
     /// <summary>Population standard deviation of an element.</summary>
     public float Deviation(int index) => MathF.Sqrt(Variance(index));
 
     /// <summary>Mean of the squares of an element.</summary>
     public float MeanSquare(int index) => (Mean[index] * Mean[index]) + Variance(index);
+
+    private (float[] Means, float[] Squares) Moments()
+    {
+        if (means is null || squares is null)
+        {
+            (means, squares) = (new float[length], new float[length]);
+            tiles?.CopyTo(means, squares);
+            tiles = null;
+        }
+
+        return (means, squares);
+    }
 }
