@@ -3,7 +3,7 @@ namespace ModelCompression.Onnx.Graph;
 /// <summary>Copies the part of a graph that some of its values depend on into another graph. Tensors are shared; they never change.</summary>
 public sealed class GraphCopy
 {
-    private readonly NodeCopier copier = new(keepsNames: false);
+    private readonly NodeCopier copier = new(keepsNames: false, keepsDeclarations: false);
     private readonly OnnxGraph source;
     private readonly OnnxGraph target;
 

@@ -6,10 +6,11 @@ namespace ModelCompression.Onnx.Graph;
 /// </summary>
 public sealed class ModelCopy
 {
-    private readonly NodeCopier copier = new(keepsNames: true);
+    private readonly NodeCopier copier;
 
-    private ModelCopy(Model source)
+    private ModelCopy(Model source, bool keepsDeclarations)
     {
+        copier = new(keepsNames: true, keepsDeclarations);
         Model = new Model(new OnnxGraph(source.Graph.Name))
         {
             IrVersion = source.IrVersion,
@@ -41,7 +42,9 @@ public sealed class ModelCopy
     public IReadOnlyDictionary<Node, Node> Nodes => copier.Nodes;
 
     /// <summary>Copies a model.</summary>
-    public static ModelCopy Of(Model model) => new(model);
+    /// <param name="model">The model.</param>
+    /// <param name="keepsDeclarations">False to leave out what the file declares of values: when the copy is written, types are those that the values have then.</param>
+    public static ModelCopy Of(Model model, bool keepsDeclarations = true) => new(model, keepsDeclarations);
 
     private Function Copy(Function source)
     {

@@ -2,7 +2,8 @@ namespace ModelCompression.Onnx.Graph;
 
 /// <summary>Copies graphs and single nodes with everything inside them. Tensors are shared; they never change.</summary>
 /// <param name="keepsNames">True into a name space of its own; false for names that are free, without those of nodes, which may occur only once in a file.</param>
-internal sealed class NodeCopier(bool keepsNames)
+/// <param name="keepsDeclarations">False to leave out what the file declares of values, so that other sizes can be stated.</param>
+internal sealed class NodeCopier(bool keepsNames, bool keepsDeclarations)
 {
     /// <summary>The copies of values.</summary>
     public Dictionary<Value, Value> Values { get; } = new(ReferenceEqualityComparer.Instance);
@@ -19,7 +20,7 @@ internal sealed class NodeCopier(bool keepsNames)
         foreach (var node in source.Nodes) Define(node, target);
         foreach (var node in source.Nodes) Connect(node, target);
         foreach (var output in source.Outputs) target.AddOutput(Values[output]);
-        if (keepsNames) target.Opaque = source.Opaque is ICopiedOpaque opaque ? opaque.CopyFor(Values) : source.Opaque;
+        if (keepsNames && keepsDeclarations) target.Opaque = source.Opaque is ICopiedOpaque opaque ? opaque.CopyFor(Values) : source.Opaque;
     }
 
     /// <summary>Copies a constant, which may be an input that was copied already.</summary>
@@ -81,7 +82,7 @@ internal sealed class NodeCopier(bool keepsNames)
         Values[source] = copy;
         copy.Type = source.Type;
         copy.DocString = source.DocString;
-        copy.Opaque = source.Opaque;
+        if (keepsDeclarations) copy.Opaque = source.Opaque;
         copy.IsReferencedByName = keepsNames && source.IsReferencedByName;
     }
 }

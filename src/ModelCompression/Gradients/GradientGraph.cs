@@ -74,7 +74,7 @@ public sealed class GradientGraph : IDisposable
     /// <exception cref="DiagnosticException">MCB4060 an operator has no rule, MCB4061 a size is not known, MCB3017 no output fits the loss.</exception>
     public static GradientGraph Build(Model source, GradientRequest request)
     {
-        var copy = ModelCopy.Of(source);
+        var copy = ModelCopy.Of(source, keepsDeclarations: false);
         copy.Model.IrVersion = Math.Max(4, source.IrVersion);
         var graph = copy.Model.Graph;
         var copies = new Dictionary<Value, Value>(copy.Values, ReferenceEqualityComparer.Instance);

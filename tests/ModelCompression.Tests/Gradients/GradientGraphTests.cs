@@ -45,6 +45,19 @@ public sealed class GradientGraphTests
         using var session = ModelSession.Open(OnnxWriter.ToBytes(graph.Model), "gradients", SessionSettings.Default, ModelRole.Original);
     }
 
+    /// <summary>What a file says of sizes does not hold for the gradients of one batch size; ONNX Runtime keeps blocks of channels only where sizes are numbers.</summary>
+    [TestMethod]
+    public void SizesOfInputs_AreStatedAsNumbers()
+    {
+        using var built = Model(out _);
+        built.Graph.Inputs[0].Type = new TensorType(DataType.Float, new Shape(Dimension.OfSymbol("n"), Dimension.Of(1), Dimension.Of(8), Dimension.Of(8)));
+        using var model = OnnxReader.Read(OnnxWriter.ToBytes(built));
+        var request = new GradientRequest([model.Graph.Initializers.Single(i => i.Name == "w")], GradientLossKind.SquaredError, new Dictionary<string, Shape> { ["x"] = Shape.Of(2, 1, 8, 8) });
+        using var graph = GradientGraph.Build(model, request);
+        using var written = OnnxReader.Read(OnnxWriter.ToBytes(graph.Model));
+        Assert.IsTrue(written.Graph.Inputs.All(i => i.TensorType!.Shape!.IsStatic));
+    }
+
     private static GradientRequest Request(Model model, Value weight) => new([weight], GradientLossKind.SquaredError, new Dictionary<string, Shape> { ["x"] = ((TensorType)model.Graph.Inputs[0].Type!).Shape! });
 
     /// <summary>MaxPool, Conv, MaxPool, and an If that chooses between the result and a MaxPool of the input.</summary>

@@ -70,12 +70,17 @@ internal sealed class MomentTiles
     private bool AddPanel<T>((RowBlock A, RowBlock B)[] batches, int panel) where T : struct, IVectorLanes<T>
     {
         var zeros = T.Fill(0);
+        Span<int> columns = stackalloc int[batches.Length];
+        for (int t = 0; t < batches.Length; t++) columns[t] = batches[t].B.IndexOf(panel * width);
         for (int tile = 0; tile < RowTileCount; tile++)
         {
             int at = ((panel * RowTileCount) + tile) * TileLength;
             ref float mean = ref means[at], square = ref squares[at];
             for (int t = 0; t < batches.Length; t++)
-                RowProducts.Multiply<T, MomentTile<T>>(batches[t].A, tile * RowProducts.TileRows, batches[t].B, panel * width, new(ref mean, ref square, 1f / (count + t + 1)));
+            {
+                var (a, b) = batches[t];
+                RowProducts.Multiply<T, MomentTile<T>>(ref a.Elements[a.IndexOf(tile * RowProducts.TileRows)], a.Stride, ref b.Elements[columns[t]], b.Stride, a.Count, new(ref mean, ref square, 1f / (count + t + 1)));
+            }
 
             // Infinities and NaN times zero are NaN, which a sum keeps. What tiles reach over are zeros.
             for (int k = 0; k < TileLength; k += T.Count) zeros = T.MultiplyAdd(T.Load(ref Unsafe.Add(ref square, k)), T.Fill(0), zeros);

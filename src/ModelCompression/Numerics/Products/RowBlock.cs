@@ -33,6 +33,9 @@ internal sealed class RowBlock
     /// <summary>The elements.</summary>
     public float[] Elements { get; private set; } = [];
 
+    /// <summary>Place of the first element of a tile that starts at a column.</summary>
+    public int IndexOf(int column) => hasPanels ? (column / tileWidth * panelStep) + (column % tileWidth) : column;
+
     /// <summary>The rows.</summary>
     public static implicit operator RowView(RowBlock block) => new(block.Elements, block.Columns, block.Count, block.Stride, block.hasPanels ? block.tileWidth : int.MaxValue, block.panelStep);
 

@@ -43,7 +43,7 @@ internal static class RowProducts
             {
                 var place = new Place(i, j, a.Columns, b.Columns);
                 int row = a.TileAt(i, TileRows), column = b.TileAt(j, 2 * T.Count);
-                Multiply<T, StoredTile<T>>(a, row, b, column, new(ref MemoryMarshal.GetReference(tile)));
+                Multiply<T, StoredTile<T>>(ref a.At(row), a.Stride, ref b.At(column), b.Stride, a.Count, new(ref MemoryMarshal.GetReference(tile)));
                 for (int r = 0; r < place.Rows; r++) AddRow<T>(tile[((2 * (r + i - row) * T.Count) + j - column)..], sums.Slice(place.At(r), place.ColumnsOf<T>()));
             }
     }
@@ -69,15 +69,12 @@ internal static class RowProducts
 
     /// <summary>Six columns of A times two vectors of columns of B.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void Multiply<T, TSink>(RowView viewA, int i, RowView viewB, int j, TSink sink)
+    internal static void Multiply<T, TSink>(ref float a, nint strideA, ref float b, nint strideB, int rows, TSink sink)
         where T : struct, IVectorLanes<T>
         where TSink : struct, ITileSink<T>, allows ref struct
     {
-        ref float a = ref viewA.At(i);
-        ref float b = ref viewB.At(j);
-        nint strideA = viewA.Stride, strideB = viewB.Stride;
         T p0 = T.Fill(0), p1 = p0, p2 = p0, p3 = p0, p4 = p0, p5 = p0, q0 = p0, q1 = p0, q2 = p0, q3 = p0, q4 = p0, q5 = p0;
-        for (int r = viewA.Count; r > 0; r--)
+        for (int r = rows; r > 0; r--)
         {
             var x = T.Load(ref b);
             var y = T.Load(ref Unsafe.Add(ref b, T.Count));
