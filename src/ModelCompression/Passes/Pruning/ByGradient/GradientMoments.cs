@@ -8,8 +8,8 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// <param name="length">Number of elements.</param>
 internal sealed class GradientMoments(int length)
 {
-    private float[]? means;
-    private float[]? squares;
+    private readonly Lock gate = new();
+    private Rows? rows;
     private MomentTiles? tiles;
     private int count;
 
@@ -25,7 +25,7 @@ internal sealed class GradientMoments(int length)
         bool areFactors = batches[0].Factors(weight) is not null;
         if (areFactors)
         {
-            if (means is not null) throw new InvalidOperationException("Moments of factors were read before the last mini-batch.");
+            if (rows is not null) throw new InvalidOperationException("Moments of factors were read before the last mini-batch.");
             var factors = batches.Select(b => b.Factors(weight)!.Value).ToList();
             tiles ??= MomentTiles.Of(factors[0].Left.Columns, factors[0].Right.Columns);
             count += batches.Count;
@@ -79,15 +79,23 @@ internal sealed class GradientMoments(int length)
     /// <summary>Mean of the squares of an element.</summary>
     public float MeanSquare(int index) => (Mean[index] * Mean[index]) + Variance(index);
 
+    /// <summary>The moments row by row; readers on several threads wait for the first one to bring them into this order.</summary>
     private (float[] Means, float[] Squares) Moments()
     {
-        if (means is null || squares is null)
+        if (Volatile.Read(ref rows) is { } known) return (known.Means, known.Squares);
+        lock (gate)
         {
-            (means, squares) = (new float[length], new float[length]);
-            tiles?.CopyTo(means, squares);
-            tiles = null;
-        }
+            if (rows is null)
+            {
+                var made = new Rows(new float[length], new float[length]);
+                tiles?.CopyTo(made.Means, made.Squares);
+                tiles = null;
+                Volatile.Write(ref rows, made);
+            }
 
-        return (means, squares);
+            return (rows.Means, rows.Squares);
+        }
     }
+
+    private sealed record Rows(float[] Means, float[] Squares);
 }
