@@ -42,7 +42,11 @@ internal static class OptionCombinations
         bool byRow = o.Pruning is PruningCriterion.Wanda or PruningCriterion.SparseGpt && o.PruningPattern.Kind != PruningPatternKind.Channel;
         yield return ("PruningScope", !byRow, $"Pruning={o.Pruning} removes the same share of every layer");
         foreach (string name in new[] { "GradientMeanThreshold", "GradientStdThreshold" })
+        {
             yield return (name, o.Pruning == PruningCriterion.GradientStability, "it needs Pruning=GradientStability");
+            yield return (name, o.PruningPattern.Kind != PruningPatternKind.NOfM, "PruningPattern=N:M removes the same share everywhere, whatever the gradients are");
+        }
+
         yield return ("GradientIterations", o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor, "it needs Pruning=GradientStability or Taylor");
         foreach (string name in new[] { "LearningRate", "FineTuneLoss" }) yield return (name, o.FineTuneEpochs > 0, "it needs FineTuneEpochs greater than 0");
         foreach (string name in new[] { "WeightBits", "QuantizationScheme", "QuantizationGranularity", "QuantizationAlgorithm", "Equalization", "BiasCorrection" })
@@ -66,7 +70,9 @@ internal static class OptionCombinations
         bool thresholds = o.GradientMeanThreshold is not null && o.GradientStdThreshold is not null;
         var pattern = o.PruningPattern;
         if (o.Pruning != PruningCriterion.None && pattern.Kind != PruningPatternKind.NOfM && o.Sparsity is null && !(o.Pruning == PruningCriterion.GradientStability && thresholds))
-            yield return "Pruning needs Sparsity (for example Sparsity=\"0.5\"), or a pattern such as PruningPattern=\"2:4\"";
+            yield return (o.GradientMeanThreshold ?? o.GradientStdThreshold) is not null && o.Pruning == PruningCriterion.GradientStability
+                ? $"{(o.GradientMeanThreshold is null ? "GradientStdThreshold needs GradientMeanThreshold" : "GradientMeanThreshold needs GradientStdThreshold")}: a unit goes when both its mean and its deviation are within their thresholds"
+                : "Pruning needs Sparsity (for example Sparsity=\"0.5\"), or a pattern such as PruningPattern=\"2:4\"" + (o.Pruning == PruningCriterion.GradientStability ? ", or GradientMeanThreshold and GradientStdThreshold" : "");
         if (pattern.Kind == PruningPatternKind.NOfM && o.Sparsity is { } sparsity && Math.Abs(sparsity - (1 - ((double)pattern.N / pattern.M))) > 1e-9)
             yield return string.Create(CultureInfo.InvariantCulture, $"PruningPattern={pattern} removes exactly {1 - ((double)pattern.N / pattern.M)} of the weights, but Sparsity is {sparsity}; leave Sparsity out");
         if (o.Quantization == QuantizationMode.Static && o.CalibrationData.Count == 0) yield return "Quantization=Static needs CalibrationData; without data use WeightOnly or Dynamic";

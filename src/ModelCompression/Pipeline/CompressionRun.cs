@@ -48,6 +48,9 @@ internal sealed class CompressionRun : IDisposable
 
     private CompressionOptions Options => settings.Model;
 
+    /// <summary>True for settings that ask for other weights in as many bytes.</summary>
+    private bool KeepsSize => Options.FineTuneEpochs > 0 || (Options is { SparseStorage: SparseStorage.Dense } && log.Layers.Any(l => l.PrunedShare > 0));
+
     /// <summary>Does the work.</summary>
     /// <exception cref="DiagnosticException">The model or its data cannot be used.</exception>
     public CompressionOutcome Execute(CancellationToken cancellation)
@@ -118,7 +121,7 @@ internal sealed class CompressionRun : IDisposable
         var (originalMacs, compressedMacs, gzipBytes) = measured.GetAwaiter().GetResult();
         original = original with { Macs = originalMacs };
         compressed = compressed with { Macs = compressedMacs, GzipBytes = gzipBytes };
-        string? whyOriginal = compressed.Bytes >= original.Bytes && Options.FineTuneEpochs == 0 ? "these settings save no bytes" : null;
+        string? whyOriginal = compressed.Bytes >= original.Bytes && !KeepsSize ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         if (Doubt(fidelity) is { } warning) Report(warning);
         var program = MetricProgram.Of(Options, request.MetricFolder);
@@ -203,13 +206,18 @@ internal sealed class CompressionRun : IDisposable
         Pruning = ReportFigures.Pruning(Options, log),
         Quantization = new(Options.Quantization.ToString(), ReportFigures.WeightBits(Options)) { MeanBits = ReportFigures.MeanBits(log) },
         Fidelity = fidelity is { Samples: > 0, Cosine: not null } ? ReportFigures.Fidelity(fidelity) : null,
-        FidelityReason = fidelity?.Reason,
+        FidelityReason = fidelity?.Reason ?? (IsFitted(fidelity) ? "weights were fitted to these samples; on others the outputs are farther from the original's, as ValidationData shows" : null),
+        IsFidelityFitted = IsFitted(fidelity),
         Layers = [.. log.Layers.Select(ReportFigures.Layer)],
         Gates = [],
         Edits = [.. log.Edits.Select(e => new EditFigures(e.Pass, e.Target, e.Applied, e.Reason))],
         Search = Search?.Figures,
         Trials = Search?.Trials,
     };
+
+    /// <summary>Refits bring outputs closer on the samples they have seen than on others.</summary>
+    private bool IsFitted(FidelityResult? fidelity) =>
+        fidelity is { Inputs: SampleOrigin.Calibration } && Options.Pruning != PruningCriterion.None && Options.Compensation != Compensation.None && log.Layers.Any(l => l.PrunedShare > 0);
 
     private ReportDetails Details(RunData data) => new()
     {

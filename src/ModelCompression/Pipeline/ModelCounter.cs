@@ -31,6 +31,14 @@ internal sealed class ModelCounter
         return new(count.Parameters, count.NonZeroParameters ?? count.Parameters, weights);
     }
 
+    /// <summary>Parameters of a model from a file, those that are packed unpacked as a session does it to see which of them are zero.</summary>
+    public static ModelFigures CountUnpacked(Model model)
+    {
+        var count = ParameterCounter.CountNonZero(model, value =>
+            !value.TryGetConstant(out _) && WeightHistograms.Restored(model, value) is { } tensor && tensor.DataType.IsFloatingPoint() ? NonZeroCounter.Count([tensor])[0] : null);
+        return new() { Parameters = count.Parameters, NonZeroParameters = count.NonZeroParameters ?? count.Parameters };
+    }
+
     /// <summary>To be called when pruning is done and storage has not begun: the counts of what is quantized later come from the codes.</summary>
     public void Remember(Model model) => plain = Begin(model);
 

@@ -38,8 +38,12 @@ public sealed record CompressionReport
     /// <summary>Distance of the outputs from the original's; null when the model could not be run.</summary>
     public FidelityFigures? Fidelity { get; init; }
 
-    /// <summary>Why <see cref="Fidelity"/> is missing; null otherwise.</summary>
+    /// <summary>Why <see cref="Fidelity"/> is missing or says less than it seems to; null otherwise.</summary>
     public string? FidelityReason { get; init; }
+
+    /// <summary>True when <see cref="Fidelity"/> is of samples that weights were fitted to.</summary>
+    [JsonIgnore]
+    public bool IsFidelityFitted { get; init; }
 
     /// <summary>Task metric; null without validation data.</summary>
     public ValidationFigures? Validation { get; init; }

@@ -20,7 +20,7 @@ public static class SummaryLine
         if (report.Fidelity is not { } f) return line;
         if (!f.OutputsVary) return $"{line}, not judged: the original's outputs do not vary on {f.Inputs} inputs";
         string sqnr = f.SqnrDb is { } db ? string.Create(Invariant, $"SQNR {db:0.0} dB") : "outputs equal";
-        return $"{line}, {sqnr} on {f.Inputs} inputs";
+        return $"{line}, {sqnr} on {f.Inputs} inputs{(report.IsFidelityFitted ? " that weights were fitted to" : "")}";
     }
 
     /// <summary>A number of bytes for messages: <c>0.33 MB</c>, <c>12.40 kB</c>.</summary>

@@ -48,6 +48,30 @@ public sealed class TrainingInThePipelineTests
     }
 
     [TestMethod]
+    public void DenseZeros_AreAResultThoughTheySaveNothing()
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        var outcome = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.5"), ("SparseStorage", "Dense"), ("Quantization", "None"));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status);
+        using var pruned = OnnxReader.Read(fixture.Output);
+        Assert.AreEqual(192 / 2, pruned.Graph.Initializers.Single(i => i.Name == "w1").Initializer!.AsSpan<float>().Count(0f), 20);
+    }
+
+    [TestMethod]
+    public void OneThreshold_SaysWhichIsMissing()
+    {
+        using var blobs = new Blobs();
+        using var fixture = new PipelineFixture { Source = blobs.ModelPath };
+
+        fixture.Run(("Pruning", "GradientStability"), ("GradientStdThreshold", "0.1"), ("TrainingData", blobs.DataPath));
+
+        Assert.Contains("GradientStdThreshold needs GradientMeanThreshold", fixture.Diagnostics.Single(d => d.Severity == DiagnosticSeverity.Error).Message);
+    }
+
+    [TestMethod]
     public void Distillation_GivesTheSameBytesEachTime()
     {
         using var blobs = new Blobs();
@@ -81,6 +105,7 @@ public sealed class TrainingInThePipelineTests
     [DataRow("MCB1004", "FineTuneEpochs=2")]
     [DataRow("MCB1004", "Pruning=GradientStability;Sparsity=0.5;GradientMeanThreshold=0.1;GradientStdThreshold=0.1;TrainingData=$data")]
     [DataRow("MCB1004", "Pruning=GradientStability;GradientMeanThreshold=0.1;TrainingData=$data")]
+    [DataRow("MCB1004", "Pruning=GradientStability;PruningPattern=2:4;GradientStdThreshold=0.1;TrainingData=$data")]
     [DataRow("MCB3021", "Pruning=Taylor;Sparsity=0.5;GradientIterations=301;TrainingData=$data")]
     [DataRow("MCB4065", "Pruning=GradientStability;GradientMeanThreshold=100;GradientStdThreshold=100;TrainingData=$data")]
     public void WhatCannotWork_IsOneErrorAndLeavesTheEarlierResult(string code, string settings)

@@ -30,6 +30,6 @@ internal static class PruningNotes
         string layers = string.Join(", ", restored.Take(3).Select(r => FormattableString.Invariant($"{r.Layer} ({r.Channels})")));
         string more = restored.Count > 3 ? FormattableString.Invariant($" and {restored.Count - 3} more layers") : "";
         return Diagnostic.Warning("MCB4021",
-            FormattableString.Invariant($"{restored.Sum(r => r.Channels)} output channels would have lost all of their weights, in {layers}{more}; the largest weight of each was kept. Lower Sparsity, or use PruningScope=\"Layer\"."));
+            FormattableString.Invariant($"{restored.Sum(r => r.Channels)} output channels would have lost all of their weights, in {layers}{more}; the largest weight of each was kept. Remove fewer weights, or spread the zeros evenly with PruningScope=\"Layer\"."));
     }
 }

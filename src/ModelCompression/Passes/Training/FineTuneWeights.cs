@@ -57,9 +57,14 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
 
     private void Record(PassLog log, TrainingLoss loss, TrainingRunResult result)
     {
+        string judged = result.HoldsOut ? "held-out loss" : "loss on the same samples (too few to hold some out)";
         foreach (var epoch in result.Epochs)
-            log.Applied(Name, FormattableString.Invariant($"epoch {epoch.Number}"), FormattableString.Invariant($"{loss}: training loss {epoch.Training:0.0000}, held-out loss {epoch.HeldOut:0.0000}"));
-        log.Applied(Name, "model", FormattableString.Invariant($"kept the weights of epoch {result.BestEpoch} of {result.Epochs.Count - 1}, held-out loss {result.Epochs[result.BestEpoch].HeldOut:0.0000}"));
+        {
+            string training = epoch.Number == 0 ? "before training" : FormattableString.Invariant($"training loss {epoch.Training:0.0000}");
+            log.Applied(Name, FormattableString.Invariant($"epoch {epoch.Number}"), FormattableString.Invariant($"{loss}: {training}, {judged} {epoch.HeldOut:0.0000}"));
+        }
+
+        log.Applied(Name, "model", FormattableString.Invariant($"kept the weights of epoch {result.BestEpoch} of {result.Epochs.Count - 1}, {judged} {result.Epochs[result.BestEpoch].HeldOut:0.0000}"));
         if (result.Diverged is { } reason)
         {
             log.Report(Diagnostic.Warning("MCB4063", FormattableString.Invariant(
@@ -67,7 +72,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         }
         else if (result.BestEpoch == 0)
         {
-            log.Report(Diagnostic.Warning("MCB4066", "Fine-tuning did not lower the loss on the held-out tenth of the training data, so the weights are as before it. Give more training data, or a lower LearningRate."));
+            log.Report(Diagnostic.Warning("MCB4066", $"Fine-tuning did not lower the loss {(result.HoldsOut ? "on the held-out tenth of the training data" : "on the training data")}, so the weights are as before it. Give more training data, or a lower LearningRate."));
         }
     }
 

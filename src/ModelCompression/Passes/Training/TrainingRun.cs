@@ -12,6 +12,9 @@ internal sealed record TrainingRunResult(IReadOnlyList<EpochLoss> Epochs, int Be
     /// <summary>Why training was stopped early, or null.</summary>
     public string? Diverged { get; init; }
 
+    /// <summary>False for less than 20 samples: then the held-out loss is that of the samples trained on.</summary>
+    public bool HoldsOut { get; init; }
+
     /// <summary>The epoch it was stopped in.</summary>
     public int StoppedIn { get; init; }
 }
@@ -55,19 +58,19 @@ internal sealed class TrainingRun(IGradientSession session, IGradientSource sour
             foreach (int[] batch in MiniBatches.Epoch(training, length, unchecked((options.Seed * 31) + epoch), source.IsRandomAccess))
             {
                 double loss = session.Run(batch, gradients, cancellation);
-                if (Diverged(loss, start) is { } reason) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = reason, StoppedIn = epoch };
+                if (Diverged(loss, start) is { } reason) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = reason, StoppedIn = epoch, HoldsOut = held > 0 };
                 progress(stage, (step % stepsPerEpoch) + 1, stepsPerEpoch);
                 sum += loss * batch.Length;
                 optimizer.Step(gradients, rate * Schedule(step++, stepsPerEpoch * options.FineTuneEpochs));
             }
 
             double now = Evaluate(heldOut, cancellation);
-            if (Diverged(now, start) is { } why) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = why, StoppedIn = epoch };
+            if (Diverged(now, start) is { } why) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = why, StoppedIn = epoch, HoldsOut = held > 0 };
             epochs.Add(new(epoch, sum / training.Length, now));
             if (now <= epochs[best.Epoch].HeldOut) best = (epoch, Copy());
         }
 
-        return new(epochs, best.Epoch, best.Weights, rate);
+        return new(epochs, best.Epoch, best.Weights, rate) { HoldsOut = held > 0 };
     }
 
     /// <summary>Share of the learning rate: up over the first steps, then down along a cosine.</summary>
@@ -79,7 +82,7 @@ internal sealed class TrainingRun(IGradientSession session, IGradientSource sour
 
     private static string? Diverged(double loss, double start) =>
         !double.IsFinite(loss) ? "the loss is no longer a finite number"
-        : loss > DivergedFactor * Math.Max(start, 0.1) ? FormattableString.Invariant($"the loss rose from {start:0.0000} to {loss:0.0000}")
+        : loss > DivergedFactor * Math.Max(start, 0.1) ? FormattableString.Invariant($"the loss rose from {start:G5} to {loss:G5}")
         : null;
 
     private double Evaluate(int[] feeds, CancellationToken cancellation)

@@ -50,7 +50,7 @@ public sealed class ModelInspector
     /// <param name="path">The file.</param>
     /// <param name="model">Its graph.</param>
     /// <param name="sample">Input sizes to count operations with; null for open sizes as 1.</param>
-    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model, Sample? sample) => ModelCounter.Count(model) with
+    internal static Reports.ModelFigures ModelFiguresOf(string path, Model model, Sample? sample) => ModelCounter.CountUnpacked(model) with
     {
         Bytes = model.StoredByteLength,
         Sha256 = FileDigest.Sha256(path),

@@ -17,7 +17,7 @@ internal static class Headline
         if (report.Fidelity is { OutputsVary: false } saturated)
             Tile("Fidelity", "not judged", $"the original's outputs do not vary on {saturated.Samples} {saturated.Inputs} samples; give ValidationData");
         else if (report.Fidelity is { } f)
-            Tile("Fidelity", f.SqnrDb is { } db ? $"{Number(db, "0.0")} dB SQNR" : "outputs equal", $"cosine {Number(f.Cosine, "0.00000")}, {f.Samples} {f.Inputs} samples" + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
+            Tile("Fidelity", f.SqnrDb is { } db ? $"{Number(db, "0.0")} dB SQNR" : "outputs equal", $"cosine {Number(f.Cosine, "0.00000")}, {f.Samples} {f.Inputs} samples{(report.IsFidelityFitted ? " that weights were fitted to" : "")}" + (f.TopOneAgreement is { } top ? $", same top class {Number(top * 100, "0.0")} %" : ""));
         else if (report.FidelityReason is { } reason)
             Tile("Fidelity", "not measured", reason);
         if (report.Latency is { } l)

@@ -96,7 +96,9 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
                 {
                     cancellation.ThrowIfCancellationRequested();
                     var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
-                    Measure(new SampleTensors(tensors, sample, run.Run(sample.Inputs), index), plan, index, turns);
+                    var source = new SampleTensors(tensors, sample, run.Run(sample.Inputs), index);
+                    source.RequireNumbers(plan);
+                    Measure(source, plan, index, turns);
                 }
                 catch (Exception e)
                 {

@@ -1,7 +1,10 @@
+using System.Numerics.Tensors;
 using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Statistics;
+using Tensor = ModelCompression.Onnx.Tensors.Tensor;
 
 namespace ModelCompression.Runtime.Calibration;
 
@@ -13,6 +16,18 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
 
     /// <summary>A sample with values for other inputs.</summary>
     public static Sample Completed(Sample sample, IReadOnlyList<NamedValue> others) => others.Count == 0 ? sample : sample with { Inputs = [.. sample.Inputs, .. others] };
+
+    /// <summary>Refuses a sample with a NaN or an infinity from which NaN or infinities spread to what is wanted. An infinity that stays where it is, such as −∞ in a mask that is added, is fine.</summary>
+    /// <exception cref="DiagnosticException">MCB3022: the sample cannot be used.</exception>
+    public void RequireNumbers(StatisticsPlan plan)
+    {
+        if (sample.Inputs.FirstOrDefault(i => i.Value is TensorValue { Tensor: { DataType: DataType.Float } t } && !IsFinite(t.AsSpan<float>())) is not { } input) return;
+        foreach (var tensor in plan.Single.Select(s => s.Tensor).Concat(plan.Pairs.SelectMany(p => new[] { p.X, p.Y })))
+        {
+            if (!TryView(tensor, out var view) || view.Data.IsEmpty || TensorPrimitives.Max(view.Data) is < float.PositiveInfinity) continue;
+            throw new DiagnosticException("MCB3022", FormattableString.Invariant($"Calibration sample {index} has NaN or an infinity in input '{input.Name}', and so has what the model computes from it ('{tensor.Name}'): nothing can be measured with it. Clean the data, or leave the sample out."));
+        }
+    }
 
     /// <summary>Measures what can be measured out of order.</summary>
     public object?[] MeasureAll(StatisticsPlan plan)
@@ -57,4 +72,6 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
         view = new(tensor.DataType == DataType.Float ? tensor.AsSpan<float>() : TensorFloats.Of(tensor), tensor.Dims, index);
         return true;
     }
+
+    private static bool IsFinite(ReadOnlySpan<float> elements) => elements.IsEmpty || float.IsFinite(TensorPrimitives.MaxMagnitude(elements));
 }

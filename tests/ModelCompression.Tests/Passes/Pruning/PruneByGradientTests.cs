@@ -94,6 +94,16 @@ public sealed class PruneByGradientTests
 
         using (var blobs = new Blobs())
         {
+            var (first, second) = (Statistics(blobs, "w1"), Statistics(blobs, "w2"));
+            var e = Assert.ThrowsExactly<DiagnosticException>(() => Run(blobs, Stability with { GradientMeanThreshold = 1e9, GradientStdThreshold = 1e9 }));
+            double[] said = [.. System.Text.RegularExpressions.Regex.Matches(e.Diagnostic.Message, @"at most ([0-9.eE+-]+[0-9])").Select(m => double.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture))];
+            // Of all weights, not of as many of each layer. Three digits are printed.
+            Assert.AreEqual(Median([.. first.Means.Concat(second.Means).Select(Math.Abs)]), said[0], 0.006 * said[0]);
+            Assert.AreEqual(Median([.. first.Deviations, .. second.Deviations]), said[1], 0.006 * said[1]);
+        }
+
+        using (var blobs = new Blobs())
+        {
             float[] before = blobs.Weights("w1");
             var log = Run(blobs, Stability with { GradientMeanThreshold = 0, GradientStdThreshold = 0 });
             Assert.AreEqual("MCB4064", log.Diagnostics.Single().Code);
@@ -171,6 +181,8 @@ public sealed class PruneByGradientTests
     }
 
     /// <summary>|mean| and population deviation over the mini-batches, in binary64.</summary>
+    private static double Median(IReadOnlyCollection<double> values) => values.Order().ElementAt(values.Count / 2);
+
     private static (double[] Means, double[] Deviations) Statistics(Blobs blobs, string name)
     {
         using var runner = blobs.Runner();

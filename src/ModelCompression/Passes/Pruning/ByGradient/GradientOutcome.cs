@@ -31,14 +31,15 @@ internal sealed class GradientOutcome(string pass, PruningCriterion criterion, C
     }
 
     /// <summary>Warnings and notes.</summary>
+    /// <param name="gradients">Gradients to tell medians of.</param>
     /// <exception cref="DiagnosticException">MCB4065: thresholds would remove everything.</exception>
-    public void Report()
+    public void Report(Func<IReadOnlyList<UnitGradient>> gradients)
     {
         if (count == 0) return;
         if (byThresholds && removed == count)
-            throw new ThresholdOutcome("weight", options, log.Gradients).Everything();
+            throw new ThresholdOutcome("weight", options, gradients()).Everything();
         if (byThresholds && removed == 0)
-            log.Report(new ThresholdOutcome("weight", options, log.Gradients).Nothing());
+            log.Report(new ThresholdOutcome("weight", options, gradients()).Nothing());
         if (removed > 0) log.Report(PruningNotes.FullTime());
         if (restored.Count > 0) log.Report(PruningNotes.EmptyChannels(restored));
     }

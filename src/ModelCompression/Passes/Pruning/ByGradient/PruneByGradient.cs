@@ -53,7 +53,23 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
             outcome.Apply(target, weights);
         }
 
-        outcome.Report();
+        outcome.Report(() => Evenly([.. scored.Select(s => momentsOf[s.Target.Site.Value])]));
+    }
+
+    /// <summary>Gradients of so many weights, each weight of the model as likely as any other, that medians of them are those of all.</summary>
+    private static List<UnitGradient> Evenly(IReadOnlyList<GradientMoments> moments)
+    {
+        const int wanted = 100_000;
+        long step = Math.Max(1, moments.Sum(m => (long)m.Mean.Length) / wanted);
+        var sample = new List<UnitGradient>();
+        long next = 0;
+        foreach (var m in moments)
+        {
+            for (; next < m.Mean.Length; next += step) sample.Add(new("", m.Mean[(int)next], m.Deviation((int)next), false));
+            next -= m.Mean.Length;
+        }
+
+        return sample;
     }
 
     /// <summary>Evenly spaced elements, for a picture of all.</summary>

@@ -79,7 +79,18 @@ public sealed class RemoveChannels(IReadOnlyList<IChannelScorer> scorers, IStati
             if (removed.AsSpan().Contains(true)) decisions.Add((open[i].Group, removed));
         }
 
+        if (settings.Model.Sparsity is { } wanted && decisions.Count > 0) SayShare(wanted, decisions.Sum(d => d.Item2.Count(r => r)), open.Sum(o => o.Group.UnitCount), log);
+
         return decisions;
+    }
+
+    /// <summary>Some channels of every layer stay, in multiples, so a high share cannot be reached in narrow layers.</summary>
+    private static void SayShare(double wanted, int removed, int all, PassLog log)
+    {
+        const double worthSaying = 0.05;
+        if (removed >= (wanted - worthSaying) * all) return;
+        log.Report(Diagnostic.Note("MCB4025", FormattableString.Invariant(
+            $"{removed} of {all} channels that could be chosen from were removed, {100.0 * removed / all:0.0} % where Sparsity asks for {100 * wanted:0.#} %: every layer keeps a multiple of ChannelMultiple, convolutions under PruningScope=\"Global\" whole blocks of 16. A lower ChannelMultiple or PruningScope=\"Layer\" removes more.")));
     }
 
     private bool[] Recorded(int index, List<ScoredGroup> groups, List<ChannelCandidate> candidates, MeasurementRecord record)
