@@ -1,10 +1,10 @@
-using ModelCompression.Passes.Pruning.Channels;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Pruning.ByGradient;
+using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Tests.Gradients;
 
 namespace ModelCompression.Tests.Passes.Pruning;
