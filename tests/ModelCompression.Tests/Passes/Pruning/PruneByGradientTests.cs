@@ -31,6 +31,38 @@ public sealed class PruneByGradientTests
     }
 
     [TestMethod]
+    public void MomentsOfFactors_AreCompleteForWhicheverThreadReadsFirst()
+    {
+        const int left = 64, right = 512, trials = 200;
+        var random = new Random(2);
+        float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(1 + random.NextDouble()))];
+        var batches = Enumerable.Range(0, 2).Select(_ =>
+        {
+            var batch = new MiniBatchGradients([left * right]);
+            batch.AppendFactors(0, new MatrixFactors("a", "b", left, right, 1), Values(left), Values(right), isFirst: true);
+            return batch;
+        }).ToArray();
+        for (int trial = 0; trial < trials; trial++)
+        {
+            var moments = new GradientMoments(left * right);
+            Assert.AreEqual(-1, moments.Add(batches, 0));
+            using var start = new Barrier(2);
+            var read = new float[2];
+            var threads = Enumerable.Range(0, 2).Select(i => new Thread(() =>
+            {
+                start.SignalAndWait();
+                // What is written last; all means lie between 1 and 4.
+                read[i] = moments.Mean[^1];
+            })).ToList();
+            threads.ForEach(t => t.Start());
+            threads.ForEach(t => t.Join());
+
+            Assert.IsGreaterThanOrEqualTo(1f, read[0]);
+            Assert.AreEqual(read[0], read[1]);
+        }
+    }
+
+    [TestMethod]
     public void Thresholds_RemoveExactlyTheWeightsWithinBoth()
     {
         using var blobs = new Blobs();
