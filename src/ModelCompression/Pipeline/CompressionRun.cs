@@ -18,6 +18,11 @@ internal sealed class CompressionRun : IDisposable
     /// <summary>SQNR below which a result that nothing else judges is worth a warning.</summary>
     private const double LowSqnrDb = 10;
 
+    /// <summary>Collecting takes as long as a small model, and of those there may be many.</summary>
+    private const long MinReleasedByteLength = 6L << 20;
+
+    private readonly long allocatedBefore = GC.GetTotalAllocatedBytes();
+
     private readonly CompressionRequest request;
     private readonly CompressionSettings settings;
     private readonly Task<string> sourceDigest;
@@ -139,7 +144,10 @@ internal sealed class CompressionRun : IDisposable
     /// <summary>
     /// Opening the compressed model is where memory peaks. What passes have left behind would be collected some time later; by then it has been added to that peak.
     /// </summary>
-    private static void ReleaseGarbage() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    private void ReleaseGarbage()
+    {
+        if (GC.GetTotalAllocatedBytes() - allocatedBefore >= MinReleasedByteLength) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    }
 
     /// <summary>Without a metric nobody else would say that the result may be useless.</summary>
     private Diagnostic? Doubt(FidelityResult fidelity)
