@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using ModelCompression.Analysis.Shapes;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
@@ -28,11 +29,9 @@ internal static class WeightRoles
     /// <summary>Axes that only the weight and the result have are channels, where they lie side by side at either end; an axis that the result lacks is summed over.</summary>
     private static WeightUse? Einsum(Node node, int index, int rank)
     {
-        string[] sides = node.GetString("equation", "").Replace(" ", "", StringComparison.Ordinal).Split("->");
-        string[] terms = sides[0].Split(',');
-        if (sides.Length != 2 || terms.Length != 2 || terms[index].Length != rank || !terms[index].All(char.IsAsciiLetter) || terms[index].Distinct().Count() != rank) return null;
-        int[] channels = [.. Enumerable.Range(0, rank).Where(a => sides[1].Contains(terms[index][a]) && !terms[1 - index].Contains(terms[index][a]))];
-        int[] summed = [.. Enumerable.Range(0, rank).Where(a => !sides[1].Contains(terms[index][a]) && terms[1 - index].Contains(terms[index][a]))];
+        if (EinsumEquation.Split(node.GetString("equation", "")) is not var (terms, result) || result is null || terms.Length != 2 || terms[index].Length != rank || !terms[index].All(char.IsAsciiLetter) || terms[index].Distinct().Count() != rank) return null;
+        int[] channels = [.. Enumerable.Range(0, rank).Where(a => result.Contains(terms[index][a]) && !terms[1 - index].Contains(terms[index][a]))];
+        int[] summed = [.. Enumerable.Range(0, rank).Where(a => !result.Contains(terms[index][a]) && terms[1 - index].Contains(terms[index][a]))];
         if (channels.Length == 0 || summed.Length == 0 || channels[^1] - channels[0] != channels.Length - 1) return null;
         if (channels[0] == 0) return new(node, index, WeightRole.TensorProduct, channels, summed[0]);
         return channels[^1] == rank - 1 ? new(node, index, WeightRole.TensorProduct, channels, summed[^1]) : null;

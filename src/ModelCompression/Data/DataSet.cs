@@ -82,8 +82,7 @@ public sealed class DataSet : IDisposable
         int at = Array.FindIndex(ends, end => index < end);
         int inSource = index - (at == 0 ? 0 : ends[at - 1]);
         var sample = sources[at].Read(inSource, buffers);
-        NoteNotFinite(sample, at, inSource);
-        return sample;
+        return NoteNotFinite(sample, at, inSource);
     }
 
     /// <inheritdoc/>
@@ -96,7 +95,7 @@ public sealed class DataSet : IDisposable
     /// A NaN is most likely a mistake in the data but may be meant (missing values of a tree model; an infinity: a mask that is added), so it is said once and fed.
     /// Samples may be read in any order, so the first is the one with the lowest number.
     /// </summary>
-    private void NoteNotFinite(Sample sample, int source, int index)
+    private Sample NoteNotFinite(Sample sample, int source, int index)
     {
         foreach (var input in sample.Inputs)
         {
@@ -108,7 +107,11 @@ public sealed class DataSet : IDisposable
             {
                 if (!notFinite.TryGetValue((source, input.Name), out var known) || index < known.Sample) notFinite[(source, input.Name)] = new(index, float.IsNaN(largest));
             }
+
+            sample = sample with { NotFiniteInput = sample.NotFiniteInput ?? input.Name };
         }
+
+        return sample;
     }
 
     private static Diagnostic Warn(string path, string input, NotFinite found) => Diagnostic.Warning("MCB3013", FormattableString.Invariant(

@@ -39,4 +39,7 @@ public sealed record Sample(IReadOnlyList<NamedValue> Inputs)
 
     /// <summary>Rows of the batch axis that are data; those beyond fill up a fixed batch. Null when every row counts.</summary>
     public int? RowCount { get; init; }
+
+    /// <summary>The first binary32 input with NaN or an infinity; null without one.</summary>
+    public string? NotFiniteInput { get; init; }
 }

@@ -66,6 +66,9 @@ internal sealed class GradientEmitter(OnnxGraph graph, long opset)
         ? Op("HardSigmoid", [a], NodeAttribute.Of("alpha", -line.Slope), NodeAttribute.Of("beta", -line.Offset))
         : Mask(Op("Less", [a, Scalar(threshold)]));
 
+    /// <summary>1 above 0, −1 below, 0 at 0.</summary>
+    public Value Sign(Value a) => Sub(MaskGreater(a, 0), MaskLess(a, 0));
+
     /// <summary>
     /// A line through the threshold that is at least 1 at the next larger number and at most -1 at the next smaller one, so that clipping it to 0 and 1 is a comparison in one operator instead of two.
     /// Slopes are powers of two: products are exact, or infinite. Null where there is no such line.

@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Packing;
 
@@ -27,7 +26,11 @@ internal sealed record BackgroundProfile(long Count, long Stored, IReadOnlyList<
     {
         if (elements.Count == 0) return new(0, 0, []);
         var counts = new long[Chunks(elements.Count)];
-        Parallel.For(0, counts.Length, chunk => counts[chunk] = CountUnequal(Chunk(elements, chunk), background));
+        Parallel.For(0, counts.Length, chunk =>
+        {
+            var part = Chunk(elements, chunk);
+            counts[chunk] = part.Length - part.Count(background);
+        });
         return new(elements.Count, counts.Sum(), []);
     }
 
@@ -54,22 +57,4 @@ internal sealed record BackgroundProfile(long Count, long Stored, IReadOnlyList<
 
     private static ReadOnlySpan<T> Chunk<T>(PackableElements<T> elements, int chunk) where T : unmanaged =>
         elements.Span.Slice(chunk * ChunkLength, (int)Math.Min(ChunkLength, elements.Count - ((long)chunk * ChunkLength)));
-
-    private static long CountUnequal<T>(ReadOnlySpan<T> elements, T background) where T : unmanaged, IBinaryInteger<T>
-    {
-        var sought = Vector256.Create(background);
-        long equal = 0;
-        int i = 0;
-        while (i <= elements.Length - Vector256<T>.Count)
-        {
-            // A lane counts to 255 at most, so that bytes do not overflow.
-            int end = Math.Min(i + (255 * Vector256<T>.Count), elements.Length - Vector256<T>.Count + 1);
-            var lanes = Vector256<T>.Zero;
-            for (; i < end; i += Vector256<T>.Count) lanes -= Vector256.Equals(Vector256.Create(elements[i..]), sought);
-            for (int lane = 0; lane < Vector256<T>.Count; lane++) equal += long.CreateTruncating(lanes[lane]) & 255;
-        }
-
-        for (; i < elements.Length; i++) equal += elements[i] == background ? 1 : 0;
-        return elements.Length - equal;
-    }
 }

@@ -15,9 +15,6 @@ internal sealed class ModelCounter
 
     private PendingCount plain = new(0, 0, []);
 
-    /// <summary>Parameters of the model as it is, and those that are not zero.</summary>
-    public static ModelFigures Count(Model model) => Begin(model).Complete();
-
     /// <summary>Notes the parameters of the model as it is. It may be edited afterwards, but must stay open until the count is complete.</summary>
     public static PendingCount Begin(Model model)
     {
@@ -35,7 +32,7 @@ internal sealed class ModelCounter
     public static ModelFigures CountUnpacked(Model model)
     {
         var count = ParameterCounter.CountNonZero(model, value =>
-            !value.TryGetConstant(out _) && WeightHistograms.Restored(model, value) is { } tensor && tensor.DataType.IsFloatingPoint() ? NonZeroCounter.Count([tensor])[0] : null);
+            !value.TryGetConstant(out _) && UnpackedConstant.Of(model, value) is { } tensor && tensor.DataType.IsFloatingPoint() ? NonZeroCounter.Count([tensor])[0] : null);
         return new() { Parameters = count.Parameters, NonZeroParameters = count.NonZeroParameters ?? count.Parameters };
     }
 

@@ -2,9 +2,7 @@ using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes;
-using ModelCompression.Passes.Simplification;
 using ModelCompression.Reports;
-using ModelCompression.Runtime;
 
 namespace ModelCompression.Pipeline;
 
@@ -17,9 +15,6 @@ internal static class WeightHistograms
     /// <summary>Larger weights would make the report cost more than it tells.</summary>
     private const long MostElements = 8 << 20;
 
-    /// <summary>More nodes between stored constants and a weight than any storage form has.</summary>
-    private const int MostNodes = 64;
-
     /// <summary>Histograms of the worst layers first; layers whose weights are unpacked by their consumer are left out.</summary>
     public static IReadOnlyList<WeightHistogram> Of(Model model, PassLog log)
     {
@@ -28,7 +23,7 @@ internal static class WeightHistograms
         {
             if (histograms.Count == MostLayers) break;
             var (before, use) = layer.Began!.Value;
-            if (use.Node.Graph is null || use.Node.Input(use.Index) is not { } value || Restored(model, value) is not { } after || !after.DataType.IsFloatingPoint()) continue;
+            if (use.Node.Graph is null || use.Node.Input(use.Index) is not { } value || UnpackedConstant.Of(model, value) is not { } after || !after.DataType.IsFloatingPoint()) continue;
             histograms.Add(Count(layer, FloatElements.AsFloat(before).AsSpan<float>(), FloatElements.AsFloat(after).AsSpan<float>()));
         }
 
@@ -61,32 +56,5 @@ internal static class WeightHistograms
         foreach (float value in values)
             if (float.IsFinite(value)) counts[Math.Min(Steps - 1, (int)((value - (double)low) * scale))]++;
         return counts;
-    }
-
-    /// <summary>What a consumer reads: a constant, or what nodes make of constants when a session is created.</summary>
-    internal static Tensor? Restored(Model model, Value value)
-    {
-        if (value.TryGetConstant(out var stored)) return stored;
-        var nodes = new List<Node>();
-        var constants = new Dictionary<Value, Tensor>(ReferenceEqualityComparer.Instance);
-        if (!Collect(value, nodes, constants, [])) return null;
-        return new OrtConstantEvaluator().TryEvaluate(new ConstantSubgraph(model.IrVersion, model.OpsetImports, nodes, constants, [value]), out _)?[0];
-    }
-
-    /// <summary>Adds the nodes behind a value in the order they run; false when it is not made of constants alone.</summary>
-    private static bool Collect(Value value, List<Node> nodes, Dictionary<Value, Tensor> constants, HashSet<Node> seen)
-    {
-        if (value.TryGetConstant(out var tensor))
-        {
-            constants[value] = tensor;
-            return true;
-        }
-
-        if (value.Producer is not { } producer || producer.Subgraphs.Any() || nodes.Count >= MostNodes) return false;
-        if (!seen.Add(producer)) return true;
-        foreach (var input in producer.Inputs)
-            if (input is not null && !Collect(input, nodes, constants, seen)) return false;
-        nodes.Add(producer);
-        return true;
     }
 }

@@ -71,12 +71,12 @@ public sealed class WeightFiguresTests
         using var model = OnnxReader.Read(fixture.Output);
 
         // Unpacking operators compute with constants only.
-        var integer = model.Graph.Nodes.Where(n => n.OpType is "MatMulInteger" or "DynamicQuantizeMatMul" && WeightHistograms.Restored(model, n.Input(0)!) is null).ToList();
+        var integer = model.Graph.Nodes.Where(n => n.OpType is "MatMulInteger" or "DynamicQuantizeMatMul" && UnpackedConstant.Of(model, n.Input(0)!) is null).ToList();
         Assert.IsNotEmpty(integer, "the classifier's matrix products compute with integers");
         foreach (var node in integer)
         {
-            var codes = WeightHistograms.Restored(model, node.Input(1)!)!;
-            int[] zeros = node.Input(3) is { } point ? Codes(WeightHistograms.Restored(model, point)!) : [0];
+            var codes = UnpackedConstant.Of(model, node.Input(1)!)!;
+            int[] zeros = node.Input(3) is { } point ? Codes(UnpackedConstant.Of(model, point)!) : [0];
             double share = Codes(codes).Where((c, i) => c == zeros[i % zeros.Length]).Count() / (double)codes.ElementCount;
             Assert.Contains(l => Math.Abs(l.Sparsity - share) < 1e-6 && l.OriginalBytes == 4 * codes.ElementCount, report.Layers, $"{node}: {share}");
         }
@@ -109,6 +109,6 @@ public sealed class WeightFiguresTests
     private static Tensor Weight(Model model, LayerFigures layer, int index)
     {
         var node = model.Graph.Nodes.Single(n => n.DisplayName == layer.Node);
-        return WeightHistograms.Restored(model, node.Input(index)!)!;
+        return UnpackedConstant.Of(model, node.Input(index)!)!;
     }
 }

@@ -8,9 +8,7 @@ internal sealed record EinsumEquation(IReadOnlyList<IReadOnlyList<string>> Opera
     /// <summary>Parses an equation for operands of the given ranks; null when they do not fit.</summary>
     public static EinsumEquation? Parse(string text, IReadOnlyList<int> ranks)
     {
-        string[] sides = text.Replace(" ", "", StringComparison.Ordinal).Split("->");
-        string[] terms = sides[0].Split(',');
-        if (sides.Length > 2 || terms.Length != ranks.Count) return null;
+        if (Split(text) is not var (terms, stated) || terms.Length != ranks.Count) return null;
         var operands = new List<IReadOnlyList<string>>();
         int ellipsisRank = 0;
         for (int i = 0; i < terms.Length; i++)
@@ -23,8 +21,15 @@ internal sealed record EinsumEquation(IReadOnlyList<IReadOnlyList<string>> Opera
             operands.Add(Labels(terms[i], rest));
         }
 
-        var result = sides.Length == 2 ? Labels(sides[1], ellipsisRank) : Implicit(operands, ellipsisRank);
+        var result = stated is not null ? Labels(stated, ellipsisRank) : Implicit(operands, ellipsisRank);
         return result.All(label => operands.Any(o => o.Contains(label))) ? new(operands, result) : null;
+    }
+
+    /// <summary>The terms of the operands and that of the result, null when it is not stated, as they are written; null for more than one arrow.</summary>
+    public static (string[] Operands, string? Result)? Split(string text)
+    {
+        string[] sides = text.Replace(" ", "", StringComparison.Ordinal).Split("->");
+        return sides.Length > 2 ? null : (sides[0].Split(','), sides.Length == 2 ? sides[1] : null);
     }
 
     private static List<string> Labels(string term, int ellipsisRank)

@@ -13,7 +13,7 @@ internal static class ArithmeticRules
         Binary(rules, "Div", (n, dy) => n.Emit.Div(dy, n.X(1)), (n, dy) => n.Emit.Op("Neg", [n.Emit.Div(n.Emit.Mul(dy, n.Y()), n.X(1))]));
         Binary(rules, "Pow", PowBase, PowExponent);
         Unary(rules, "Neg", (n, dy) => n.Emit.Op("Neg", [dy]));
-        Unary(rules, "Abs", (n, dy) => n.Emit.Mul(dy, n.Emit.Sub(n.Emit.MaskGreater(n.X(), 0), n.Emit.MaskLess(n.X(), 0))));
+        Unary(rules, "Abs", (n, dy) => n.Emit.Mul(dy, n.Emit.Sign(n.X())));
         Unary(rules, "Sqrt", (n, dy) => n.Emit.Div(n.Emit.Mul(dy, 0.5f), n.Y()));
         Unary(rules, "Exp", (n, dy) => n.Emit.Mul(dy, n.Y()));
         Unary(rules, "Log", (n, dy) => n.Emit.Div(dy, n.X()));

@@ -2,10 +2,10 @@ using ModelCompression.Onnx.Graph;
 
 namespace ModelCompression.Gradients.Rules;
 
-/// <summary>BatchNormalization as it runs in inference, and the normalizations by mean and deviation of the values themselves.</summary>
+/// <summary>BatchNormalization as it runs in inference, and the normalizations by mean and deviation, or root mean square, of the values themselves.</summary>
 /// <remarks>
 /// With x̂ = (x − μ)·r, r = 1/√(σ² + ε), y = γx̂ + β: ∂γ = Σ ∂y·x̂, ∂β = Σ ∂y. Fixed statistics: ∂x = ∂y·γ·r. Statistics of x itself, with g = ∂y·γ and means
-/// over the normalized axes: ∂x = r·(g − mean(g) − x̂·mean(g·x̂)).
+/// over the normalized axes: ∂x = r·(g − mean(g) − x̂·mean(g·x̂)); by root mean square μ and mean(g) are left out.
 /// </remarks>
 internal static class NormalizationRules
 {
@@ -17,6 +17,8 @@ internal static class NormalizationRules
         rules["GroupNormalization"] = GroupNormalization;
         rules["MeanVarianceNormalization"] = MeanVarianceNormalization;
         rules["com.microsoft.SkipLayerNormalization"] = SkipLayerNormalization;
+        rules["RMSNormalization"] = RootMeanSquare;
+        rules["SimplifiedLayerNormalization"] = RootMeanSquare;
     }
 
     private static void BatchNormalization(NodeGradient n)
@@ -46,9 +48,7 @@ internal static class NormalizationRules
     {
         if (n.DYOrNull(1) is not null || n.DYOrNull(2) is not null) throw n.Refuse("its mean or deviation output is used");
         long[] x = n.Dims(n.X());
-        int axis = n.Axis("axis", -1, x.Length);
-        int[] normalized = [.. Enumerable.Range(axis, x.Length - axis)];
-        Normalized(n, x, normalized, n.X(1), n.Node.Input(2) is null ? null : 2);
+        Normalized(n, x, AxesBehind(n, x), n.X(1), n.Node.Input(2) is null ? null : 2);
     }
 
     private static void InstanceNormalization(NodeGradient n)
@@ -101,14 +101,29 @@ internal static class NormalizationRules
         if (n.Node.Input(3) is not null) n.GiveIfNeeded(3, () => ParameterGradient(n, n.DY, x, 3));
     }
 
+    private static void RootMeanSquare(NodeGradient n)
+    {
+        if (n.DYOrNull(1) is not null) throw n.Refuse("its deviation output is used");
+        long[] x = n.Dims(n.X());
+        Normalized(n, x, AxesBehind(n, x), n.X(1), null, isCentred: false);
+    }
+
+    /// <summary>All axes from the one that the attribute names.</summary>
+    private static int[] AxesBehind(NodeGradient n, long[] x)
+    {
+        int axis = n.Axis("axis", -1, x.Length);
+        return [.. Enumerable.Range(axis, x.Length - axis)];
+    }
+
     /// <param name="n">The node.</param>
     /// <param name="x">Sizes of x.</param>
     /// <param name="axes">Axes of the statistics.</param>
     /// <param name="scale">γ, broadcastable to x.</param>
     /// <param name="shiftIndex">Input that is β, or null.</param>
-    private static void Normalized(NodeGradient n, long[] x, int[] axes, Value scale, int? shiftIndex)
+    /// <param name="isCentred">False for the root mean square instead of mean and deviation.</param>
+    private static void Normalized(NodeGradient n, long[] x, int[] axes, Value scale, int? shiftIndex, bool isCentred = true)
     {
-        var statistics = new Statistics(n.Emit, n.X(), axes, x, n.Attributes.Float("epsilon", 1e-5f));
+        var statistics = new Statistics(n.Emit, n.X(), axes, x, n.Attributes.Float("epsilon", 1e-5f), isCentred);
         n.GiveIfNeeded(0, () => statistics.InputGradient(n.Emit.Mul(n.DY, scale)));
         n.GiveIfNeeded(1, () => ParameterGradient(n, n.Emit.Mul(n.DY, statistics.Unit), x, 1));
         if (shiftIndex is { } shift) n.GiveIfNeeded(shift, () => ParameterGradient(n, n.DY, x, shift));
@@ -122,25 +137,28 @@ internal static class NormalizationRules
         return n.Emit.Reshape(n.Emit.ReduceSum(gradient, [.. Enumerable.Range(0, x.Length).Where(i => i != 1)]), dims);
     }
 
-    /// <summary>Values less their mean, divided by their deviation over some axes.</summary>
+    /// <summary>Values less their mean, divided by their deviation over some axes; or divided by their root mean square.</summary>
     private sealed class Statistics
     {
         private readonly GradientEmitter emit;
         private readonly int[] axes;
         private readonly float count;
+        private readonly bool isCentred;
         private readonly Value r;
 
         /// <param name="emit">Adds nodes.</param>
         /// <param name="x">The values.</param>
         /// <param name="axes">Axes of mean and deviation.</param>
         /// <param name="dims">Sizes of the values.</param>
-        /// <param name="epsilon">Added to the variance.</param>
-        public Statistics(GradientEmitter emit, Value x, int[] axes, long[] dims, float epsilon)
+        /// <param name="epsilon">Added to the variance, or to the mean square.</param>
+        /// <param name="isCentred">False to leave the mean where it is.</param>
+        public Statistics(GradientEmitter emit, Value x, int[] axes, long[] dims, float epsilon, bool isCentred = true)
         {
             this.emit = emit;
             this.axes = axes;
+            this.isCentred = isCentred;
             count = axes.Aggregate(1L, (p, a) => p * dims[a]);
-            var centred = emit.Sub(x, Mean(x));
+            var centred = isCentred ? emit.Sub(x, Mean(x)) : x;
             r = emit.Op("Reciprocal", [emit.Op("Sqrt", [emit.Add(Mean(emit.Square(centred)), emit.Scalar(epsilon))])]);
             Unit = emit.Mul(centred, r);
         }
@@ -149,7 +167,7 @@ internal static class NormalizationRules
         public Value Unit { get; }
 
         /// <summary>∂x for g = ∂x̂.</summary>
-        public Value InputGradient(Value g) => emit.Mul(r, emit.Sub(emit.Sub(g, Mean(g)), emit.Mul(Unit, Mean(emit.Mul(g, Unit)))));
+        public Value InputGradient(Value g) => emit.Mul(r, emit.Sub(isCentred ? emit.Sub(g, Mean(g)) : g, emit.Mul(Unit, Mean(emit.Mul(g, Unit)))));
 
         private Value Mean(Value v) => emit.Mul(emit.ReduceSum(v, axes), 1 / count);
     }

@@ -11,7 +11,7 @@ internal static class ReductionRules
         Add(rules, "ReduceMean", 18, (r, dy) => r.Node.Emit.Expand(r.Node.Emit.Mul(dy, 1f / r.Count), r.X));
         Add(rules, "ReduceMax", 18, (r, dy) => ExtremumShare(r.Node.Emit, r.Node.X(), r.Y, dy, r.Axes));
         Add(rules, "ReduceMin", 18, (r, dy) => ExtremumShare(r.Node.Emit, r.Node.X(), r.Y, dy, r.Axes));
-        Add(rules, "ReduceL1", 18, (r, dy) => r.Node.Emit.Mul(dy, Sign(r.Node)));
+        Add(rules, "ReduceL1", 18, (r, dy) => r.Node.Emit.Mul(dy, r.Node.Emit.Sign(r.Node.X())));
         Add(rules, "ReduceL2", 18, (r, dy) => r.Node.Emit.Mul(r.Node.X(), r.Node.Emit.Div(dy, r.Y)));
         Add(rules, "ReduceSumSquare", 18, (r, dy) => r.Node.Emit.Mul(dy, r.Node.Emit.Mul(r.Node.X(), 2)));
         Add(rules, "ReduceLogSum", 18, (r, dy) => r.Node.Emit.Expand(r.Node.Emit.Div(dy, r.Node.Emit.Op("Exp", [r.Y])), r.X));
@@ -25,8 +25,6 @@ internal static class ReductionRules
         var mask = emit.Mask(emit.Op("Equal", [x, y]));
         return emit.Mul(mask, emit.Div(dy, emit.ReduceSum(mask, axes)));
     }
-
-    private static Value Sign(NodeGradient n) => n.Emit.Sub(n.Emit.MaskGreater(n.X(), 0), n.Emit.MaskLess(n.X(), 0));
 
     private static void Add(Dictionary<string, Action<NodeGradient>> rules, string opType, long axesInputSince, Func<Reduction, Value, Value> gradient) => rules[opType] = n =>
     {

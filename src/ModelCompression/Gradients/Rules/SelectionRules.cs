@@ -163,17 +163,18 @@ internal static class SelectionRules
 
     private static Value GatherElements(NodeGradient n, Value dy)
     {
-        if (n.Emit.Opset < 16) throw n.Refuse("operator sets below 16 cannot add up what goes back to one element");
         long[] x = n.Dims(n.X());
-        return n.Emit.Op("ScatterElements", [n.Emit.Zeros(x), n.X(1), dy], NodeAttribute.Of("axis", (long)n.Axis("axis", 0, x.Length)), NodeAttribute.Of("reduction", "add"));
+        return n.Emit.Op("ScatterElements", [n.Emit.Zeros(x), n.X(1), dy], NodeAttribute.Of("axis", (long)n.Axis("axis", 0, x.Length)), Adding(n));
     }
 
     private static Value GatherND(NodeGradient n, Value dy)
     {
-        if (n.Emit.Opset < 16) throw n.Refuse("operator sets below 16 cannot add up what goes back to one element");
         if (n.Attributes.Int("batch_dims", 0) != 0) throw n.Refuse("it has batch_dims");
-        return n.Emit.Op("ScatterND", [n.Emit.Zeros(n.Dims(n.X())), n.X(1), dy], NodeAttribute.Of("reduction", "add"));
+        return n.Emit.Op("ScatterND", [n.Emit.Zeros(n.Dims(n.X())), n.X(1), dy], Adding(n));
     }
+
+    private static NodeAttribute Adding(NodeGradient n) =>
+        n.Emit.Opset >= 16 ? NodeAttribute.Of("reduction", "add") : throw n.Refuse("operator sets below 16 cannot add up what goes back to one element");
 
     /// <summary>An element is part of all sums behind it, so ∂y is summed from the other end.</summary>
     private static Value CumSum(NodeGradient n, Value dy) => n.Emit.Op(

@@ -1,40 +1,18 @@
-using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Gradients.Rules;
 
-/// <summary>Normalizations by the size of the values, without a mean.</summary>
+/// <summary>Normalizations by a norm of the values, and by those of neighbouring channels.</summary>
 /// <remarks>
-/// Root mean square, x̂ = x·r, r = 1/√(mean x² + ε), y = γx̂, g = ∂y·γ: ∂x = r·(g − x̂·mean(g·x̂)), ∂γ = Σ ∂y·x̂. Norm, y = x/‖x‖: ∂x = (∂y − s·Σ ∂y·y)/‖x‖ with s = y for the
+/// Norm, y = x/‖x‖: ∂x = (∂y − s·Σ ∂y·y)/‖x‖ with s = y for the
 /// 2-norm and sign x for the 1-norm. Local response, y = x·S^−β, S = k + α/n·Σ x² over n neighbouring channels: ∂x = ∂y·S^−β − 2αβ/n·x·Σ ∂y·x·S^(−β−1) over the channels that have it in their window.
 /// </remarks>
 internal static class VectorNormRules
 {
     public static void AddTo(Dictionary<string, Action<NodeGradient>> rules)
     {
-        rules["RMSNormalization"] = RootMeanSquare;
-        rules["SimplifiedLayerNormalization"] = RootMeanSquare;
         rules["LpNormalization"] = Norm;
         rules["LRN"] = LocalResponse;
-    }
-
-    private static void RootMeanSquare(NodeGradient n)
-    {
-        if (n.DYOrNull(1) is not null) throw n.Refuse("its deviation output is used");
-        var emit = n.Emit;
-        long[] x = n.Dims(n.X());
-        int first = n.Axis("axis", -1, x.Length);
-        int[] axes = [.. Enumerable.Range(first, x.Length - first)];
-        float count = axes.Aggregate(1L, (p, a) => p * x[a]);
-        Value Mean(Value v) => emit.Mul(emit.ReduceSum(v, axes), 1 / count);
-        var r = emit.Op("Reciprocal", [emit.Op("Sqrt", [emit.Add(Mean(emit.Square(n.X())), emit.Scalar(n.Attributes.Float("epsilon", 1e-5f)))])]);
-        var unit = emit.Mul(n.X(), r);
-        n.GiveIfNeeded(0, () =>
-        {
-            var g = emit.Mul(n.DY, n.X(1));
-            return emit.Mul(r, emit.Sub(g, emit.Mul(unit, Mean(emit.Mul(g, unit)))));
-        });
-        n.GiveIfNeeded(1, () => emit.SumTo(emit.Mul(n.DY, unit), x, n.Dims(n.X(1))));
     }
 
     private static void Norm(NodeGradient n)
@@ -43,7 +21,7 @@ internal static class VectorNormRules
         int[] axes = [n.Axis("axis", -1, n.Dims(n.X()).Length)];
         bool isSum = n.Attributes.Int("p", 2) == 1;
         var norm = isSum ? emit.ReduceSum(emit.Op("Abs", [n.X()]), axes) : emit.Op("Sqrt", [emit.ReduceSum(emit.Square(n.X()), axes)]);
-        var direction = isSum ? emit.Op("Sign", [n.X()]) : n.Y();
+        var direction = isSum ? emit.Sign(n.X()) : n.Y();
         n.GiveIfNeeded(0, () => emit.Div(emit.Sub(n.DY, emit.Mul(direction, emit.ReduceSum(emit.Mul(n.DY, n.Y()), axes))), norm));
     }
 

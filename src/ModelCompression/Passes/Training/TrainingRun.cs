@@ -58,19 +58,21 @@ internal sealed class TrainingRun(IGradientSession session, IGradientSource sour
             foreach (int[] batch in MiniBatches.Epoch(training, length, unchecked((options.Seed * 31) + epoch), source.IsRandomAccess))
             {
                 double loss = session.Run(batch, gradients, cancellation);
-                if (Diverged(loss, start) is { } reason) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = reason, StoppedIn = epoch, HoldsOut = held > 0 };
+                if (Diverged(loss, start) is { } reason) return Result() with { Diverged = reason, StoppedIn = epoch };
                 progress(stage, (step % stepsPerEpoch) + 1, stepsPerEpoch);
                 sum += loss * batch.Length;
                 optimizer.Step(gradients, rate * Schedule(step++, stepsPerEpoch * options.FineTuneEpochs));
             }
 
             double now = Evaluate(heldOut, cancellation);
-            if (Diverged(now, start) is { } why) return new(epochs, best.Epoch, best.Weights, rate) { Diverged = why, StoppedIn = epoch, HoldsOut = held > 0 };
+            if (Diverged(now, start) is { } why) return Result() with { Diverged = why, StoppedIn = epoch };
             epochs.Add(new(epoch, sum / training.Length, now));
             if (now <= epochs[best.Epoch].HeldOut) best = (epoch, Copy());
         }
 
-        return new(epochs, best.Epoch, best.Weights, rate) { HoldsOut = held > 0 };
+        return Result();
+
+        TrainingRunResult Result() => new(epochs, best.Epoch, best.Weights, rate) { HoldsOut = held > 0 };
     }
 
     /// <summary>Share of the learning rate: up over the first steps, then down along a cosine.</summary>

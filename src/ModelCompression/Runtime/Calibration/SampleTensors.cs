@@ -21,11 +21,11 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
     /// <exception cref="DiagnosticException">MCB3022: the sample cannot be used.</exception>
     public void RequireNumbers(StatisticsPlan plan)
     {
-        if (sample.Inputs.FirstOrDefault(i => i.Value is TensorValue { Tensor: { DataType: DataType.Float } t } && !IsFinite(t.AsSpan<float>())) is not { } input) return;
+        if (sample.NotFiniteInput is not { } input) return;
         foreach (var tensor in plan.Single.Select(s => s.Tensor).Concat(plan.Pairs.SelectMany(p => new[] { p.X, p.Y })))
         {
             if (!TryView(tensor, out var view) || view.Data.IsEmpty || TensorPrimitives.Max(view.Data) is < float.PositiveInfinity) continue;
-            throw new DiagnosticException("MCB3022", FormattableString.Invariant($"Calibration sample {index} has NaN or an infinity in input '{input.Name}', and so has what the model computes from it ('{tensor.Name}'): nothing can be measured with it. Clean the data, or leave the sample out."));
+            throw new DiagnosticException("MCB3022", FormattableString.Invariant($"Calibration sample {index} has NaN or an infinity in input '{input}', and so has what the model computes from it ('{tensor.Name}'): nothing can be measured with it. Clean the data, or leave the sample out."));
         }
     }
 
@@ -72,6 +72,4 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
         view = new(tensor.DataType == DataType.Float ? tensor.AsSpan<float>() : TensorFloats.Of(tensor), tensor.Dims, index);
         return true;
     }
-
-    private static bool IsFinite(ReadOnlySpan<float> elements) => elements.IsEmpty || float.IsFinite(TensorPrimitives.MaxMagnitude(elements));
 }

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Shapes;
 using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
 
@@ -44,20 +45,17 @@ internal static class MatrixRules
 
     public static void Einsum(Node node, ChannelTracer tracer)
     {
-        string equation = node.GetString("equation", "").Replace(" ", "", StringComparison.Ordinal);
-        string[] sides = equation.Split("->");
-        string[] terms = sides[0].Split(',');
         var values = node.Inputs.Append(node.Outputs[0]).ToArray();
-        bool isPlain = sides.Length == 2 && terms.Length == node.Inputs.Count && !equation.Contains("...", StringComparison.Ordinal)
-            && terms.Append(sides[1]).Zip(values).All(p => p.Second is not null && p.First.Length == tracer.RankOf(p.Second) && p.First.Distinct().Count() == p.First.Length);
-        if (!isPlain)
+        // An ellipsis repeats its dots, so terms with one are not plain.
+        if (EinsumEquation.Split(node.GetString("equation", "")) is not var (terms, result) || result is null || terms.Length != node.Inputs.Count
+            || !terms.Append(result).Zip(values).All(p => p.Second is not null && p.First.Length == tracer.RankOf(p.Second) && p.First.Distinct().Count() == p.First.Length))
         {
             tracer.PinNode(node, $"the equation of Einsum {node.DisplayName} is not explicit");
             return;
         }
 
         var first = new Dictionary<char, (Value Value, int Axis)>();
-        foreach (var (term, value) in terms.Append(sides[1]).Zip(values))
+        foreach (var (term, value) in terms.Append(result).Zip(values))
         {
             for (int axis = 0; axis < term.Length; axis++)
             {

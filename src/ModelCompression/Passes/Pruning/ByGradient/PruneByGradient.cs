@@ -22,9 +22,22 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
         foreach (var criterion in new[] { PruningCriterion.GradientStability, PruningCriterion.Taylor })
         {
             var wanted = PrunableWeights.Select(model, settings, criterion, log, Name).Where(t => t.Options.PruningPattern.Kind != PruningPatternKind.Channel).ToList();
-            var targets = wanted.FindAll(t => WhyNot(model, criterion, t) is not { } reason || !Refuse(t, reason, log));
+            var targets = new List<PruningTarget>();
+            var reasons = new List<string>();
+            foreach (var target in wanted)
+            {
+                if (WhyNot(model, criterion, target) is not { } reason)
+                {
+                    targets.Add(target);
+                    continue;
+                }
+
+                Refuse(target, reason, log);
+                reasons.Add(reason);
+            }
+
             if (targets.Count > 0) Prune(model, criterion, settings.Model, targets, log);
-            else if (wanted.Count > 0) log.Report(PruningNotes.NotRanked(criterion, wanted.Select(t => WhyNot(model, criterion, t)!), "nothing was pruned"));
+            else if (reasons.Count > 0) log.Report(PruningNotes.NotRanked(criterion, reasons, "nothing was pruned"));
         }
     }
 
@@ -87,10 +100,9 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
         ? WeightScores.ByThresholds(target.Site.Tensor, moments, target.Options.GradientMeanThreshold!.Value, target.Options.GradientStdThreshold!.Value)
         : WeightScores.Of(criterion, target.Site.Tensor, moments);
 
-    private bool Refuse(PruningTarget target, string reason, PassLog log)
+    private void Refuse(PruningTarget target, string reason, PassLog log)
     {
         log.Refused(Name, target.Site.Node.DisplayName, reason);
         PruningRecord.Of(log, target.Site).Reason = $"not pruned: {reason}";
-        return true;
     }
 }
