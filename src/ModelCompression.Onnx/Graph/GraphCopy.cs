@@ -1,15 +1,16 @@
+using ValueType = ModelCompression.Onnx.Tensors.ValueType;
+
 namespace ModelCompression.Onnx.Graph;
 
 /// <summary>Copies the part of a graph that some of its values depend on into another graph. Tensors are shared; they never change.</summary>
 public sealed class GraphCopy
 {
     private readonly NodeCopier copier = new(keepsNames: false, keepsDeclarations: false);
-    private readonly OnnxGraph source;
     private readonly OnnxGraph target;
 
     private GraphCopy(OnnxGraph source, OnnxGraph target)
     {
-        (this.source, this.target) = (source, target);
+        this.target = target;
         var inputs = target.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
         foreach (var input in source.Inputs)
             if (inputs.TryGetValue(input.Name, out var shared)) copier.Values.Add(input, shared);
@@ -40,6 +41,17 @@ public sealed class GraphCopy
         return copy;
     }
 
+    /// <summary>Lets an input of the target stand for a value, so that what computes it is not copied.</summary>
+    /// <param name="value">A value that has not been copied yet.</param>
+    /// <param name="type">Type of the input.</param>
+    /// <returns>The input.</returns>
+    public Value AddInput(Value value, ValueType? type)
+    {
+        var input = target.AddInput(target.NewName(value.Name), type);
+        copier.Values.Add(value, input);
+        return input;
+    }
+
     /// <summary>Copies what a value needs, producers first; an explicit stack, since graphs are deep.</summary>
     private void Copy(Value wanted)
     {
@@ -67,15 +79,15 @@ public sealed class GraphCopy
         }
     }
 
-    /// <summary>Values of the source graph that a node reads, captured ones included.</summary>
-    private IEnumerable<Value> Needs(Node node)
+    /// <summary>Values of a node's own graph that it reads, those that its subgraphs capture included.</summary>
+    public static IEnumerable<Value> Needs(Node node)
     {
         foreach (var input in node.Inputs)
-            if (input is not null && input.Graph == source) yield return input;
+            if (input is not null && input.Graph == node.Graph) yield return input;
         foreach (var inner in node.Subgraphs.SelectMany(g => g.SelfAndSubgraphs()))
         {
             foreach (var value in inner.Nodes.SelectMany(n => n.Inputs).Concat(inner.Outputs))
-                if (value is not null && value.Graph == source) yield return value;
+                if (value is not null && value.Graph == node.Graph) yield return value;
         }
     }
 }

@@ -10,7 +10,7 @@ namespace ModelCompression.Runtime;
 /// </summary>
 /// <param name="session">The session.</param>
 /// <param name="names">Names of the outputs that are looked at; all of the model if there are none.</param>
-internal sealed class RepeatedRun(ModelSession session, params IReadOnlyCollection<string> names) : IDisposable
+internal sealed class RepeatedRun(ModelSession session, params IReadOnlyCollection<string> names) : ISampleRun
 {
     private readonly IReadOnlyCollection<string> names = names.Count > 0 ? names : [.. session.Interface.Outputs.Select(o => o.Name)];
     private Dictionary<string, OrtValue> inputs = [];
@@ -35,6 +35,9 @@ internal sealed class RepeatedRun(ModelSession session, params IReadOnlyCollecti
         tensors = [.. sample.Select(i => NativeTensor.TryFrom(native[i.Name]))];
         return outputs;
     }
+
+    /// <inheritdoc/>
+    RunOutputs ISampleRun.Run(int index, IReadOnlyList<NamedValue> sample) => Run(sample);
 
     /// <summary>Runs the model on a sample and copies its outputs, which are valid until the next call.</summary>
     /// <exception cref="DiagnosticException">MCB2041 or MCB4041: the run failed.</exception>

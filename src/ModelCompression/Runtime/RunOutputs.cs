@@ -9,7 +9,8 @@ namespace ModelCompression.Runtime;
 /// <summary>Outputs of a run where ONNX Runtime has put them, not copied.</summary>
 internal sealed class RunOutputs : IDisposable
 {
-    private readonly IDisposableReadOnlyCollection<OrtValue> values;
+    private readonly IReadOnlyList<OrtValue> values;
+    private readonly IDisposable owner;
     private readonly NativeTensor?[] tensors;
     private readonly float[]?[] converted;
     private readonly byte[]?[] copies;
@@ -18,8 +19,17 @@ internal sealed class RunOutputs : IDisposable
     /// <summary>Takes over the values of a run.</summary>
     /// <param name="values">Native values in the order they were asked for.</param>
     public RunOutputs(IDisposableReadOnlyCollection<OrtValue> values)
+        : this(values, values)
+    {
+    }
+
+    /// <summary>Sees values.</summary>
+    /// <param name="values">Native values in the order they were asked for.</param>
+    /// <param name="owner">What to dispose of with the outputs.</param>
+    public RunOutputs(IReadOnlyList<OrtValue> values, IDisposable owner)
     {
         this.values = values;
+        this.owner = owner;
         tensors = [.. values.Select(NativeTensor.TryFrom)];
         converted = new float[]?[values.Count];
         copies = new byte[]?[values.Count];
@@ -67,7 +77,7 @@ internal sealed class RunOutputs : IDisposable
     public void Refresh() => Array.Clear(converted);
 
     /// <inheritdoc/>
-    public void Dispose() => values.Dispose();
+    public void Dispose() => owner.Dispose();
 
     private static float[] Convert(NativeTensor tensor) => TensorFloats.Of(Tensor.Create(tensor.Type, tensor.Dims, tensor.Bytes.ToArray()));
 }

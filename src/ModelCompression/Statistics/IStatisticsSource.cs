@@ -30,4 +30,12 @@ public interface IStatisticsSource
     {
         foreach (var plan in plans) Collect(model, plan, cancellation);
     }
+
+    /// <summary>The same for turns each of which decides inputs for those after it. A source may leave out what a turn does not ask for and compute only once what is decided.</summary>
+    /// <param name="model">The model; it must not be edited until the last plan is filled.</param>
+    /// <param name="turns">What is known of the turns before they begin.</param>
+    /// <param name="plans">One per turn, asked for one at a time, all with the same <see cref="StatisticsPlan.SampleLimit"/>.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    void CollectInTurn(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default) =>
+        CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], plans, cancellation);
 }

@@ -19,6 +19,9 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
 
     private const int LeastReducedSamples = 4;
 
+    /// <summary>For more samples what lies between two stages could take more memory than running the whole model again takes time.</summary>
+    private const int MostStagedSamples = 16;
+
     /// <inheritdoc/>
     public int SampleCount => Math.Min(maxSamples, samples.Count);
 
@@ -56,6 +59,41 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         }
     }
 
+    /// <inheritdoc/>
+    public void CollectInTurn(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default)
+    {
+        using var pending = plans.GetEnumerator();
+        if (pending.MoveNext() && !TryCollectStaged(model, turns, pending, cancellation))
+            CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], Rest(pending), cancellation);
+    }
+
+    /// <summary>Collects stage by stage; false when a plan is left that this does not work for.</summary>
+    private bool TryCollectStaged(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerator<StatisticsPlan> plans, CancellationToken cancellation)
+    {
+        int count = CountFor(plans.Current);
+        if (count is 0 or > MostStagedSamples) return false;
+        using var runs = new StagedRuns(model, count);
+        foreach (var stage in CollectionStages.Of(model, turns))
+        {
+            var plan = plans.Current;
+            var tensors = new WantedTensors(model, plan);
+            if (!runs.TryOpen(stage)) return false;
+            Collect(() => runs.Start(tensors.Computed), tensors, plan, 0, count, cancellation);
+            if (!plans.MoveNext()) return true;
+        }
+
+        return false;
+    }
+
+    private static IEnumerable<StatisticsPlan> Rest(IEnumerator<StatisticsPlan> plans)
+    {
+        do
+        {
+            yield return plans.Current;
+        }
+        while (plans.MoveNext());
+    }
+
     private int CountFor(StatisticsPlan plan) => plan.Single.Count == 0 && plan.Pairs.Count == 0 ? 0 : Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
 
     /// <summary>Without an arena: it would grow around the outputs of the first run.</summary>
@@ -82,13 +120,16 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         }
     }
 
-    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation)
+    private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation) =>
+        Collect(() => new RepeatedRun(session, tensors.Names), tensors, plan, first, end, cancellation);
+
+    private void Collect(Func<ISampleRun> start, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation)
     {
         var turns = new SampleTurns(first, end);
         var others = SampleTensors.Others(plan);
         Parallel.For(0, Math.Min(threads, end - first), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {
-            using var run = new RepeatedRun(session, tensors.Names);
+            using var run = start();
             var buffers = new SampleBuffers();
             while (turns.TryTakeSample(out int index))
             {
@@ -96,7 +137,7 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
                 {
                     cancellation.ThrowIfCancellationRequested();
                     var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
-                    var source = new SampleTensors(tensors, sample, run.Run(sample.Inputs), index);
+                    var source = new SampleTensors(tensors, sample, run.Run(index, sample.Inputs), index);
                     source.RequireNumbers(plan);
                     Measure(source, plan, index, turns);
                 }

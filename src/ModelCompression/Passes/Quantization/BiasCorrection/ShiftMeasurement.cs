@@ -6,8 +6,8 @@ namespace ModelCompression.Passes.Quantization.BiasCorrection;
 
 /// <summary>Measures by how much the biases of a quantized model should be shifted, layer by layer from the input on.</summary>
 /// <remarks>
-/// Every layer of the quantized model gets an addition behind it whose summand is an input of the model, 0 at first. So the model is opened once, and what has been found for one depth
-/// is there in the run for the next.
+/// Every layer of the quantized model gets an addition behind it whose summand is an input of the model, 0 at first. So the model need not be edited and opened again for what has been found for one
+/// depth to be there in the run for the next, and what lies before that depth need not be computed again.
 /// </remarks>
 /// <param name="model">The float model.</param>
 /// <param name="quantized">What the quantizers made of a copy; it is edited.</param>
@@ -35,12 +35,13 @@ internal sealed class ShiftMeasurement(Model model, Model quantized, IStatistics
         var (wanted, samples) = MeasureWanted(observed, all);
         var inputs = observed.ToDictionary(l => l, AddShift);
         var current = observed.ToDictionary(l => inputs[l], l => Tensor.Float(l.Layer.ChannelShape, new float[l.Layer.Layer.OutputChannels]));
-        statistics.CollectInTurn(quantized, [.. observed.Select(l => l.Actual)], Waves());
+        var waves = observed.GroupBy(l => l.Layer.Depth).OrderBy(g => g.Key).ToArray();
+        statistics.CollectInTurn(quantized, [.. waves.Select(w => new CollectionTurn([.. w.Select(l => l.Actual)], [.. w.Select(l => inputs[l])]))], Plans());
         return shifts;
 
-        IEnumerable<StatisticsPlan> Waves()
+        IEnumerable<StatisticsPlan> Plans()
         {
-            foreach (var wave in observed.GroupBy(l => l.Layer.Depth).OrderBy(g => g.Key))
+            foreach (var wave in waves)
             {
                 var plan = new StatisticsPlan { SampleLimit = samples, Inputs = current };
                 var differences = wave.ToDictionary(l => l, l => plan.Need(l.Actual, MeanDifferenceStatistic.Key(l.Layer.Axis), () => new MeanDifferenceStatistic(l.Layer.Axis, wanted[l].Means)));
