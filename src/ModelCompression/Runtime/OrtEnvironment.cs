@@ -10,6 +10,14 @@ public static partial class OrtEnvironment
     private const string TelemetrySwitch = "ORT_DISABLE_TELEMETRY";
 
     private static readonly Lazy<bool> Started = new(Start);
+    private static readonly Lock Gate = new();
+    private static bool isEnding;
+
+    /// <summary>A process that ends while its native library is just being started, on another thread, does so with a segmentation fault: the end waits for the start, and none begins after it.</summary>
+    static OrtEnvironment() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+    {
+        lock (Gate) isEnding = true;
+    };
 
     /// <summary>Loads the native library; worth calling early on another thread, since it takes tens of milliseconds.</summary>
     /// <exception cref="DiagnosticException">MCB9040: the native library cannot be loaded.</exception>
@@ -31,6 +39,11 @@ public static partial class OrtEnvironment
     private static partial int SetNativeVariable(string name, string value, int overwrite);
 
     private static bool Start()
+    {
+        lock (Gate) return !isEnding && StartNow();
+    }
+
+    private static bool StartNow()
     {
         try
         {

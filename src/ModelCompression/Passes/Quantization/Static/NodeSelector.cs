@@ -33,6 +33,10 @@ internal sealed class NodeSelector
     /// <summary>Why a linear operator stays float.</summary>
     public IReadOnlyDictionary<Node, string> Reasons => reasons;
 
+    /// <summary>Why the first consumer of a weight stays float; null where there is nothing to say.</summary>
+    public string? WhyNot(WeightSite site) => reasons.GetValueOrDefault(site.Node)
+        ?? (StaticOperators.RoleOf(site.Node) == StaticRole.None && Skip(site.Node) is null ? $"ONNX Runtime has no static integer kernel for {site.Node.OpType}" : null);
+
     /// <summary>The nodes in graph order.</summary>
     /// <param name="excluded">Linear operators to leave float, with the reason; everything that only followed them stays float too.</param>
     public IReadOnlyList<QuantizedNode> Select(IReadOnlyDictionary<Node, string>? excluded = null)

@@ -33,16 +33,21 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
             return;
         }
 
-        var selector = new NodeSelector(model, WeightCatalog.Of(model), settings);
+        var catalog = WeightCatalog.Of(model);
+        var selector = new NodeSelector(model, catalog, settings);
         var nodes = selector.Select();
-        if (nodes.Count == 0) return;
+        if (nodes.Count == 0)
+        {
+            Explain(nodes, selector, catalog, log);
+            return;
+        }
+
         var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record, decisions?.Rehearsed);
         if (rehearses && decisions is not null) decisions.Rehearsed = ranges;
         var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, settings));
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);
-        foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
-        if (!rehearses && !nodes.Any(n => n.Role == StaticRole.Linear)) log.Report(NothingInIntegers());
+        Explain(nodes, selector, catalog, log);
         if (nodes.Count == 0) return;
         if (TargetProcessor.WhyNotJudgedHere(settings.Model.TargetCpu, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
@@ -55,8 +60,23 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         foreach (var (node, reason) in QOperatorWriter.Write(model, plan.Nodes.Where(n => UsesOperators(n.Node, settings)))) log.Refused(Name, node.DisplayName, $"kept as QDQ: {reason}");
     }
 
+    /// <summary>Says why operators stay float, beside them and beside their weights.</summary>
+    private void Explain(IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, WeightCatalog catalog, PassLog log)
+    {
+        foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
+        var integers = nodes.Where(n => n.WeightValue is not null).Select(n => n.WeightValue!).ToHashSet<Value>(ReferenceEqualityComparer.Instance);
+        foreach (var site in catalog.Weights)
+        {
+            // Records come in graph order: those of integer layers are filled in later.
+            var record = PruningRecord.Of(log, site);
+            if (!integers.Contains(site.Value) && selector.WhyNot(site) is { } reason) record.Reason = $"not static: {reason}";
+        }
+
+        if (!rehearses && !nodes.Any(n => n.Role == StaticRole.Linear)) log.Report(NothingInIntegers());
+    }
+
     private static Diagnostic NothingInIntegers() => Diagnostic.Note("MCB4048",
-        "Quantization=Static leaves every operator in floating point, since integers would not be faster or would change the outputs too much; weights are still stored in few bits. The report gives the reason for each operator; QuantizationFormat=QDQ computes in integers all the same.");
+        "Quantization=Static leaves every operator in floating point, since integers would not be faster, would change the outputs too much, or have no operator for what the model computes; weights are still stored in few bits. The report gives the reason for each operator; QuantizationFormat=QDQ computes in integers all the same.");
 
     private static bool UsesOperators(Node node, CompressionSettings settings) => settings.For(node).QuantizationFormat == QuantizationFormat.QOperator;
 

@@ -161,6 +161,40 @@ public sealed class QuantizeStaticallyTests
     }
 
     [TestMethod]
+    public void WeightsThatNoIntegerStandsFor_StayFloat_WithReasons()
+    {
+        var test = new TestModel();
+        var x = test.Input("x", 2, 3);
+        var nan = test.Constant("nan", Tensor.Float([3, 2], 1, 2, float.NaN, 4, 5, 6));
+        var infinite = test.Constant("infinite", Tensor.Float([2], 1, float.PositiveInfinity));
+        var empty = test.Constant("empty", Tensor.Float([3, 0]));
+        test.Output(test.Node("MatMul", [x, nan]), test.Node("Gemm", [x, test.Weight("w", 3, 2), infinite]), test.Node("MatMul", [x, empty]), test.Node("MatMul", [x, test.Weight("fine", 3, 2)]));
+
+        var log = Quantize(test);
+
+        string all = string.Join('\n', log.Edits);
+        Assert.AreEqual("not static: its weights have NaN or infinite elements", log.Layers.Single(l => l.Weight == "nan").Reason, all);
+        Assert.AreEqual("not static: its bias has NaN or infinite elements", log.Layers.Single(l => l.Weight == "w").Reason, all);
+        Assert.AreEqual("not static: its weights are empty", log.Layers.Single(l => l.Weight == "empty").Reason, all);
+        Assert.IsTrue(log.Layers.Single(l => l.Weight == "fine") is { Bits: 8, Reason: "" }, all);
+        Assert.AreEqual(1, test.Graph.Nodes.Count(n => n.OpType == "QuantizeLinear"));
+    }
+
+    [TestMethod]
+    public void NothingToQuantize_IsSaid_BesideTheWeightsToo()
+    {
+        var test = new TestModel();
+        test.Output(test.Node("MatMul", [test.Weight("left", 6, 8), test.Input("x", 8, 4)]), test.Node("Einsum", [test.Input("z", 4, 8), test.Weight("e", 8, 6)], NodeAttribute.Of("equation", "bi,io->bo")));
+
+        var log = Quantize(test);
+
+        Assert.IsFalse(test.Graph.Nodes.Any(n => n.OpType == "QuantizeLinear"));
+        Assert.AreEqual("MCB4048", log.Diagnostics.Single().Code);
+        Assert.IsTrue(log.Edits.Any(e => e is { Applied: false, Reason: "its weights are the left operand" }), string.Join('\n', log.Edits));
+        Assert.AreEqual("not static: ONNX Runtime has no static integer kernel for Einsum", log.Layers.Single(l => l.Weight == "e").Reason);
+    }
+
+    [TestMethod]
     [DataRow("Relu"), DataRow("Softplus"), DataRow("Erf")]
     public void Gemm_StaysIntegerWhateverFollows(string next)
     {
