@@ -82,10 +82,10 @@ internal static class GradientCost
         OnnxWriter.Write(gateGraph.Model, Path.ChangeExtension(file, ".gates.onnx"));
     }
 
-    /// <summary>CPU milliseconds that one more turn costs: the difference between the best of five measurements of many and few, after a turn to warm up.</summary>
+    /// <summary>CPU milliseconds that one more turn costs: the difference between the best of five measurements of many and few, after three turns to warm up: the first ones are compiled while they run.</summary>
     private static double Marginal(Action<int> run, int count)
     {
-        run(Few + count);
+        for (int turn = 0; turn < 3; turn++) run(Few + count);
         double few = double.MaxValue, many = double.MaxValue;
         for (int round = 0; round < 5; round++)
         {

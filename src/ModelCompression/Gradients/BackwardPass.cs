@@ -8,6 +8,7 @@ internal sealed class BackwardPass
 {
     private readonly Dictionary<Value, Value> gradients = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<Value> active = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Value, Value> rewritten = new(ReferenceEqualityComparer.Instance);
     private readonly GradientEmitter emit;
     private readonly Func<Value, long[]> dimsOf;
 
@@ -52,6 +53,19 @@ internal sealed class BackwardPass
     /// <summary>Adds a part of a value's gradient.</summary>
     public void Accumulate(Value value, Value gradient) =>
         gradients[value] = gradients.TryGetValue(value, out var sum) ? emit.Add(sum, gradient) : gradient;
+
+    /// <summary>States a value that backward nodes need anyway, equal to one of the model's but for rounding: at the end it takes the place of that one, whose node need not run then.</summary>
+    public void Rewrite(Value value, Value equal) => rewritten[value] = equal;
+
+    /// <summary>The value that stands for one of the model's at the end.</summary>
+    public Value Final(Value value) => rewritten.GetValueOrDefault(value, value);
+
+    /// <summary>Makes the consumers of rewritten values use what stands for them.</summary>
+    public void Finish(OnnxGraph graph)
+    {
+        foreach (var (value, equal) in rewritten) value.ReplaceAllUsesWith(equal);
+        if (rewritten.Count > 0) graph.TrySortTopologically();
+    }
 
     /// <summary>Propagates from the values that have a gradient by now back through <paramref name="nodes"/>.</summary>
     public void Run(IReadOnlyList<Node> nodes)

@@ -93,6 +93,7 @@ public sealed class GradientGraph : IDisposable
         pass.Run(forward);
 
         graph.TrimOutputs(0);
+        pass.Finish(graph);
         AddOutput(graph, emit, head.Loss, []);
         var names = new string?[weights.Length];
         for (int i = 0; i < weights.Length; i++)
@@ -108,7 +109,11 @@ public sealed class GradientGraph : IDisposable
         RemoveUnused(graph);
         return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names, split);
 
-        string Share((Value Value, long[] Dims) part) => graph.Outputs.Contains(part.Value) && part.Value.Producer is not null ? part.Value.Name : AddOutput(graph, emit, part.Value, part.Dims);
+        string Share((Value Value, long[] Dims) part)
+        {
+            var value = pass.Final(part.Value);
+            return graph.Outputs.Contains(value) && value.Producer is not null ? value.Name : AddOutput(graph, emit, value, part.Dims);
+        }
     }
 
     /// <inheritdoc/>

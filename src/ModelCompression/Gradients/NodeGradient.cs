@@ -90,6 +90,9 @@ internal sealed class NodeGradient(Node node, GradientEmitter emit, BackwardPass
         return true;
     }
 
+    /// <summary>States a value equal to the first output but for rounding, which backward nodes compute most of anyway; the node itself is then left out.</summary>
+    public void RewriteOutput(Value equal) => pass.Rewrite(Y(), equal);
+
     /// <summary>Sizes of a value.</summary>
     /// <exception cref="DiagnosticException">MCB4061: they are not known.</exception>
     public long[] Dims(Value value) => pass.DimsOf(value);

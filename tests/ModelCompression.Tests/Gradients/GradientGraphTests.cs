@@ -58,6 +58,28 @@ public sealed class GradientGraphTests
         Assert.IsTrue(written.Graph.Inputs.All(i => i.TensorType!.Shape!.IsStatic));
     }
 
+    /// <summary>What backward nodes compute of a normalization gives its result, too.</summary>
+    [TestMethod]
+    public void LayerNormalization_IsWrittenOut()
+    {
+        using var model = new Model(new OnnxGraph("net")) { IrVersion = 8 };
+        model.OpsetImports[""] = 17;
+        var graph = model.Graph;
+        var x = graph.AddInput("x", new TensorType(DataType.Float, Shape.Of(2, 3)));
+        var scale = graph.AddInitializer("scale", Tensor.Float([3], [0.5f, 1, 2]));
+        var weight = graph.AddInitializer("w", Tensor.Float([3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 10]));
+        var normal = graph.AddNode("LayerNormalization", [Op(graph, "MatMul", "product", x, weight), scale], ["normal"]);
+        // Read twice: by the loss and by the gradient of a weight.
+        var y = Op(graph, "MatMul", "y", normal.Outputs[0]!, weight);
+        y.Type = new TensorType(DataType.Float, Shape.Of(2, 3));
+        graph.AddOutput(y);
+
+        using var gradients = GradientGraph.Build(model, Request(model, weight));
+        Assert.IsFalse(gradients.Model.Graph.Nodes.Any(n => n.Is("LayerNormalization")));
+        using var session = ModelSession.Open(OnnxWriter.ToBytes(gradients.Model), "gradients", SessionSettings.Default, ModelRole.Original);
+        Assert.IsTrue(graph.Nodes.Any(n => n.Is("LayerNormalization")), "The model itself stays as it is.");
+    }
+
     private static GradientRequest Request(Model model, Value weight) => new([weight], GradientLossKind.SquaredError, new Dictionary<string, Shape> { ["x"] = ((TensorType)model.Graph.Inputs[0].Type!).Shape! });
 
     /// <summary>MaxPool, Conv, MaxPool, and an If that chooses between the result and a MaxPool of the input.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Numerics.NBits;
 
@@ -100,7 +101,7 @@ internal static class LaneTile
 /// <summary>Memory that one thread works in, row group after row group.</summary>
 internal sealed class LaneSpace
 {
-    private float[] floats = [];
+    private LineAligned floats;
     private byte[] codes = [];
     private float[] row = [];
     private byte[] rowCodes = [];
@@ -109,13 +110,10 @@ internal sealed class LaneSpace
     public MoveSpace Moves { get; } = new();
 
     /// <summary>Room for vectors at addresses that are multiples of their length; the content is undefined. Valid until the next call.</summary>
-    public unsafe Span<Vector512<float>> Vectors(int count)
+    public Span<Vector512<float>> Vectors(int count)
     {
-        int length = (count + 1) * LaneTile.Lanes;
-        if (floats.Length < length) floats = GC.AllocateUninitializedArray<float>(length, pinned: true);
-        nint address = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(floats));
-        int skipped = (int)((64 - (address & 63)) & 63) / sizeof(float);
-        return MemoryMarshal.Cast<float, Vector512<float>>(floats.AsSpan(skipped, count * LaneTile.Lanes));
+        if (floats.Length < count * LaneTile.Lanes) floats = new(count * LaneTile.Lanes);
+        return MemoryMarshal.Cast<float, Vector512<float>>(floats.Span[..(count * LaneTile.Lanes)]);
     }
 
     /// <summary>Room for one row and its codes; the content is undefined.</summary>

@@ -95,7 +95,7 @@ internal sealed class DenseWeightGradient : WeightGradient
             if (!isDirect)
             {
                 gradients.Extend(count);
-                ToRows(dy.Slice(sample * positions * sizes.Filters, positions * sizes.Filters), hasRows, first, count, gradients.Elements.AsSpan(row * gradients.Stride), gradients.Stride);
+                ToRows(dy.Slice(sample * positions * sizes.Filters, positions * sizes.Filters), hasRows, first, count, gradients.Elements[(row * gradients.Stride)..], gradients.Stride);
             }
 
             first += count;

@@ -13,15 +13,15 @@ internal sealed class MomentTiles
     private readonly int rows;
     private readonly int columns;
     private readonly int width;
-    private readonly float[] means;
-    private readonly float[] squares;
+    private readonly LineAligned means;
+    private readonly LineAligned squares;
     private int count;
 
     private MomentTiles(int rows, int columns, int width)
     {
         (this.rows, this.columns, this.width) = (rows, columns, width);
-        means = new float[checked(PanelCount * RowTileCount * TileLength)];
-        squares = new float[means.Length];
+        means = new(checked(PanelCount * RowTileCount * TileLength));
+        squares = new(means.Length);
     }
 
     private int RowTileCount => (rows + RowProducts.TileRows - 1) / RowProducts.TileRows;
@@ -60,8 +60,8 @@ internal sealed class MomentTiles
             for (int panel = 0; panel < PanelCount; panel++)
             {
                 int at = (((panel * RowTileCount) + (r / RowProducts.TileRows)) * TileLength) + (r % RowProducts.TileRows * width), column = panel * width, length = Math.Min(width, columns - column);
-                means.AsSpan(at, length).CopyTo(rowMeans[((r * columns) + column)..]);
-                squares.AsSpan(at, length).CopyTo(rowSquares[((r * columns) + column)..]);
+                means.Span.Slice(at, length).CopyTo(rowMeans[((r * columns) + column)..]);
+                squares.Span.Slice(at, length).CopyTo(rowSquares[((r * columns) + column)..]);
             }
     }
 
@@ -75,15 +75,14 @@ internal sealed class MomentTiles
         for (int tile = 0; tile < RowTileCount; tile++)
         {
             int at = ((panel * RowTileCount) + tile) * TileLength;
-            ref float mean = ref means[at], square = ref squares[at];
+            ref float mean = ref means.Span[at], square = ref squares.Span[at];
             for (int t = 0; t < batches.Length; t++)
             {
                 var (a, b) = batches[t];
-                RowProducts.Multiply<T, MomentTile<T>>(ref a.Elements[a.IndexOf(tile * RowProducts.TileRows)], a.Stride, ref b.Elements[columns[t]], b.Stride, a.Count, new(ref mean, ref square, 1f / (count + t + 1)));
+                RowProducts.Multiply<T, MomentTile<T>>(ref a.PanelAt(tile), a.Stride, ref b.Elements[columns[t]], b.Stride, a.Count, new(ref mean, ref square, 1f / (count + t + 1)));
             }
 
-            // Infinities and NaN times zero are NaN, which a sum keeps. What tiles reach over are zeros.
-            for (int k = 0; k < TileLength; k += T.Count) zeros = T.MultiplyAdd(T.Load(ref Unsafe.Add(ref square, k)), T.Fill(0), zeros);
+            zeros = T.Add(zeros, Zeros<T>(ref square));
         }
 
         Span<float> lanes = stackalloc float[T.Count];
@@ -91,5 +90,19 @@ internal sealed class MomentTiles
         float sum = 0;
         foreach (float lane in lanes) sum += lane;
         return !float.IsNaN(sum);
+    }
+
+    /// <summary>Zeros, or NaN where a tile has infinities or NaN, whose product with zero it is. What tiles reach over are zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T Zeros<T>(ref float tile) where T : struct, IVectorLanes<T>
+    {
+        T p = T.Fill(0), q = p;
+        for (int k = 0; k < RowProducts.TileRows; k++)
+        {
+            p = T.MultiplyAdd(T.Load(ref Unsafe.Add(ref tile, 2 * k * T.Count)), T.Fill(0), p);
+            q = T.MultiplyAdd(T.Load(ref Unsafe.Add(ref tile, ((2 * k) + 1) * T.Count)), T.Fill(0), q);
+        }
+
+        return T.Add(p, q);
     }
 }

@@ -1,23 +1,22 @@
-using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Numerics.Products;
 
 /// <summary>Rows of a matrix for <see cref="RowProducts"/>, with room behind the last column for a tile that reaches over it.</summary>
 internal sealed class RowBlock
 {
-    /// <summary>Binary32 elements in a cache line.</summary>
-    private const int Line = 16;
-
     private readonly int tileWidth;
     private readonly bool hasPanels;
+    private LineAligned elements;
     private int capacity;
     private int panelStep;
 
     private RowBlock(int columns, int tileWidth, bool hasPanels)
     {
         (Columns, this.tileWidth, this.hasPanels) = (columns, tileWidth, hasPanels);
-        Stride = hasPanels ? tileWidth : (((columns + tileWidth + Line - 1) / Line) | 1) * Line;
+        Stride = hasPanels ? tileWidth : (((columns + tileWidth + LineAligned.Line - 1) / LineAligned.Line) | 1) * LineAligned.Line;
         panelStep = hasPanels ? tileWidth : 0;
     }
 
@@ -31,10 +30,13 @@ internal sealed class RowBlock
     public int Count { get; private set; }
 
     /// <summary>The elements.</summary>
-    public float[] Elements { get; private set; } = [];
+    public Span<float> Elements => elements.Span;
 
     /// <summary>Place of the first element of a tile that starts at a column.</summary>
     public int IndexOf(int column) => hasPanels ? (column / tileWidth * panelStep) + (column % tileWidth) : column;
+
+    /// <summary>The first element of a panel.</summary>
+    public ref float PanelAt(int panel) => ref Elements[panel * panelStep];
 
     /// <summary>The rows.</summary>
     public static implicit operator RowView(RowBlock block) => new(block.Elements, block.Columns, block.Count, block.Stride, block.hasPanels ? block.tileWidth : int.MaxValue, block.panelStep);
@@ -65,28 +67,39 @@ internal sealed class RowBlock
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Append(ReadOnlySpan<float> rows, float scale = 1)
     {
-        int first = Extend(rows.Length / Columns);
-        int width = hasPanels ? tileWidth : Columns;
-        for (int r = first; r < Count; r++)
-            for (int c = 0, tile = 0; c < Columns; c += width, tile++)
+        int count = rows.Length / Columns, first = Extend(count), width = hasPanels ? tileWidth : Columns;
+        // Panel by panel: what is written is one run of memory then.
+        for (int c = 0, tile = 0; c < Columns && count > 0; c += width, tile++)
+        {
+            int length = Math.Min(width, Columns - c);
+            // The last elements, so that what follows stays inside.
+            _ = (rows[((count - 1) * Columns) + c + length - 1], Elements[(tile * panelStep) + ((first + count - 1) * Stride) + length - 1]);
+            ref float source = ref Unsafe.Add(ref MemoryMarshal.GetReference(rows), c), target = ref Elements[(tile * panelStep) + (first * Stride)];
+            for (int r = 0; r < count; r++)
             {
-                var part = rows.Slice(((r - first) * Columns) + c, Math.Min(width, Columns - c));
-                var target = Elements.AsSpan((tile * panelStep) + (r * Stride), part.Length);
-                // Parts may be too short for a call.
-                if (part.Length < Line)
-                    for (int i = 0; i < part.Length; i++) target[i] = part[i] * scale;
-                else if (scale == 1) part.CopyTo(target);
-                else TensorPrimitives.Multiply(part, scale, target);
+                Copy(ref source, ref target, length, scale);
+                source = ref Unsafe.Add(ref source, Columns);
+                target = ref Unsafe.Add(ref target, Stride);
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Copy(ref float source, ref float target, int length, float scale)
+    {
+        int i = 0;
+        for (; i <= length - Vector512<float>.Count; i += Vector512<float>.Count) (Vector512.LoadUnsafe(ref source, (nuint)i) * scale).StoreUnsafe(ref target, (nuint)i);
+        for (; i <= length - Vector128<float>.Count; i += Vector128<float>.Count) (Vector128.LoadUnsafe(ref source, (nuint)i) * scale).StoreUnsafe(ref target, (nuint)i);
+        for (; i < length; i++) Unsafe.Add(ref target, i) = Unsafe.Add(ref source, i) * scale;
     }
 
     private void Reserve(int rows)
     {
         if (rows <= capacity) return;
         int panels = hasPanels ? (Columns + tileWidth - 1) / tileWidth : 1, larger = Math.Max(rows, 2 * capacity);
-        var elements = new float[checked(panels * larger * Stride)];
-        for (int p = 0; p < panels && Count > 0; p++) Elements.AsSpan(p * panelStep, Count * Stride).CopyTo(elements.AsSpan(p * larger * Stride));
-        (Elements, capacity) = (elements, larger);
+        var room = new LineAligned(checked(panels * larger * Stride));
+        for (int p = 0; p < panels && Count > 0; p++) Elements.Slice(p * panelStep, Count * Stride).CopyTo(room.Span[(p * larger * Stride)..]);
+        (elements, capacity) = (room, larger);
         if (hasPanels) panelStep = larger * Stride;
     }
 }

@@ -67,8 +67,8 @@ internal static class RowProducts
         public int At(int row) => ((Row + row) * MatrixColumns) + Column;
     }
 
-    /// <summary>Six columns of A times two vectors of columns of B.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>Six columns of A times two vectors of columns of B; inlined, so that sums and sink stay in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Multiply<T, TSink>(ref float a, nint strideA, ref float b, nint strideB, int rows, TSink sink)
         where T : struct, IVectorLanes<T>
         where TSink : struct, ITileSink<T>, allows ref struct

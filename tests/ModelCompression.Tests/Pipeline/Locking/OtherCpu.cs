@@ -80,8 +80,8 @@ internal sealed class OtherCpuGradients(IGradientSource inner, MeasurementRecord
             double loss = inner.Collect(feeds, gradients, cancellation);
             for (int i = 0; i < gradients.Count; i++)
             {
-                float[] values = gradients.Factors(i) is { } factors ? factors.Left.Elements : gradients.Array(i);
-                OtherCpu.Disturb(values).CopyTo(values, 0);
+                var values = gradients.Factors(i) is { } factors ? factors.Left.Elements : gradients.Array(i).AsSpan();
+                OtherCpu.Disturb(values).CopyTo(values);
             }
 
             return loss * (1 + 1e-7);
