@@ -61,9 +61,28 @@ public sealed class WeightCatalog
         foreach (var use in value.Uses)
         {
             if (WeightRoles.TryClassify(use.Node, use.Index, tensor, out var weightUse)) uses.Add(weightUse);
+            else if (BehindTranspose(use, tensor) is { } transposed) uses.AddRange(transposed);
             else return $"used by {use.Node.OpType} as input {use.Index}";
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// A table that Gather reads and a classifier reads transposed, as of language models that share their embeddings: transposed beforehand it would have to be stored twice.
+    /// The operators behind the Transpose say which axis is which.
+    /// </summary>
+    private static List<WeightUse>? BehindTranspose(Use use, Tensor tensor)
+    {
+        if (!use.Node.Is("Transpose") || tensor.Rank != 2 || use.Node.GetInts("perm") is { Count: > 0 } and not [1, 0]) return null;
+        if (use.Node.Output() is not { IsGraphOutput: false, IsReferencedByName: false } transposed) return null;
+        var behind = new List<WeightUse>();
+        foreach (var reader in transposed.Uses)
+        {
+            if (!WeightRoles.TryClassify(reader.Node, reader.Index, tensor, out var weight) || weight.ChannelAxes is not [var channel]) return null;
+            behind.Add(new(use.Node, use.Index, WeightRole.TensorProduct, [1 - channel], 1 - weight.ReductionAxis) { Operator = reader.Node });
+        }
+
+        return behind.Count > 0 ? behind : null;
     }
 }

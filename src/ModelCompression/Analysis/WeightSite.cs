@@ -31,7 +31,11 @@ public enum WeightRole
 /// <param name="Role">What the weight does there.</param>
 /// <param name="ChannelAxes">Axes that index output channels (for embeddings: rows): scales per channel vary along them.</param>
 /// <param name="ReductionAxis">The axis that is summed over, along which N:M runs and blocks lie; for Conv 1, which with the kernel axes is summed.</param>
-public sealed record WeightUse(Node Node, int InputIndex, WeightRole Role, IReadOnlyList<int> ChannelAxes, int ReductionAxis);
+public sealed record WeightUse(Node Node, int InputIndex, WeightRole Role, IReadOnlyList<int> ChannelAxes, int ReductionAxis)
+{
+    /// <summary>The operator that computes with the weight, whose settings count: <see cref="Node"/>, or what lies behind it when that is a Transpose.</summary>
+    public Node Operator { get; init; } = Node;
+}
 
 /// <summary>A stored floating point weight and everyone who reads it.</summary>
 /// <param name="Value">The initializer or output of a <c>Constant</c> node.</param>

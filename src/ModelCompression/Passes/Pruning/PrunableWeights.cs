@@ -18,7 +18,7 @@ internal static class PrunableWeights
         var targets = new List<PruningTarget>();
         foreach (var site in WeightCatalog.Of(model).Weights)
         {
-            if (site.Uses.All(u => settings.For(u.Node).Pruning != criterion)) continue;
+            if (site.Uses.All(u => settings.For(u.Operator).Pruning != criterion)) continue;
             var options = settings.For(site.Node);
             var elements = WeightElements.TryCreate(site.Tensor);
             string? reason = WhyNot(site, settings, criterion) ?? WhyNot(site, options, elements);
@@ -39,9 +39,9 @@ internal static class PrunableWeights
     {
         foreach (var use in site.Uses)
         {
-            var options = settings.For(use.Node);
-            if (settings.ReasonToSkip(use.Node) is { } reason) return reason;
-            if (options.Pruning != criterion) return $"Pruning={options.Pruning} for {use.Node.DisplayName}";
+            var options = settings.For(use.Operator);
+            if (settings.ReasonToSkip(use.Operator) is { } reason) return reason;
+            if (options.Pruning != criterion) return $"Pruning={options.Pruning} for {use.Operator.DisplayName}";
             if (use.Role == WeightRole.Embedding && !Wildcard.MatchesOperator(options.IncludeOpTypes, use.Node.OpType)) return "embeddings are pruned only when IncludeOpTypes names Gather";
         }
 

@@ -30,7 +30,7 @@ internal sealed class WeightPlanner
     public WeightDecision Decide(WeightSite site)
     {
         if (ReasonAgainst(site) is { } reason) return new(site, null, reason);
-        var options = settings.For(site.Node);
+        var options = settings.For(site.Uses[0].Operator);
         if (NBitRules.Apply(options)) return DecideNBits(site, options);
         var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ScaledUse(site).ChannelAxes;
         var target = targets[site.Value.Graph];
@@ -58,17 +58,17 @@ internal sealed class WeightPlanner
     private string? ReasonToSkip(WeightSite site)
     {
         foreach (var use in site.Uses)
-            if ((already.ReasonFor(use.Node) ?? settings.ReasonToSkip(use.Node)) is { } reason) return site.Uses.Count == 1 ? reason : $"{use.Node.DisplayName} is {reason}";
+            if ((already.ReasonFor(use.Operator) ?? settings.ReasonToSkip(use.Operator)) is { } reason) return site.Uses.Count == 1 ? reason : $"{use.Operator.DisplayName} is {reason}";
         return null;
     }
 
     private string? Disagreement(WeightSite site)
     {
-        var first = settings.For(site.Node);
+        var first = settings.For(site.Uses[0].Operator);
         foreach (var use in site.Uses)
         {
-            var other = settings.For(use.Node);
-            if (!Same(first, other)) return $"shared by {site.Node.DisplayName} and {use.Node.DisplayName}, whose quantization settings differ";
+            var other = settings.For(use.Operator);
+            if (!Same(first, other)) return $"shared by {site.Uses[0].Operator.DisplayName} and {use.Operator.DisplayName}, whose quantization settings differ";
         }
 
         return first.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static ? null : $"Quantization={first.Quantization}";

@@ -28,6 +28,17 @@ public sealed class QuantizeWeightsRuleTests
     }
 
     [TestMethod]
+    [DataRow(1e28f, QuantizationScheme.Asymmetric, QuantizationGranularity.Channel)]
+    [DataRow(1e28f, QuantizationScheme.Symmetric, QuantizationGranularity.Block)]
+    [DataRow(1e-42f, QuantizationScheme.Symmetric, QuantizationGranularity.Block)]
+    [DataRow(1e-28f, QuantizationScheme.Codebook, QuantizationGranularity.Tensor)]
+    public void WeightOfExtremeSize_StaysFloatInFewBits(float size, QuantizationScheme scheme, QuantizationGranularity granularity)
+    {
+        float[] elements = [.. Enumerable.Range(0, 32 * 32).Select(i => i * size / 1024)];
+        AssertRefused(MatMul(new(), Tensor.Float([32, 32], elements)), WeightOnly with { WeightBits = 4, QuantizationScheme = scheme, QuantizationGranularity = granularity }, "extreme size");
+    }
+
+    [TestMethod]
     public void OpsetWithoutBroadcasting_StaysFloat() => AssertRefused(MatMul(new(6), new TestModel().RandomTensor(32, 32)), WeightOnly, "opset 6");
 
     [TestMethod]
@@ -58,6 +69,48 @@ public sealed class QuantizeWeightsRuleTests
         new QuantizeWeights().Run(model.Model, new CompressionSettings(WeightOnly, [rule]), log);
         Assert.Contains("quantization settings differ", log.Layers.Single().Reason);
         Assert.DoesNotContain("Mul", model.OpTypes());
+    }
+
+    [TestMethod]
+    [DataRow(QuantizationFormat.Auto, 8, QuantizationGranularity.Channel)]
+    [DataRow(QuantizationFormat.Folded, 8, QuantizationGranularity.Tensor)]
+    [DataRow(QuantizationFormat.Auto, 4, QuantizationGranularity.Block)]
+    [DataRow(QuantizationFormat.MatMulNBits, 4, QuantizationGranularity.Block)]
+    [DataRow(QuantizationFormat.Qdq, 8, QuantizationGranularity.Channel)]
+    public void TableThatAClassifierReadsTransposed_IsStoredOnce(QuantizationFormat format, int bits, QuantizationGranularity granularity)
+    {
+        var expected = Tied();
+        var model = Tied();
+        var log = model.Run(new QuantizeWeights(), WeightOnly with { QuantizationFormat = format, WeightBits = bits, QuantizationGranularity = granularity });
+
+        Assert.StartsWith("weight-only", log.Layers.Single().Action);
+        Assert.IsLessThan(0.3 * log.Layers.Single().OriginalBytes, log.Layers.Single().CompressedBytes);
+        Assert.IsFalse(model.Graph.Initializers.Any(i => i.Initializer!.ElementCount == 200 * 64 && i.Initializer.DataType == DataType.Float));
+        // 4 bits in blocks leave a twelfth of the largest element at most, per product.
+        QuantizeWeightsFormTests.AssertClose(expected.Model, model.Model, relative: bits == 8 ? 0.03 : 0.3);
+    }
+
+    [TestMethod]
+    public void SettingsOfTheOperatorBehindATranspose_Count()
+    {
+        var model = Tied();
+        var log = new PassLog();
+        new QuantizeWeights().Run(model.Model, new CompressionSettings(WeightOnly, [new(["head"], [], o => o with { Quantization = QuantizationMode.None })]), log);
+        Assert.Contains("and head, whose quantization settings differ", log.Layers.Single().Reason);
+
+        var other = Tied();
+        Assert.Contains("head is in ExcludeNodes", other.Run(new QuantizeWeights(), WeightOnly with { ExcludeNodes = ["head"] }).Layers.Single().Reason);
+    }
+
+    private static TestModel Tied()
+    {
+        var model = new TestModel();
+        var table = model.Weight("table", 200, 64);
+        var indices = model.Constant("indices", Tensor.Int64([3], 5, 0, 199));
+        var rows = model.Node("Add", [model.Node("Gather", [table, indices]), model.Input("x", 3, 64)]);
+        var transposed = model.Node("Transpose", [table], NodeAttribute.Of("perm", new long[] { 1, 0 }));
+        model.Output(model.Graph.AddNode("MatMul", [rows, transposed], ["y"], name: "head").Outputs[0]!);
+        return model;
     }
 
     [TestMethod]

@@ -69,7 +69,7 @@ internal sealed class LaneEncoder
         var scales = StoredScales.AreOfRows(grid, plan.Codes.Kind) ? StoredScales.OfRows(grid) : null;
         Run(finds: true, scales);
         double energy = energies.Sum();
-        if (!double.IsFinite(energy)) return null;
+        if (!NBitEncoder.IsInReach(energy, weight.ElementCount)) return null;
         weight.NonZeroCount = weight.ElementCount - zeros.Sum();
         if (scales is null) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
         return new(packs ? [] : result, scales, [], new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };

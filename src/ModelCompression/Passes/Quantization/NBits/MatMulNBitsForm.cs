@@ -42,6 +42,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
         if (plan.Target.IsInFunction) return "the weight is in a function";
         foreach (var use in plan.Site.Uses)
         {
+            if (!use.ChannelAxes.SequenceEqual(plan.Use.ChannelAxes)) return "its consumers sum over different axes";
             bool isProduct = use.Node.Is("MatMul") && use.InputIndex == 1 && plan.Site.Tensor.Rank == 2;
             if (isProduct || (use.InputIndex == 1 && GemmView.TryFrom(use.Node, out var gemm) && gemm is { Activation: "", TransA: false, Alpha: 1 } && (gemm.C is null || gemm.Beta == 1))) continue;
             return $"{use.Node.OpType} is not a plain product with a matrix";

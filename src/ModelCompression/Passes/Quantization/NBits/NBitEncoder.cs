@@ -26,7 +26,7 @@ internal sealed class NBitEncoder
         tileRows = RowTile.RowCount(grid);
     }
 
-    /// <summary>Encodes a weight; null when it has NaN or infinite elements, which no code stands for.</summary>
+    /// <summary>Encodes a weight; null when it has elements that are not <see cref="IsInReach"/>, such as NaN.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="rounder">Rounds rows otherwise than to nearest; null for that.</param>
     /// <param name="inputs">Mean inputs by group of rows, asked for when ranges are found; null for none.</param>
@@ -51,7 +51,7 @@ internal sealed class NBitEncoder
         }
 
         double energy = Energy();
-        if (!double.IsFinite(energy)) return null;
+        if (!IsInReach(energy, weight.ElementCount)) return null;
         if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy);
         var maps = FindMaps();
         means ??= Rounder is null ? Inputs?.Invoke() : null;
@@ -64,6 +64,14 @@ internal sealed class NBitEncoder
         float[] zeros = codes.Kind == GroupCodeKind.Asymmetric ? Array.ConvertAll(maps, m => m.Zero) : [];
         return new(result, scales, zeros, new(energy, noise)) { KeepsMean = means is not null && (fits || !IsToNearest), NonZeroCount = nonZeros };
     }
+
+    /// <summary>
+    /// True for elements whose squares, and those of what rounding leaves of them, have a sum in binary32; there scales are fitted. Beyond lie NaN and infinities, and with them weights that no trained
+    /// model has: a root mean square above 1e15 or, unless all are zero, below 1e-15.
+    /// </summary>
+    /// <param name="energy">Σ w².</param>
+    /// <param name="count">Number of elements.</param>
+    public static bool IsInReach(double energy, long count) => energy == 0 || (energy / count is > 1e-30 and < 1e30);
 
     /// <summary>Visits the rows whose mean input is known.</summary>
     private void ForRows(RowWork body) => RowTile.ForEach(grid, tileRows, (first, count, space) =>

@@ -58,7 +58,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();
-        if (weight is null) return new("it has NaN or infinite elements");
+        if (weight is null) return new("it has NaN or infinite elements, or such of extreme size (a root mean square beyond 1e-15 to 1e15)");
         var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
             ? new("") { Form = form, Noise = weight.Noise, NonZeroCount = weight.NonZeroCount, Remark = !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }

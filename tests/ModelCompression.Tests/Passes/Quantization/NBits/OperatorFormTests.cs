@@ -1,3 +1,4 @@
+using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.NBits;
@@ -77,6 +78,27 @@ public sealed class OperatorFormTests
             Assert.EndsWith("_out0", model.Graph.Outputs[0].Name);
             Assert.Contains(opType, log.Layers[0].Action);
             if (opType == "MatMulNBits") Assert.AreEqual(4, node.GetInt("accuracy_level", 0));
+        }
+    }
+
+    [TestMethod]
+    public void WeightThatProductsReadBothWays_IsFolded_SinceCodesHaveOneLayout()
+    {
+        var expected = Shared(out _);
+        var model = Shared(out var weight);
+        var log = model.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly, QuantizationFormat = QuantizationFormat.MatMulNBits, QuantizationGranularity = QuantizationGranularity.Block });
+
+        Assert.IsFalse(model.Graph.Nodes.Any(n => n.OpType == "MatMulNBits"));
+        Assert.AreEqual("folded: its consumers sum over different axes", log.Layers.Single(l => l.Weight == weight).Reason);
+        QuantizeWeightsFormTests.AssertClose(expected.Model, model.Model, relative: 0.05);
+
+        static TestModel Shared(out string weight)
+        {
+            var model = new TestModel(13);
+            var w = model.Weight("w", 64, 64);
+            weight = w.Name;
+            model.Output(model.Node("Gemm", [model.Node("MatMul", [model.Input("x", 3, 64), w]), w], NodeAttribute.Of("transB", 1)));
+            return model;
         }
     }
 
