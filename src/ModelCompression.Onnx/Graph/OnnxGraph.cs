@@ -226,8 +226,18 @@ public sealed class OnnxGraph
     /// <returns>False, with nothing changed, when the graph has a cycle.</returns>
     public bool TrySortTopologically() => TopologicalOrder.TrySort(nodes);
 
-    /// <summary>Renames a value; the caller has reserved <paramref name="name"/> by <see cref="NewName"/>.</summary>
-    internal static void Rename(Value value, string name) => value.Name = name;
+    /// <summary>Tells whether a name is in use in the main graph or function and all its subgraphs.</summary>
+    public bool IsTaken(string name) => names.IsTaken(name);
+
+    /// <summary>Gives a value of this graph that is not part of the model's interface another name. The old one stays reserved.</summary>
+    /// <exception cref="InvalidOperationException">The name is taken, or the value's name belongs to the model's interface or is referred to elsewhere in the file.</exception>
+    public void Rename(Value value, string name)
+    {
+        if (value.Graph != this || value.IsReferencedByName || (ParentNode is null && (value.IsGraphInput || value.OutputOf.Contains(this))))
+            throw new InvalidOperationException($"'{value.Name}' is not a name that may change.");
+        if (!names.Reserve(name)) throw new InvalidOperationException($"'{name}' is taken.");
+        value.Name = name;
+    }
 
     internal Value NewValue(string name)
     {

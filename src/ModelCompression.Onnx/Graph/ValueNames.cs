@@ -11,7 +11,11 @@ internal sealed class ValueNames
     private readonly Dictionary<string, int> nextNumber = new(StringComparer.Ordinal);
 
     /// <summary>Takes a name as it is.</summary>
-    public void Reserve(string name) => taken.Add(name);
+    /// <returns>False when it was taken already.</returns>
+    public bool Reserve(string name) => taken.Add(name);
+
+    /// <summary>True if some value has the name, or the file says something under it.</summary>
+    public bool IsTaken(string name) => taken.Contains(name);
 
     /// <summary>Takes a name no value has: <paramref name="wanted"/>, or that with the next free number.</summary>
     public string Take(string wanted)

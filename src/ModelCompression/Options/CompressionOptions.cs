@@ -9,6 +9,9 @@ public sealed record CompressionOptions
     /// <summary>Preset the rest started from.</summary>
     public Preset Preset { get; init; } = Preset.Balanced;
 
+    /// <summary>Names inside the model.</summary>
+    public InnerNames InnerNames { get; init; }
+
     /// <summary>Importance criterion.</summary>
     public PruningCriterion Pruning { get; init; }
 

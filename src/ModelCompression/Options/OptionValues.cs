@@ -158,6 +158,16 @@ public enum QuantizationFormat
     Folded,
 }
 
+/// <summary>What happens to names that only the inside of a model uses.</summary>
+public enum InnerNames
+{
+    /// <summary>They are shortened where that saves 4 KB and about 1 % of the result.</summary>
+    Auto,
+
+    /// <summary>They stay.</summary>
+    Keep,
+}
+
 /// <summary>How weights with many zeros are stored.</summary>
 public enum SparseStorage
 {

@@ -4,6 +4,7 @@ using ModelCompression.Options;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Quantization.NBits;
+using ModelCompression.Passes.Simplification;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Passes.Quantization;
@@ -31,7 +32,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var catalog = WeightCatalog.Of(model);
         var planner = new WeightPlanner(model, catalog, settings);
         var biases = new BiasPlanner(model, settings).Plan(catalog);
-        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength), savedEarlier?.Invoke() ?? 0).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + (ShortenNames.Plan(model, settings)?.SavedByteLength ?? 0), savedEarlier?.Invoke() ?? 0).Refine([.. catalog.Weights.Select(planner.Decide)]);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
