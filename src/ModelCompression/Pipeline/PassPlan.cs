@@ -50,6 +50,7 @@ internal static class PassPlan
         if (!remembered) counter.Remember(model);
         new RemoveUnusedNodes().Run(model, settings, log);
         new RemoveUnusedOpsetImports().Run(model, settings, log);
+        new JoinHalfConstants().Run(model, settings, log);
         new ShortenNames().Run(model, settings, log);
     }
 

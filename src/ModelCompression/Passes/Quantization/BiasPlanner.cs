@@ -1,9 +1,7 @@
-using System.Text;
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
-using ModelCompression.Packing;
 using ModelCompression.Passes.Float16;
 
 namespace ModelCompression.Passes.Quantization;
@@ -19,12 +17,16 @@ internal sealed record BiasPlan(UntreatedConstant Bias, Float16Tensor Rounded, l
 /// Rounding to binary16 leaves about 75 dB, thirty more than 8-bit weights do, so a bias is not what limits a layer; in networks of many small layers biases are a tenth
 /// of the bytes. Integers are no choice: one scale for all channels would drown small biases.
 /// </remarks>
-internal sealed class BiasPlanner(Model model, CompressionSettings settings)
+/// <param name="model">The model.</param>
+/// <param name="settings">Settings.</param>
+/// <param name="names">How long names will be.</param>
+internal sealed class BiasPlanner(Model model, CompressionSettings settings, NameStyle names)
 {
     /// <summary>What rounding must leave; less means that the elements lie outside the normal range of binary16.</summary>
     private const double MinSqnrDb = 65;
 
-    private const int NameByteLength = 5;
+    /// <summary>Fewer elements save nothing where no others are stored with them.</summary>
+    private const int MinElements = 16;
 
     private readonly AlreadyQuantized already = AlreadyQuantized.Of(model);
     private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets = GraphTarget.AllOf(model);
@@ -35,8 +37,8 @@ internal sealed class BiasPlanner(Model model, CompressionSettings settings)
     private BiasPlan? TryPlan(UntreatedConstant constant)
     {
         var value = constant.Value;
-        long saved = (constant.Tensor.ByteLength / 2) - OfCast(value);
-        if (saved <= 0 || constant.Tensor.DataType != DataType.Float || !value.Uses.All(IsTreatedBias)) return null;
+        long saved = StoredSize.OfConstant(constant.Tensor.DataType, constant.Tensor.Dims, names.ByteLength, asNode: value.Producer is not null) - StoredSize.OfJoinedHalves(constant.Tensor.ElementCount, names, targets[value.Graph]);
+        if (saved <= 0 || constant.Tensor.ElementCount < MinElements || constant.Tensor.DataType != DataType.Float || !value.Uses.All(IsTreatedBias)) return null;
         if (value.IsGraphOutput || value.IsReferencedByName || already.ReasonFor(value) is not null) return null;
         if (targets[value.Graph].Opset < WeightPlanner.BroadcastOpset) return null;
         var rounded = Float16Rounding.TryRound(constant.Tensor);
@@ -57,7 +59,4 @@ internal sealed class BiasPlanner(Model model, CompressionSettings settings)
         ("Add", 0 or 1) when use.Node.Input(1 - use.Index)?.Producer is { } product && product.Is("MatMul") && product.Inputs.Any(i => i?.TryGetConstant(out _) == true) => product,
         _ => null,
     };
-
-    private static long OfCast(Value value) =>
-        ProtobufLength.Prefixed(ProtobufLength.Node("Cast", [Encoding.UTF8.GetByteCount(value.Name), NameByteLength], [NodeAttribute.Of("to", (long)DataType.Float)]));
 }

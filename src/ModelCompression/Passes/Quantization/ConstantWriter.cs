@@ -42,10 +42,13 @@ internal sealed class ConstantWriter(GraphTarget target)
     public Value LowBits(string name, CodeStorage codes) => codes.EmitLowBits(section, name);
 
     /// <summary>Adds a single-output node.</summary>
-    public Value Node(string opType, IEnumerable<Value?> inputs, string name, params NodeAttribute[] attributes)
+    public Value Node(string opType, IEnumerable<Value?> inputs, string name, params NodeAttribute[] attributes) => AddNode(opType, inputs, [name], attributes).Outputs[0]!;
+
+    /// <summary>Adds a node.</summary>
+    public Node AddNode(string opType, IEnumerable<Value?> inputs, IEnumerable<string> names, params NodeAttribute[] attributes)
     {
-        var node = target.Graph.AddNode(opType, inputs, [name], attributes, index: section.NextIndex());
+        var node = target.Graph.AddNode(opType, inputs, names, attributes, index: section.NextIndex());
         section.EndAt(node);
-        return node.Outputs[0]!;
+        return node;
     }
 }

@@ -31,8 +31,11 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     {
         var catalog = WeightCatalog.Of(model);
         var planner = new WeightPlanner(model, catalog, settings);
-        var biases = new BiasPlanner(model, settings).Plan(catalog);
-        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + (ShortenNames.Plan(model, settings)?.SavedByteLength ?? 0), savedEarlier?.Invoke() ?? 0).Refine([.. catalog.Weights.Select(planner.Decide)]);
+        long savedByNames = ShortenNames.Plan(model, settings)?.SavedByteLengthBeside(catalog.Weights.Select(w => w.Value).ToHashSet()) ?? 0;
+        var names = savedByNames > 0 ? NameStyle.Shortened : NameStyle.AsMade;
+        var biases = new BiasPlanner(model, settings, names).Plan(catalog);
+        var asked = catalog.Weights.Select(planner.Decide).Select(d => d.Plan is { } plan ? d with { Plan = plan with { Names = names } } : d);
+        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + savedByNames, savedEarlier?.Invoke() ?? 0).Refine([.. asked]);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));

@@ -1,6 +1,7 @@
 using System.Text;
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Packing;
 
@@ -9,9 +10,6 @@ namespace ModelCompression.Passes.Quantization;
 /// <summary>Bytes that a weight takes in the file: data, shapes, names and the nodes that unpack it.</summary>
 internal static class StoredSize
 {
-    /// <summary>Typical length of the names that <see cref="WeightNames"/> makes.</summary>
-    private const int NameByteLength = 6;
-
     /// <summary>What one weight bears of the tables of levels that weights share.</summary>
     private const int LevelsShareByteLength = 128;
 
@@ -25,14 +23,15 @@ internal static class StoredSize
         var weight = plan.Site.Tensor;
         bool nodes = plan.Target.UsesConstantNodes;
         long total = CodeStorage.DenseByteLength(plan);
-        if (plan.Precision.IsHalf) return total + OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To);
+        int name = plan.Names.ByteLength;
+        if (plan.Precision.IsHalf) return total + OfNode("Cast", [CodesNameByteLength(plan), name], To);
         if (plan.Precision.HasBlocks) return total + OfBlocks(plan, plan.Blocks!, nodes);
         long[] scale = plan.Form == WeightForm.GatheredRows ? ScaleShape.Rows(weight.Dims, plan.ChannelAxes) : ScaleShape.Broadcast(weight.Dims, plan.ChannelAxes);
         total += OfScales(plan, scale, nodes);
         return plan.Form switch
         {
-            WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], NameByteLength, nodes)
-                + OfNode("DequantizeLinear", [CodesNameByteLength(plan), NameByteLength, NameByteLength, NameByteLength], NodeAttribute.Of("axis", 1)),
+            WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], name, nodes)
+                + OfNode("DequantizeLinear", [CodesNameByteLength(plan), name, name, name], NodeAttribute.Of("axis", 1)),
             WeightForm.GatheredRows => total + (OfArithmetic(plan, scale, nodes) * 2),
             _ => total + OfArithmetic(plan, scale, nodes),
         };
@@ -52,20 +51,22 @@ internal static class StoredSize
     /// <summary>Everything in a model except some constants: other constants, nodes, declared types.</summary>
     public static long OfAllBut(HashSet<Value> excluded, Model model)
     {
-        const int attributeByteLength = 38;
+        const int attributeByteLength = 38, graphHeaderByteLength = 24;
         long total = 0;
         foreach (var graph in model.AllGraphs())
         {
+            total += graph.Inputs.Concat(graph.Outputs).Sum(OfDeclaration) + (graph.ParentNode is null ? 0 : graphHeaderByteLength + Encoding.UTF8.GetByteCount(graph.Name));
             foreach (var value in graph.Initializers)
                 if (!excluded.Contains(value) && value.Initializer is { } tensor) total += OfConstant(tensor.DataType, tensor.Dims, tensor.ByteLength, NameByteLengthOf(value), asNode: false);
             foreach (var node in graph.Nodes)
             {
+                if (node.Output() is { } only && excluded.Contains(only)) continue;
                 total += OfNode(node);
                 foreach (var output in node.Outputs)
                 {
                     if (output is null) continue;
-                    total += OfType(output);
-                    if (node.Is("Constant") && !excluded.Contains(output) && output.TryGetConstant(out var constant)) total += constant.ByteLength + attributeByteLength;
+                    if (!output.IsGraphOutput) total += OfDeclaration(output);
+                    if (node.Is("Constant") && output.TryGetConstant(out var constant)) total += constant.ByteLength + attributeByteLength;
                 }
             }
         }
@@ -73,14 +74,10 @@ internal static class StoredSize
         return total;
     }
 
+    private static long OfDeclaration(Value value) => Declarations.ByteLengthOf(value) is > 0 and var declared ? declared + NameByteLengthOf(value) : 0;
+
     /// <summary>Length of a name.</summary>
     public static int NameByteLengthOf(Value value) => Encoding.UTF8.GetByteCount(value.Name);
-
-    private static long OfType(Value value)
-    {
-        const int bytesAround = 12, bytesPerDimension = 5;
-        return value.TensorType is { } type ? bytesAround + NameByteLengthOf(value) + (bytesPerDimension * (type.Shape?.Rank ?? 0)) : 0;
-    }
 
     /// <summary>A node with its names; attributes other than constants are few bytes and estimated.</summary>
     public static long OfNode(Node node)
@@ -92,30 +89,38 @@ internal static class StoredSize
     }
 
     /// <summary>Length of the name of the codes.</summary>
-    public static int CodesNameByteLength(WeightPlan plan) => Encoding.UTF8.GetByteCount(WeightNames.OfCodes(plan.Site.Value));
+    public static int CodesNameByteLength(WeightPlan plan) => plan.Names.IsShortened ? plan.Names.ByteLength : Encoding.UTF8.GetByteCount(WeightNames.OfCodes(plan.Site.Value));
 
     private static NodeAttribute To => NodeAttribute.Of("to", 1);
 
-    private static long OfBlocks(WeightPlan plan, BlockShape blocks, bool constantNodes) =>
-        OfConstant(DataType.UInt8, blocks.BlockScales, NameByteLength, constantNodes)
-        + OfScales(plan, blocks.ChannelScales, constantNodes)
-        + OfConstant(DataType.Int64, [plan.Site.Tensor.Rank], NameByteLength, constantNodes)
-        + OfNode("Cast", [NameByteLength, NameByteLength], To)
-        + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength])
-        + OfNode("Reshape", [NameByteLength, NameByteLength, NameByteLength])
-        + OfArithmetic(plan, [], constantNodes);
+    private static long OfBlocks(WeightPlan plan, BlockShape blocks, bool constantNodes)
+    {
+        int name = plan.Names.ByteLength;
+        return OfConstant(DataType.UInt8, blocks.BlockScales, name, constantNodes)
+            + OfScales(plan, blocks.ChannelScales, constantNodes)
+            + OfConstant(DataType.Int64, [plan.Site.Tensor.Rank], name, constantNodes)
+            + OfNode("Cast", [name, name], To)
+            + OfNode("Mul", [name, name, name])
+            + OfNode("Reshape", [name, name, name])
+            + OfArithmetic(plan, [], constantNodes);
+    }
 
     private static long OfScales(WeightPlan plan, long[] shape, bool constantNodes) => plan.Precision.HasHalfScales
-        ? OfConstant(DataType.Float16, shape, NameByteLength, constantNodes) + OfNode("Cast", [NameByteLength, NameByteLength], To)
-        : OfConstant(DataType.Float, shape, NameByteLength, constantNodes);
+        ? OfJoinedHalves(Tensor.CountElements(shape), plan.Names, plan.Target)
+        : OfConstant(DataType.Float, shape, plan.Names.ByteLength, constantNodes);
+
+    /// <summary>A part of the binary16 constants that <see cref="JoinHalfConstants"/> stores as one.</summary>
+    public static long OfJoinedHalves(long elementCount, NameStyle names, GraphTarget target) =>
+        (elementCount * sizeof(short)) + ProtobufLength.Prefixed(names.ByteLength) + (target.Opset >= JoinHalfConstants.SizesAsInputOpset ? sizeof(long) : 2);
 
     private static long OfArithmetic(WeightPlan plan, long[] scale, bool constantNodes)
     {
-        long total = OfNode("Cast", [CodesNameByteLength(plan), NameByteLength], To) + OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]);
-        if (plan.Precision.IsCurved) total += OfNode("Gather", [NameByteLength, NameByteLength, NameByteLength], NodeAttribute.Of("axis", 0)) + LevelsShareByteLength;
-        if (plan.Precision.IsWide) total += OfConstant(DataType.Float, [], NameByteLength, constantNodes) + OfNode("Cast", [NameByteLength, NameByteLength], To) + (2 * OfNode("Mul", [NameByteLength, NameByteLength, NameByteLength]));
-        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, NameByteLength, constantNodes) + OfNode("Sub", [NameByteLength, NameByteLength, NameByteLength]);
-        if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [NameByteLength, NameByteLength], To);
+        int name = plan.Names.ByteLength;
+        long total = OfNode("Cast", [CodesNameByteLength(plan), name], To) + OfNode("Mul", [name, name, name]);
+        if (plan.Precision.IsCurved) total += OfNode("Gather", [name, name, name], NodeAttribute.Of("axis", 0)) + LevelsShareByteLength;
+        if (plan.Precision.IsWide) total += OfConstant(DataType.Float, [], name, constantNodes) + OfNode("Cast", [name, name], To) + (2 * OfNode("Mul", [name, name, name]));
+        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.Float, scale, name, constantNodes) + OfNode("Sub", [name, name, name]);
+        if (plan.Site.Tensor.DataType != DataType.Float) total += OfNode("Cast", [name, name], To);
         return total;
     }
 

@@ -34,6 +34,9 @@ internal sealed record WeightPlan(
     /// <summary>Ranges of the blocks, or of the channels when there are no blocks, if they are known already.</summary>
     public ChannelRanges? Ranges { get; init; }
 
+    /// <summary>How long the names of what the weight becomes will be.</summary>
+    public NameStyle Names { get; init; } = NameStyle.AsMade;
+
     /// <summary>True when the planner may give the weight more bytes than one code per element to protect accuracy.</summary>
     public bool IsAdaptive { get; init; }
 
@@ -50,6 +53,18 @@ internal sealed record WeightPlan(
         WeightForm.GatheredRows => "rows unpacked after Gather",
         _ => "folded",
     };
+}
+
+/// <summary>Length of names inside a model, for what bytes are expected.</summary>
+/// <param name="ByteLength">Typical length of a name that is made for a new value.</param>
+/// <param name="IsShortened">True if all inner names will be as short.</param>
+internal readonly record struct NameStyle(int ByteLength, bool IsShortened)
+{
+    /// <summary>Names stay as <see cref="WeightNames"/> makes them.</summary>
+    public static NameStyle AsMade => new(6, false);
+
+    /// <summary>Names that <see cref="Simplification.ShortenNames"/> will give.</summary>
+    public static NameStyle Shortened => new(2, true);
 }
 
 /// <summary>A decision: a plan, or the reason why there is none.</summary>

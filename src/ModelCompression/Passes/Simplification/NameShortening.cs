@@ -25,6 +25,11 @@ internal sealed class NameShortening
     /// <summary>Bytes that it saves in the file.</summary>
     public long SavedByteLength { get; private set; }
 
+    /// <summary>Bytes that it saves besides those of the names under which some of the values are stored: their own, and those of <c>Constant</c> nodes.</summary>
+    public long SavedByteLengthBeside(IReadOnlySet<Value> stored) =>
+        SavedByteLength - values.Where(v => stored.Contains(v.Value)).Sum(v => Difference(v.Value.Name, v.Name))
+        - nodes.Where(n => n.Node.Output() is { } output && stored.Contains(output)).Sum(n => Difference(n.Node.Name, n.Name));
+
     /// <summary>Values with their new names.</summary>
     public IReadOnlyList<(Value Value, string Name)> Values => values;
 
@@ -58,6 +63,8 @@ internal sealed class NameShortening
     private static IEnumerable<Value> DefinedIn(OnnxGraph graph) =>
         graph.Inputs.Concat(graph.Initializers.Where(v => !v.IsGraphInput)).Concat(graph.Nodes.SelectMany(n => n.Outputs.OfType<Value>()));
 
+    private static long Difference(string name, string shorter) => Encoding.UTF8.GetByteCount(name) - Encoding.UTF8.GetByteCount(shorter);
+
     private static bool IsFixed(Value value) =>
         value.IsReferencedByName || (value.Graph.ParentNode is null && (value.IsGraphInput || value.OutputOf.Contains(value.Graph)));
 
@@ -83,7 +90,7 @@ internal sealed class NameShortening
             if (IsFixed(value) || value.Name.Length <= 2 || texts.Contains(value.Name)) continue;
             string name = free.Next();
             int occurrences = 1 + value.Uses.Count + value.OutputOf.Count + (Declarations.ByteLengthOf(value) > 0 ? 1 : 0);
-            SavedByteLength += (Encoding.UTF8.GetByteCount(value.Name) - name.Length) * occurrences;
+            SavedByteLength += Difference(value.Name, name) * occurrences;
             values.Add((value, name));
         }
     }
@@ -98,7 +105,7 @@ internal sealed class NameShortening
         int length = shared.LastIndexOf('/') + 1;
         if (length < 2 || named.Any(n => n.Name.Length == length)) return;
         foreach (var node in named) nodes.Add((node, node.Name[length..]));
-        SavedByteLength += (long)Encoding.UTF8.GetByteCount(shared[..length]) * named.Length;
+        SavedByteLength += nodes.Sum(n => Difference(n.Node.Name, n.Name));
     }
 
     private void PlanDeclarations(Model model)

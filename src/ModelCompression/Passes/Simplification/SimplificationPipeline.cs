@@ -27,6 +27,7 @@ public sealed class SimplificationPipeline
         new ShareDuplicateInitializers(),
         new RemoveUnusedNodes(),
         new RemoveUnusedOpsetImports(),
+        new RemoveDefaultAttributes(),
     ];
 
     /// <summary>Simplifies a model in place. Edits and refusals go to <paramref name="log"/>, a refusal repeated in several rounds once.</summary>
