@@ -51,6 +51,7 @@ internal static class PassPlan
         new RemoveUnusedNodes().Run(model, settings, log);
         new RemoveUnusedOpsetImports().Run(model, settings, log);
         new JoinHalfConstants().Run(model, settings, log);
+        new RemoveDefaultAttributes().Run(model, settings, log);
         new ShortenNames().Run(model, settings, log);
     }
 
