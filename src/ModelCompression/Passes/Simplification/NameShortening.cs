@@ -11,8 +11,8 @@ internal sealed class NameShortening
     /// <summary>Bytes below which names are not worth touching.</summary>
     private const long MinSavedByteLength = 4096;
 
-    /// <summary>The same relative to the model as it was read: about 1 % of what quantization leaves of it.</summary>
-    private const double MinSavedRatio = 0.0025;
+    /// <summary>The same relative to the model as it was read: about half a percent of what quantization leaves of it.</summary>
+    private const double MinSavedRatio = 0.00125;
 
     private readonly List<(Value Value, string Name)> values = [];
     private readonly List<(Node Node, string Name)> nodes = [];
