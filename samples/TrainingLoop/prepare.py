@@ -14,6 +14,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
+FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+
+
 def images(path, border):
     with gzip.open(path) as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
@@ -88,6 +91,9 @@ def main():
     parser.add_argument("--net", choices=["article", "residual"], default="article")
     options = parser.parse_args()
     border = 2 if options.net == "article" else 0
+    missing = [f for f in FILES if not os.path.exists(os.path.join(options.data, f))]
+    if missing:
+        parser.exit(1, f"{options.data} has no {missing[0]}: install Debian's dataset-fashion-mnist, or name the folder with Fashion-MNIST's four .gz files by --data.\n")
     onnx.save(network() if options.net == "article" else residual(), os.path.join(options.out, "untrained.onnx"))
     for name, prefix in (("train", "train"), ("test", "t10k")):
         np.savez(os.path.join(options.out, name + ".npz"), image=images(f"{options.data}/{prefix}-images-idx3-ubyte.gz", border),

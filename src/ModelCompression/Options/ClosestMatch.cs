@@ -3,7 +3,7 @@ namespace ModelCompression.Options;
 /// <summary>Suggests what a mistyped name may have meant.</summary>
 public static class ClosestMatch
 {
-    /// <summary>The candidate with the least edit distance if that is at most a third of its length (at least 2), else null.</summary>
+    /// <summary>The candidate with the least edit distance if that is at most a third of its length (at least 2) and leaves half of what was written, else null.</summary>
     public static string? Find(string name, IEnumerable<string> candidates)
     {
         string? best = null;
@@ -11,7 +11,7 @@ public static class ClosestMatch
         foreach (string candidate in candidates)
         {
             int distance = Distance(name.ToUpperInvariant(), candidate.ToUpperInvariant());
-            if (distance >= bestDistance || distance > Math.Max(2, candidate.Length / 3)) continue;
+            if (distance >= bestDistance || distance > Math.Max(2, candidate.Length / 3) || 2 * distance > Math.Max(name.Length, candidate.Length)) continue;
             best = candidate;
             bestDistance = distance;
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelCompression.Onnx.Diagnostics;
 
 namespace ModelCompression.Options;
@@ -58,12 +59,21 @@ public static class OptionParser
             else if (inRule && !definition.AllowedInRule)
                 problems.Add(source, "MCB1005", $"{source.What} sets {definition.Name}, which holds for a whole model; set it on the CompressModel item instead.");
             else if (definition.Parse(new(), text.Trim()) is null)
-                problems.Add(source, definition.Kind == OptionKind.Choice ? "MCB1002" : "MCB1003", $"{source.What} has {definition.Name}=\"{text}\"; allowed: {definition.Allowed}.{ClosestMatch.Hint(text.Trim(), definition.Choices)}");
+                problems.Add(source, definition.Kind == OptionKind.Choice ? "MCB1002" : "MCB1003", $"{source.What} has {definition.Name}=\"{text}\"; allowed: {definition.Allowed}.{(definition.Kind == OptionKind.Choice ? ClosestMatch.Hint(text.Trim(), definition.Choices) : NumberHint(definition, text.Trim()))}");
             else
                 given.Add((definition, text.Trim()));
         }
 
         return given;
+    }
+
+    /// <summary>The number that a percentage or a decimal comma may have meant, if it is allowed.</summary>
+    private static string NumberHint(OptionDefinition definition, string text)
+    {
+        string plain = text.TrimEnd('%').TrimEnd().Replace(',', '.');
+        if (plain == text || !double.TryParse(plain, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) return "";
+        string meant = (text.EndsWith('%') ? number / 100 : number).ToString(CultureInfo.InvariantCulture);
+        return definition.Parse(new(), meant) is null ? "" : $" Did you mean '{meant}'?";
     }
 
     private static CompressionRule? ParseRule(SettingsSource source, Problems problems)

@@ -135,6 +135,7 @@ public sealed class DataSetTests
         yield return ["MCB3010", "3 for sample 1", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("labels", Longs("2,", 0, 3)) }];
         yield return ["MCB3010", "-1 for sample 0", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("labels", Longs("2,", -1, 0)) }];
         yield return ["MCB3010", "[3]", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("labels", Longs("3,", 0, 1, 2)) }];
+        yield return ["MCB3010", "9223372036854775807 for sample 1", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("labels", Npy("<u8", "2,", [2UL, ulong.MaxValue])) }];
         yield return ["MCB3010", "argmax", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("labels", Floats("2,", 0, 1)) }];
         yield return ["MCB3011", "3 rows", () => new[] { ("x", Floats("2, 2", 1, 2, 3, 4)), ("output:scores", Floats("3, 3", 1, 2, 3, 4, 5, 6, 7, 8, 9)) }];
         yield return ["MCB3004", "pickled", () => new[] { ("x", Npy("{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }", new byte[40])) }];

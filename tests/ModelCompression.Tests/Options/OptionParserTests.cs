@@ -30,11 +30,23 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("TargetCpu", "arm")]
+    [DataRow("Sparsity", "150%")]
+    public void NothingLikeIt_SuggestsNothing(string name, string value)
+    {
+        var diagnostics = new List<Diagnostic>();
+        Assert.IsNull(OptionParser.Parse(new("item", new Dictionary<string, string> { [name] = value }), [], diagnostics));
+        Assert.DoesNotContain("Did you mean", diagnostics[0].Message);
+    }
+
+    [TestMethod]
     [DataRow("Quantisation", "None", "MCB1001", "Did you mean 'Quantization'?")]
     [DataRow("Quantization", "WeightOnyl", "MCB1002", "Did you mean 'WeightOnly'?")]
     [DataRow("Quantization", "Int8", "MCB1002", "None, WeightOnly, Dynamic, Static, Float16")]
     [DataRow("Sparsity", "1", "MCB1003", "0 ≤ s < 1")]
     [DataRow("Sparsity", "0,5", "MCB1003", "0 ≤ s < 1")]
+    [DataRow("Sparsity", "0,5", "MCB1003", "Did you mean '0.5'?")]
+    [DataRow("Sparsity", "50%", "MCB1003", "Did you mean '0.5'?")]
     [DataRow("WeightBits", "9", "MCB1003", "2 to 8")]
     [DataRow("BlockSize", "48", "MCB1003", "power of two")]
     [DataRow("PruningPattern", "4:2", "MCB1002", "N:M")]

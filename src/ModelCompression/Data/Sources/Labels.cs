@@ -46,6 +46,8 @@ internal static class Labels
         DataType.UInt8 => Array.ConvertAll(tensor.AsSpan<byte>().ToArray(), v => (long)v),
         DataType.UInt16 => Array.ConvertAll(tensor.AsSpan<ushort>().ToArray(), v => (long)v),
         DataType.UInt32 => Array.ConvertAll(tensor.AsSpan<uint>().ToArray(), v => (long)v),
+        // What does not fit is no class of any model.
+        DataType.UInt64 => Array.ConvertAll(tensor.AsSpan<ulong>().ToArray(), v => (long)Math.Min(v, long.MaxValue)),
         _ => null,
     };
 

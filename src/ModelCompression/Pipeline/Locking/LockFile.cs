@@ -17,10 +17,12 @@ public static class LockFile
     public static LockDocument Read(string path)
     {
         string reason;
+        byte[] content = [];
         try
         {
             if (!File.Exists(path)) return new LockDocument();
-            var document = JsonSerializer.Deserialize(File.ReadAllBytes(path), LockJson.Readable.LockDocument);
+            content = File.ReadAllBytes(path);
+            var document = JsonSerializer.Deserialize(content, LockJson.Readable.LockDocument);
             if (document is { Version: LockDocument.CurrentVersion }) return document.Projects is null ? new LockDocument() : document;
             reason = $"it has version {document?.Version.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none"}, this tool knows version {LockDocument.CurrentVersion}";
         }
@@ -29,7 +31,7 @@ public static class LockFile
             reason = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
         }
 
-        throw new DiagnosticException(Diagnostic.Error("MCB5012", $"The lock file cannot be read: {reason}. Resolve the conflict in it, take it back from version control, or delete it and build without ModelCompressionLockedMode.") with { File = path });
+        throw new DiagnosticException(Diagnostic.Error("MCB5012", $"The lock file cannot be read: {reason}. {(content.AsSpan().IndexOf("<<<<<<<"u8) >= 0 ? "Resolve the merge conflict in it, take" : "Take")} it back from version control, or delete it and build without ModelCompressionLockedMode.") with { File = path });
     }
 
     /// <summary>Sets one model's entry, and drops those of models that the project has no more.</summary>

@@ -56,6 +56,8 @@ public sealed class LockFileTests : IDisposable
 
     [TestMethod]
     [DataRow("<<<<<<< HEAD", "invalid start")]
+    [DataRow("<<<<<<< HEAD", "Resolve the merge conflict in it, take it back")]
+    [DataRow("no JSON", "Take it back")]
     [DataRow("""{ "version": 2 }""", "it has version 2")]
     public void Read_SomethingElse_IsACodedError(string text, string reason)
     {
