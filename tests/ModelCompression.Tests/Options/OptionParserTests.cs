@@ -30,7 +30,7 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
-    [DataRow("TargetCpu", "arm")]
+    [DataRow("TargetCpu", "xyz")]
     [DataRow("Sparsity", "150%")]
     public void NothingLikeIt_SuggestsNothing(string name, string value)
     {
@@ -43,6 +43,7 @@ public sealed class OptionParserTests
     [DataRow("Quantisation", "None", "MCB1001", "Did you mean 'Quantization'?")]
     [DataRow("Quantization", "WeightOnyl", "MCB1002", "Did you mean 'WeightOnly'?")]
     [DataRow("Quantization", "Int8", "MCB1002", "None, WeightOnly, Dynamic, Static, Float16")]
+    [DataRow("TargetCpu", "arm", "MCB1002", "Did you mean 'Arm64'?")]
     [DataRow("Sparsity", "1", "MCB1003", "0 ≤ s < 1")]
     [DataRow("Sparsity", "0,5", "MCB1003", "0 ≤ s < 1")]
     [DataRow("Sparsity", "0,5", "MCB1003", "Did you mean '0.5'?")]
