@@ -72,6 +72,9 @@ public sealed class LayerRecord
     /// <summary>Why, in particular why not; empty when there is nothing to say.</summary>
     public string Reason { get; set; } = "";
 
+    /// <summary>True if codes were chosen for the inputs that the calibration samples give the layer: on these its error is smaller than on others.</summary>
+    internal bool IsFitted { get; set; }
+
     /// <summary>Elements that are not zero once the weight is quantized; null when it is not.</summary>
     internal long? NonZeroCount { get; private set; }
 

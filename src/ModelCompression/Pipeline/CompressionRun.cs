@@ -223,9 +223,9 @@ internal sealed class CompressionRun : IDisposable
         Trials = Search?.Trials,
     };
 
-    /// <summary>Refits bring outputs closer on the samples they have seen than on others.</summary>
-    private bool IsFitted(FidelityResult? fidelity) =>
-        fidelity is { Inputs: SampleOrigin.Calibration } && Options.Pruning != PruningCriterion.None && Options.Compensation != Compensation.None && log.Layers.Any(l => l.PrunedShare > 0);
+    /// <summary>Refits, and codes chosen for a layer's inputs, bring outputs closer on the samples they have seen than on others.</summary>
+    private bool IsFitted(FidelityResult? fidelity) => fidelity is { Inputs: SampleOrigin.Calibration }
+        && ((Options.Pruning != PruningCriterion.None && Options.Compensation != Compensation.None && log.Layers.Any(l => l.PrunedShare > 0)) || log.Layers.Any(l => l.IsFitted));
 
     private ReportDetails Details(RunData data) => new()
     {

@@ -11,6 +11,20 @@ namespace ModelCompression.Tests.Pipeline;
 public sealed class CompressionPipelineTests
 {
     [TestMethod]
+    [DataRow("RoundToNearest", false)]
+    [DataRow("Gptq", true)]
+    [DataRow("AdaRound", true)]
+    public void Report_SaysWhenCodesWereChosenForTheSamplesItMeasuresOn(string algorithm, bool isFitted)
+    {
+        using var fixture = new PipelineFixture();
+
+        var outcome = fixture.Run(("WeightBits", "3"), ("QuantizationAlgorithm", algorithm), ("CalibrationData", PipelineFixture.SampleData));
+
+        Assert.AreEqual(isFitted, outcome.Report!.FidelityReason?.StartsWith("weights were fitted to these samples", StringComparison.Ordinal) == true, outcome.Report.FidelityReason);
+        Assert.AreEqual(isFitted, outcome.Report.Layers.Any(l => l.Action.EndsWith(", " + algorithm, StringComparison.Ordinal)), string.Join('\n', outcome.Report.Layers));
+    }
+
+    [TestMethod]
     public void DefaultPreset_IsAQuarterOfTheSizeAndKeepsTheAccuracy()
     {
         using var fixture = new PipelineFixture();

@@ -23,13 +23,13 @@ internal sealed record SearchLayer(IReadOnlyList<string> Nodes, IReadOnlyList<st
         var owner = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int i = 0; i < sites.Count; i++)
             foreach (var use in sites[i].Uses)
-                if (!owner.TryAdd(use.Node.DisplayName, i)) Merge(group, Root(group, owner[use.Node.DisplayName]), Root(group, i));
+                if (!owner.TryAdd(use.Operator.DisplayName, i)) Merge(group, Root(group, owner[use.Operator.DisplayName]), Root(group, i));
         return [.. Enumerable.Range(0, sites.Count).GroupBy(i => Root(group, i)).OrderBy(g => g.Min()).Select(g => Make([.. g.Select(i => sites[i])], isFree)).OfType<SearchLayer>()];
     }
 
     private static SearchLayer? Make(IReadOnlyList<WeightSite> sites, Func<Node, bool> isFree)
     {
-        var nodes = sites.SelectMany(s => s.Uses).Select(u => u.Node).ToArray();
+        var nodes = sites.SelectMany(s => s.Uses).Select(u => u.Operator).ToArray();
         // A name with a separator or a wildcard cannot be written in a rule.
         return nodes.All(n => isFree(n) && !n.DisplayName.AsSpan().ContainsAny(";*") && n.DisplayName.Trim() == n.DisplayName)
             ? new([.. nodes.Select(n => n.DisplayName).Distinct(StringComparer.Ordinal)], [.. sites.Select(s => s.Value.Name)], sites.Sum(s => s.Tensor.ByteLength)) { RefitProducts = sites.Sum(RefitProductsOf) }

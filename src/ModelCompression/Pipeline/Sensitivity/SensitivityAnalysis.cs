@@ -98,7 +98,7 @@ internal sealed class SensitivityAnalysis
         var byNode = new Dictionary<Node, List<Node>>(ReferenceEqualityComparer.Instance);
         foreach (var site in weights)
         {
-            var nodes = site.Uses.Select(u => u.Node).Distinct().ToArray();
+            var nodes = site.Uses.Select(u => u.Operator).Distinct().ToArray();
             var group = nodes.Select(n => byNode.GetValueOrDefault(n)).FirstOrDefault(g => g is not null);
             if (group is null) groups.Add(group = []);
             foreach (var node in nodes)

@@ -50,7 +50,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
 
     private static Diagnostic ShortOfRows(int layers, QuantizationAlgorithm algorithm) => Diagnostic.Warning(
         "MCB4070",
-        FormattableString.Invariant($"{layers} layers have fewer calibration rows than {algorithm} needs; they were rounded as by Hqq, which needs no data. Give more CalibrationData or raise CalibrationSamples."));
+        FormattableString.Invariant($"{layers} {(layers == 1 ? "layer has" : "layers have")} fewer calibration rows than {algorithm} needs and {(layers == 1 ? "was" : "were")} rounded as by Hqq, which needs no data. Give more CalibrationData or raise CalibrationSamples."));
 
     private Outcome Encode(NBitPlan plan, IRowRounder? rounder, Func<MeanInput?[]?>? means)
     {
@@ -61,7 +61,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         if (weight is null) return new("it has NaN or infinite elements, or such of extreme size (a root mean square beyond 1e-15 to 1e15)");
         var form = NBitForm.Of(plan, weight);
         return form.ByteLength < StoredSize.OfFloat(plan.Site)
-            ? new("") { Form = form, Noise = weight.Noise, NonZeroCount = weight.NonZeroCount, Remark = !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }
+            ? new("") { Form = form, Noise = weight.Noise, NonZeroCount = weight.NonZeroCount, IsFitted = rounder is not null, Remark = rounder is not null ? $", {plan.Options.QuantizationAlgorithm}" : !weight.KeepsMean ? "" : statistics is null ? ", output for the mean of made-up inputs kept" : ", output for the mean input kept" }
             : new("too small: codes, scales and unpacking nodes would take more bytes");
     }
 
@@ -78,6 +78,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         record.Round(outcome.Noise, outcome.NonZeroCount, plan.Site.Tensor.ElementCount);
         string action = plan.Action(form.Description) + outcome.Remark;
         record.AddAction(action);
+        record.IsFitted = outcome.IsFitted;
         record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
         log.Applied(passName, record.Weight, action);
     }
@@ -95,6 +96,8 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         public QuantizationNoise Noise { get; init; }
 
         public long NonZeroCount { get; init; }
+
+        public bool IsFitted { get; init; }
 
         public string Remark { get; init; } = "";
     }

@@ -10,7 +10,7 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <param name="already">What is quantized already.</param>
 internal sealed class LinearNodes(WeightCatalog catalog, AlreadyQuantized already)
 {
-    private readonly Dictionary<(Node, int), WeightSite> sites = catalog.Weights.SelectMany(s => s.Uses.Select(u => (Key: (u.Node, u.InputIndex), Site: s))).ToDictionary(p => p.Key, p => p.Site);
+    private readonly Dictionary<(Node, int), WeightSite> sites = catalog.Weights.SelectMany(s => s.Uses.Select(u => (Key: (u.Node, u.InputIndex), Site: s))).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Site);
 
     private readonly Dictionary<Value, bool> finite = new(ReferenceEqualityComparer.Instance);
 

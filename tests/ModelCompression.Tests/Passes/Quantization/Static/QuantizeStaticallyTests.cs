@@ -5,6 +5,7 @@ using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Passes.Quantization;
 using ModelCompression.Passes.Quantization.Static;
 using ModelCompression.Runtime;
 using ModelCompression.Tests.Passes.Simplification;
@@ -192,6 +193,21 @@ public sealed class QuantizeStaticallyTests
         Assert.AreEqual("MCB4048", log.Diagnostics.Single().Code);
         Assert.IsTrue(log.Edits.Any(e => e is { Applied: false, Reason: "its weights are the left operand" }), string.Join('\n', log.Edits));
         Assert.AreEqual("not static: ONNX Runtime has no static integer kernel for Einsum", log.Layers.Single(l => l.Weight == "e").Reason);
+    }
+
+    [TestMethod]
+    public void WeightReadTransposed_ByTwoProducts_IsStoredInFewBits()
+    {
+        var test = new TestModel();
+        var w = test.Weight("w", 48, 32);
+        var transposed = test.Node("Transpose", [w]);
+        var x = test.Input("x", 4, 32);
+        test.Output(test.Node("MatMul", [x, transposed]), test.Node("MatMul", [test.Node("Relu", [x]), transposed]), test.Node("Gemm", [x, w], NodeAttribute.Of("transB", 1)));
+
+        Quantize(test);
+        var log = test.Run(new QuantizeWeights(), Options);
+
+        Assert.AreEqual(8, log.Layers.Single().Bits, log.Layers.Single().Reason);
     }
 
     [TestMethod]
