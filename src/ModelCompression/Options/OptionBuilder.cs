@@ -13,6 +13,8 @@ internal sealed class OptionBuilder(string category)
 #pragma warning disable CA2263 // The generic method is compiled anew for each of the many kinds of options, at the start of every run.
         string[] names = Array.ConvertAll(Enum.GetNames(typeof(T)), Spelling);
 #pragma warning restore CA2263
+        // Names of options are written with hyphens on a command line, so values are, too.
+        int Find(string text) => Array.FindIndex(names, n => n.Equals(text.Replace("-", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase));
         return new()
         {
             Name = name,
@@ -23,7 +25,7 @@ internal sealed class OptionBuilder(string category)
             AllowedInRule = rule,
             Allowed = string.Join(", ", names),
             Default = defaultText ?? "",
-            Parse = (o, text) => Array.FindIndex(names, n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is >= 0 and int i ? set(o, Enum.GetValues<T>()[i]) : null,
+            Parse = (o, text) => Find(text) is >= 0 and int i ? set(o, Enum.GetValues<T>()[i]) : null,
             Format = o => get(o) is { } value ? Spelling(value.ToString()) : null,
         };
     }

@@ -30,6 +30,15 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    public void Values_WrittenLikeNamesOnACommandLine_AreUnderstood()
+    {
+        var options = Parse([("Quantization", "weight-only"), ("QuantizationFormat", "matmul-nbits"), ("WeightBits", "4")]).Model;
+
+        Assert.AreEqual(QuantizationMode.WeightOnly, options.Quantization);
+        Assert.AreEqual(QuantizationFormat.MatMulNBits, options.QuantizationFormat);
+    }
+
+    [TestMethod]
     [DataRow("TargetCpu", "xyz")]
     [DataRow("Sparsity", "150%")]
     public void NothingLikeIt_SuggestsNothing(string name, string value)

@@ -55,6 +55,8 @@ internal static class PrunableWeights
         bool byThresholds = options is { Pruning: PruningCriterion.GradientStability, GradientMeanThreshold: not null, GradientStdThreshold: not null };
         if (options.PruningPattern.Kind == PruningPatternKind.Unstructured && options.Sparsity is null && !byThresholds) return "Sparsity is not given";
         if (options.PruningPattern.Kind == PruningPatternKind.NOfM && site.Uses.Any(u => u.ReductionAxis != site.Uses[0].ReductionAxis)) return "its consumers sum over different axes";
+        if (options.PruningPattern is { Kind: PruningPatternKind.NOfM } pattern && site.Tensor.Dims[site.Uses[0].ReductionAxis] <= pattern.N)
+            return FormattableString.Invariant($"it sums over {site.Tensor.Dims[site.Uses[0].ReductionAxis]} inputs, and {pattern} keeps {pattern.N} of them");
         return elements.HasNaN() ? "it contains NaN, which has no rank" : null;
     }
 }

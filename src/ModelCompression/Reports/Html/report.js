@@ -88,7 +88,8 @@
   function gradients() {
     const g = data.details.gradients;
     const set = (label, name, removed) => ({ label, backgroundColor: color(name), pointRadius: 2.5, data: g.points.filter(p => p.removed === removed).map(p => ({ x: Math.abs(p.mean), y: p.std, name: p.name })) });
-    const sets = [set("kept", "--before", false), set("removed", "--accent", true), set("ranked", "--after", null)].filter(s => s.data.length);
+    // The first set is drawn last, on top: what is removed lies in the corner where most of what is kept lies, too.
+    const sets = [set("removed", "--accent", true), set("kept", "--before", false), set("ranked", "--after", null)].filter(s => s.data.length);
     if (g.meanThreshold !== null && g.stdThreshold !== null)
       sets.push({ label: "thresholds", type: "line", pointRadius: 0, borderDash: [6, 4], borderColor: color("--bad"), data: [{ x: g.meanThreshold, y: 0 }, { x: g.meanThreshold, y: g.stdThreshold }, { x: 0, y: g.stdThreshold }] });
     return {

@@ -78,6 +78,16 @@ public sealed class PruneByMagnitudeTests
     }
 
     [TestMethod]
+    public void NOfM_OverFewerInputsThanItKeeps_IsRefusedWithAReason()
+    {
+        using var model = SmallNet.Create();
+        var log = Run(model, new CompressionOptions { Pruning = PruningCriterion.Magnitude, PruningPattern = new(PruningPatternKind.NOfM, 8, 16) });
+        Assert.AreEqual(0, Zeros(model, "filters"));
+        Assert.IsGreaterThan(0, Zeros(model, "matrix"));
+        Assert.IsTrue(log.Edits.Any(e => e is { Applied: false, Target: "conv", Reason: "it sums over 8 inputs, and 8:16 keeps 8 of them" }));
+    }
+
+    [TestMethod]
     public void EmptyChannel_KeepsItsLargestWeightAndWarns()
     {
         using var model = SmallNet.Create();
