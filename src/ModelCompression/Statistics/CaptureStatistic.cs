@@ -1,7 +1,8 @@
 namespace ModelCompression.Statistics;
 
 /// <summary>Keeps a tensor of every sample, for comparisons over a few samples: the one statistic whose size grows with them.</summary>
-public sealed class CaptureStatistic : TensorStatistic
+/// <param name="limit">Samples to keep, the first ones.</param>
+public sealed class CaptureStatistic(int limit) : TensorStatistic
 {
     private readonly List<float[]> samples = [];
 
@@ -9,8 +10,11 @@ public sealed class CaptureStatistic : TensorStatistic
     public IReadOnlyList<float[]> Samples => samples;
 
     /// <inheritdoc/>
-    public override object? Measure(TensorView x) => x.Data.ToArray();
+    public override object? Measure(TensorView x) => x.Sample < limit ? x.Data.ToArray() : null;
 
     /// <inheritdoc/>
-    public override void Merge(object? partial) => samples.Add((float[])partial!);
+    public override void Merge(object? partial)
+    {
+        if (partial is float[] elements) samples.Add(elements);
+    }
 }

@@ -38,4 +38,18 @@ public interface IStatisticsSource
     /// <param name="cancellation">Stops between samples.</param>
     void CollectInTurn(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default) =>
         CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], plans, cancellation);
+
+    /// <summary>Collects from each of several edits of a model. A source may compute only once what an edit does not change, and look at several edits at the same time.</summary>
+    /// <param name="model">The model; it must not be edited meanwhile.</param>
+    /// <param name="edits">The edits; best in the order of the nodes they concern.</param>
+    /// <param name="sampleLimit">The <see cref="StatisticsPlan.SampleLimit"/> of all their plans.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    void CollectFromEdits(Model model, IReadOnlyList<ModelEdit> edits, int sampleLimit, CancellationToken cancellation = default)
+    {
+        foreach (var edit in edits)
+        {
+            var (copy, plan) = edit.Make();
+            Collect(copy.Model, plan, cancellation);
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using ModelCompression.Data;
+using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime;
@@ -44,6 +45,59 @@ public sealed class CollectionStagesTests
         var expected = Run(new WholeModel(new Calibrator(rows, 300, 1)));
         foreach (int threads in new[] { 1, 3 }) CollectionAssert.AreEqual(expected, Run(new Calibrator(rows, 300, threads)));
         Assert.AreNotEqual(0f, expected[^1].Max);
+    }
+
+    /// <summary>Six edits are more than start from the same values.</summary>
+    [TestMethod]
+    [DataRow(5)]
+    [DataRow(17)]
+    public void CollectFromEdits_GivesWhatWholeCopiesGive(int samples)
+    {
+        var rows = new Rows(samples);
+        string[] changed = ["first", "first_actual", "second", "third", "third_actual", "numbers"];
+
+        var expected = Edit(new WholeModel(new Calibrator(rows, 300, 1)), changed, samples);
+        foreach (int threads in new[] { 1, 3 }) CollectionAssert.AreEqual(expected, Edit(new Calibrator(rows, 300, threads), changed, samples));
+        Assert.IsGreaterThanOrEqualTo(changed.Length - 1, expected.Distinct().Count());
+    }
+
+    [TestMethod]
+    public void CollectFromEdits_SampleTheModelRefuses_NamesIt()
+    {
+        var rows = new Rows(3) { WrongWidthFrom = 1 };
+        var error = Assert.ThrowsExactly<DiagnosticException>(() => Edit(new Calibrator(rows, 300, 2), ["first", "second"], 3));
+        Assert.AreEqual("MCB2041", error.Diagnostic.Code);
+        StringAssert.StartsWith(error.Diagnostic.Message, "Calibration sample 1: ");
+    }
+
+    /// <summary>Triples one value each.</summary>
+    private static (float Min, float Max, int Count)[] Edit(IStatisticsSource source, string[] changed, int samples)
+    {
+        var graph = new Layers();
+        foreach (var shift in graph.Shifts)
+        {
+            var constant = graph.Model.Weight(shift.Name + "_fixed", Tensor.Float([1], Step));
+            shift.ReplaceAllUsesWith(constant);
+            graph.Model.Graph.RemoveInput(shift);
+        }
+
+        var found = new RangeStatistic[changed.Length];
+        var values = graph.Model.Graph.Nodes.SelectMany(n => n.Outputs).ToDictionary(v => v!.Name, v => v!);
+        source.CollectFromEdits(graph.Model, [.. changed.Select((name, i) => new ModelEdit([values[name]], () => Tripled(i)))], samples);
+        return [.. found.Select(f => (f.Min, f.Max, f.SampleCount))];
+
+        (ModelCopy Copy, StatisticsPlan Plan) Tripled(int index)
+        {
+            var copy = ModelCopy.Of(graph.Model);
+            var value = copy.Values[values[changed[index]]];
+            var uses = value.Uses.ToArray();
+            var three = copy.Model.Weight("three", Tensor.Float([], 3f));
+            var tripled = copy.Model.Graph.AddNode("Mul", [value, three], ["tripled"], index: copy.Model.Graph.IndexOf(value.Producer!) + 1).Outputs[0]!;
+            foreach (var use in uses) use.Node.SetInput(use.Index, tripled);
+            var plan = new StatisticsPlan { SampleLimit = samples };
+            found[index] = plan.Need(copy.Model.Graph.Outputs[0], RangeStatistic.Key, () => new RangeStatistic());
+            return (copy, plan);
+        }
     }
 
     private static (float Min, float Max, int Count)[] Run(IStatisticsSource source)
@@ -103,6 +157,8 @@ public sealed class CollectionStagesTests
     /// <summary>One to three rows each.</summary>
     private sealed class Rows(int count) : SampleSource
     {
+        public int WrongWidthFrom { get; init; } = int.MaxValue;
+
         public override SampleOrigin Origin => SampleOrigin.Calibration;
 
         public override int Count => count;
@@ -110,7 +166,8 @@ public sealed class CollectionStagesTests
         public override Sample Read(int attempt, int index)
         {
             int rows = 1 + (index % 3);
-            return new([new("x", new TensorValue(Tensor.Float([rows, 2], [.. Enumerable.Range(0, 2 * rows).Select(i => ((7 * index) + (3 * i)) % 11 * Step)])))]);
+            long[] dims = index >= WrongWidthFrom ? [2 * rows, 1] : [rows, 2];
+            return new([new("x", new TensorValue(Tensor.Float(dims, [.. Enumerable.Range(0, 2 * rows).Select(i => ((7 * index) + (3 * i)) % 11 * Step)])))]);
         }
     }
 

@@ -1,4 +1,3 @@
-using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Statistics;
@@ -19,14 +18,13 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
 
     private const int LeastReducedSamples = 4;
 
-    /// <summary>For more samples what lies between two stages could take more memory than running the whole model again takes time.</summary>
-    private const int MostStagedSamples = 16;
-
     /// <inheritdoc/>
     public int SampleCount => Math.Min(maxSamples, samples.Count);
 
     /// <inheritdoc/>
     public MeasurementRecord? Record { get; init; }
+
+    private SampleLoop Loop => new(samples, threads);
 
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
@@ -67,23 +65,12 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
             CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], Rest(pending), cancellation);
     }
 
-    /// <summary>Collects stage by stage; false when a plan is left that this does not work for.</summary>
-    private bool TryCollectStaged(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerator<StatisticsPlan> plans, CancellationToken cancellation)
-    {
-        int count = CountFor(plans.Current);
-        if (count is 0 or > MostStagedSamples) return false;
-        using var runs = new StagedRuns(model, count);
-        foreach (var stage in CollectionStages.Of(model, turns))
-        {
-            var plan = plans.Current;
-            var tensors = new WantedTensors(model, plan);
-            if (!runs.TryOpen(stage)) return false;
-            Collect(() => runs.Start(tensors.Computed), tensors, plan, 0, count, cancellation);
-            if (!plans.MoveNext()) return true;
-        }
+    /// <inheritdoc/>
+    public void CollectFromEdits(Model model, IReadOnlyList<ModelEdit> edits, int sampleLimit, CancellationToken cancellation = default) =>
+        new StagedCollection(Loop).Collect(model, edits, Math.Min(SampleCount, sampleLimit), (edited, plan) => Collect(edited, plan, cancellation), cancellation);
 
-        return false;
-    }
+    private bool TryCollectStaged(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerator<StatisticsPlan> plans, CancellationToken cancellation) =>
+        new StagedCollection(Loop).TryCollect(model, turns, plans, CountFor(plans.Current), cancellation);
 
     private static IEnumerable<StatisticsPlan> Rest(IEnumerator<StatisticsPlan> plans)
     {
@@ -121,45 +108,5 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     }
 
     private void Collect(ModelSession session, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation) =>
-        Collect(() => new RepeatedRun(session, tensors.Names), tensors, plan, first, end, cancellation);
-
-    private void Collect(Func<ISampleRun> start, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation)
-    {
-        var turns = new SampleTurns(first, end);
-        var others = SampleTensors.Others(plan);
-        Parallel.For(0, Math.Min(threads, end - first), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
-        {
-            using var run = start();
-            var buffers = new SampleBuffers();
-            while (turns.TryTakeSample(out int index))
-            {
-                try
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
-                    var source = new SampleTensors(tensors, sample, run.Run(index, sample.Inputs), index);
-                    source.RequireNumbers(plan);
-                    Measure(source, plan, index, turns);
-                }
-                catch (Exception e)
-                {
-                    turns.Fail(index, Located(e, index));
-                }
-            }
-        });
-        turns.ThrowIfFailed();
-    }
-
-    private static void Measure(SampleTensors source, StatisticsPlan plan, int index, SampleTurns turns)
-    {
-        object?[] partials = source.MeasureAll(plan);
-        turns.WaitFor(index);
-        source.Merge(plan, partials);
-        turns.Complete(index);
-    }
-
-    /// <summary>Says which sample the model does not accept.</summary>
-    private static Exception Located(Exception e, int index) => e is DiagnosticException { Diagnostic: { Code: "MCB2041" } diagnostic }
-        ? new DiagnosticException(diagnostic with { Message = FormattableString.Invariant($"Calibration sample {index}: {diagnostic.Message}") })
-        : e;
+        Loop.Collect(() => new RepeatedRun(session, tensors.Names), tensors, plan, first, end, cancellation);
 }

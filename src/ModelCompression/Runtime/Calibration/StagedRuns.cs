@@ -15,11 +15,7 @@ namespace ModelCompression.Runtime.Calibration;
 internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
 {
     private readonly Dictionary<Value, OrtValue>[] kept = [.. Enumerable.Range(0, sampleCount).Select(_ => new Dictionary<Value, OrtValue>(ReferenceEqualityComparer.Instance))];
-    private readonly Dictionary<Value, string> inputs = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<Value, int> outputs = new(ReferenceEqualityComparer.Instance);
-    private string[] outputNames = [];
-    private HashSet<string> sampleInputs = [];
-    private ModelSession? session;
+    private ModelPart? part;
     private CollectionStage? stage;
 
     /// <summary>Opens the part of the model that a stage runs; the outputs of the last one must have been disposed of.</summary>
@@ -27,22 +23,24 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
     public bool TryOpen(CollectionStage next)
     {
         Close();
-        if (next.Read.Any(v => kept.Any(k => !k[v].IsTensor))) return false;
-        try
-        {
-            Open(next);
-            return true;
-        }
-        catch (DiagnosticException)
-        {
-            // As for a type that cannot be an input.
-            return false;
-        }
+        stage = next;
+        return next.Outputs.Count == 0 || (part = TryOpen(model, next.Outputs, next.Read, v => v)) is not null;
     }
 
-    /// <summary>Runs for one thread.</summary>
+    /// <summary>Runs the stage, for one thread.</summary>
     /// <param name="wanted">Tensors to look at.</param>
-    public ISampleRun Start(IReadOnlyList<Value> wanted) => new Runner(this, wanted);
+    public ISampleRun Start(IReadOnlyList<Value> wanted) => new Runner((index, sample) => Run(index, sample, wanted));
+
+    /// <summary>Opens what an edited copy of the model computes behind the values that the stage has kept.</summary>
+    /// <returns>Null when ONNX Runtime does not run this part on its own.</returns>
+    public ModelPart? TryOpenBehind(ModelCopy copy, IReadOnlyList<Value> outputs) => TryOpen(copy.Model, outputs, stage!.Behind, v => copy.Values[v]);
+
+    /// <summary>Runs such a part, for one thread.</summary>
+    public ISampleRun StartBehind(ModelPart behind) => new Runner((index, sample) =>
+    {
+        var found = behind.Run(kept[index], sample);
+        return new(found, new OwnedValues(found));
+    });
 
     /// <inheritdoc/>
     public void Dispose()
@@ -55,73 +53,39 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
         }
     }
 
-    private void Open(CollectionStage next)
+    private ModelPart? TryOpen(Model source, IReadOnlyList<Value> outputs, IReadOnlyList<Value> read, Func<Value, Value> inSource)
     {
-        stage = next;
-        if (next.Outputs.Count == 0) return;
-        var part = GraphCopy.Empty(model);
-        sampleInputs = [.. part.Graph.Inputs.Select(i => i.Name)];
-        var copy = GraphCopy.Start(model.Graph, part.Graph);
-        foreach (var value in next.Read) inputs.Add(value, copy.AddInput(value, TypeOf(value)).Name);
-        foreach (var value in next.Outputs)
+        if (read.Any(v => kept.Any(k => !k[v].IsTensor))) return null;
+        try
         {
-            outputs.Add(value, outputs.Count);
-            part.Graph.AddOutput(copy[value]);
+            return ModelPart.Open(source, outputs, [.. read.Select(v => (v, inSource(v), TypeOf(v)))]);
         }
-
-        foreach (var unread in part.Graph.Inputs.Where(i => i.Uses.Count == 0).ToArray()) part.Graph.RemoveInput(unread);
-        sampleInputs.IntersectWith(part.Graph.Inputs.Select(i => i.Name));
-        outputNames = [.. part.Graph.Outputs.Select(o => o.Name)];
-        session = ObservingSession.Open(part, [], SessionSettings.Default with { ReuseMemory = false });
+        catch (DiagnosticException)
+        {
+            // As for a type that cannot be an input.
+            return null;
+        }
     }
 
     private RunOutputs Run(int index, IReadOnlyList<NamedValue> sample, IReadOnlyList<Value> wanted)
     {
-        var mine = kept[index];
-        var found = session is null ? [] : Compute(session, mine, sample);
-        var spare = new List<OrtValue>();
-        foreach (var (value, position) in outputs)
-        {
-            if (stage!.Kept.Contains(value)) mine.Add(value, found[position]);
-            else spare.Add(found[position]);
-        }
-
-        return new RunOutputs([.. wanted.Select(w => outputs.TryGetValue(w, out int at) ? found[at] : mine[w])], new OwnedValues(spare));
-    }
-
-    private OrtValue[] Compute(ModelSession part, Dictionary<Value, OrtValue> mine, IReadOnlyList<NamedValue> sample)
-    {
-        var native = new Dictionary<string, OrtValue>(StringComparer.Ordinal);
-        var own = new List<OrtValue>();
-        try
-        {
-            part.Guard(() =>
-            {
-                foreach (var input in sample.Where(i => sampleInputs.Contains(i.Name)))
-                {
-                    own.Add(OrtValues.ToNative(input.Value));
-                    native.Add(input.Name, own[^1]);
-                }
-            });
-            foreach (var (value, name) in inputs) native.Add(name, mine[value]);
-            return [.. part.Run(native, outputNames)];
-        }
-        finally
-        {
-            foreach (var value in own) value.Dispose();
-        }
+        var found = part?.Run(kept[index], sample) ?? [];
+        var positions = new Dictionary<Value, int>(ReferenceEqualityComparer.Instance);
+        foreach (var (position, value) in stage!.Outputs.Index()) positions.Add(value, position);
+        foreach (var value in stage.Kept) kept[index].Add(value, found[positions[value]]);
+        var spare = stage.Outputs.Except(stage.Kept).Select(v => found[positions[v]]).ToArray();
+        return new RunOutputs([.. wanted.Select(w => positions.TryGetValue(w, out int at) ? found[at] : kept[index][w])], new OwnedValues(spare));
     }
 
     /// <summary>Closes the stage, and lets go of what no later one reads.</summary>
     private void Close()
     {
-        session?.Dispose();
-        session = null;
-        inputs.Clear();
-        outputs.Clear();
+        part?.Dispose();
+        part = null;
         foreach (var value in stage?.Spent ?? [])
             foreach (var values in kept)
                 if (values.Remove(value, out var spent)) spent.Dispose();
+        stage = null;
     }
 
     /// <summary>The type of what the samples have for a value, with the sizes that they agree about.</summary>
@@ -140,20 +104,20 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
         return new((DataType)first.ElementDataType, new Shape([.. dims.Select(d => d is { } size ? Dimension.Of(size) : Dimension.Unknown)]));
     }
 
-    private sealed class Runner(StagedRuns runs, IReadOnlyList<Value> wanted) : ISampleRun
+    private sealed class Runner(Func<int, IReadOnlyList<NamedValue>, RunOutputs> run) : ISampleRun
     {
         private RunOutputs? last;
 
         public RunOutputs Run(int index, IReadOnlyList<NamedValue> sample)
         {
             last?.Dispose();
-            return last = runs.Run(index, sample, wanted);
+            return last = run(index, sample);
         }
 
         public void Dispose() => last?.Dispose();
     }
 
-    private sealed class OwnedValues(List<OrtValue> values) : IDisposable
+    private sealed class OwnedValues(IReadOnlyList<OrtValue> values) : IDisposable
     {
         public void Dispose()
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ModelCompression.Analysis.Views;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
@@ -19,6 +20,7 @@ internal sealed class ActivationRanges
     private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> ranges = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, (float Min, float Max)> chosen = new(ReferenceEqualityComparer.Instance);
+    private readonly ConcurrentDictionary<(QuantizedTensor Tensor, int Bits), float[]> channelScales = new();
     private readonly Dictionary<string, Value> names = new(StringComparer.Ordinal);
     private readonly CompressionOptions options;
     private readonly MeasurementRecord? record;
@@ -37,11 +39,12 @@ internal sealed class ActivationRanges
     /// <param name="perChannel">True to look at channels too, where the plan can make use of them.</param>
     /// <param name="record">Takes what the result is made with, and has what to take instead; null for a rehearsal.</param>
     /// <param name="rehearsed">The ranges of a rehearsal, which are taken when it saw the same tensors; null without one.</param>
-    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, MeasurementRecord? record, ActivationRanges? rehearsed = null)
+    /// <param name="others">What is to be collected in the same run; null for nothing.</param>
+    public static ActivationRanges Collect(Model model, StaticPlan plan, CompressionOptions options, IStatisticsSource source, bool perChannel, MeasurementRecord? record, ActivationRanges? rehearsed = null, StatisticsPlan? others = null)
     {
         var ranges = new ActivationRanges(options, record);
         if (rehearsed is not null && ranges.TryTake(plan, rehearsed)) return ranges;
-        var wanted = new StatisticsPlan();
+        var wanted = others ?? new StatisticsPlan();
         foreach (var tensor in plan.Tensors)
         {
             ranges.Need(tensor, wanted, perChannel);
@@ -129,6 +132,7 @@ internal sealed class ActivationRanges
             wide[root] = wide.TryGetValue(root, out var old) ? (Math.Min(old.Min, min), Math.Max(old.Max, max)) : (min, max);
         }
 
+        Parallel.ForEach(plan.Tensors.Where(HasChannels), tensor => MeasuredScales(tensor, bits));
         var scales = new Dictionary<Value, ActivationScale>(ReferenceEqualityComparer.Instance);
         foreach (var tensor in plan.Tensors)
         {
@@ -159,16 +163,22 @@ internal sealed class ActivationRanges
         return ((float)Math.Clamp(min, range.Min, range.Max), (float)Math.Clamp(max, range.Min, range.Max));
     }
 
+    private bool HasChannels(QuantizedTensor tensor) =>
+        tensor.Side != ChannelSide.None && channels.TryGetValue(tensor.Tensor, out var statistic) && statistic.IsUsable && statistic.Channels >= 2;
+
     /// <summary>Scales per channel where the plan allows them, or null.</summary>
     private ActivationScale? PerChannel(QuantizedTensor tensor, int bits, MeasurementRecord? kept)
     {
-        if (tensor.Side == ChannelSide.None || !channels.TryGetValue(tensor.Tensor, out var statistic) || !statistic.IsUsable || statistic.Channels < 2) return null;
-        float[]? found = kept is null ? Measured() : kept.Numbers($"zero point and channel scales of {tensor.Tensor.Name}", 1 + statistic.Channels, Measured);
-        if (found is not [float zero, .. float[] channelScales]) return null;
-        return new(new AffineScale(channelScales.Max(), (int)zero), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = channelScales };
-
-        float[]? Measured() => MeasuredScales(tensor, statistic, (1 << bits) - 1) is { } made ? [made.ZeroPoint, .. made.Scales] : null;
+        if (!HasChannels(tensor)) return null;
+        float[]? Measured() => MeasuredScales(tensor, bits) is { Length: > 0 } made ? made : null;
+        float[]? found = kept is null ? Measured() : kept.Numbers($"zero point and channel scales of {tensor.Tensor.Name}", 1 + channels[tensor.Tensor].Channels, Measured);
+        if (found is not [float zero, .. float[] scales]) return null;
+        return new(new AffineScale(scales.Max(), (int)zero), bits == 8 ? DataType.UInt8 : DataType.UInt16) { Channels = scales };
     }
+
+    /// <summary>Zero point and scales; empty when there are none. They take a search, and plans that are tried one after the other have most tensors in common.</summary>
+    private float[] MeasuredScales(QuantizedTensor tensor, int bits) =>
+        channelScales.GetOrAdd((tensor, bits), _ => MeasuredScales(tensor, channels[tensor.Tensor], (1 << bits) - 1) is { } made ? [made.ZeroPoint, .. made.Scales] : []);
 
     private ChannelScales? MeasuredScales(QuantizedTensor tensor, ChannelStatistic statistic, int levels)
     {

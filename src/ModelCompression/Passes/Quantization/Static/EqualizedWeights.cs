@@ -11,12 +11,13 @@ internal static class EqualizedWeights
     {
         float[] scaled = weight.AsSpan<float>().ToArray();
         int perGroup = view.OutputChannels / view.Group, kernel = scaled.Length / view.OutputChannels / view.InputChannelsPerGroup;
+        double[] factors = Array.ConvertAll(input.Channels!, c => (double)c / input.Map.Scale);
         for (int m = 0, at = 0; m < view.OutputChannels; m++)
+        {
+            int first = m / perGroup * view.InputChannelsPerGroup;
             for (int c = 0; c < view.InputChannelsPerGroup; c++, at += kernel)
-            {
-                double factor = (double)input.Channels![(m / perGroup * view.InputChannelsPerGroup) + c] / input.Map.Scale;
-                foreach (ref float w in scaled.AsSpan(at, kernel)) w = (float)(w * factor);
-            }
+                foreach (ref float w in scaled.AsSpan(at, kernel)) w = (float)(w * factors[first + c]);
+        }
 
         return Tensor.Float(weight.Dims, scaled);
     }

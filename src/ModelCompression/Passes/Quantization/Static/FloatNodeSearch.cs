@@ -24,16 +24,16 @@ internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sen
     {
         var kept = WithoutSlow(excluded);
         var nodes = selector.Select(kept);
-        if (nodes.Count == 0 || sensitivity.Measure(nodes) <= maxNoiseToSignal) return kept;
+        if (nodes.Count == 0 || sensitivity.IsWithin(nodes, maxNoiseToSignal)) return kept;
         var linear = nodes.Where(n => n.Role == StaticRole.Linear).ToArray();
-        var noise = linear.ToDictionary(n => n.Node, n => sensitivity.MeasureAlone(n, nodes));
+        var noise = sensitivity.MeasureAlone(linear, nodes);
         var order = linear.OrderByDescending(n => noise[n.Node] / Math.Max(1, time.SavedBy(n))).Select(n => n.Node).ToArray();
         int low = 1, high = order.Length;
         while (low < high)
         {
             int middle = (low + high) / 2;
             var candidates = selector.Select(WithoutSlow(With(kept, order[..middle], noise)));
-            if (candidates.Count == 0 || sensitivity.Measure(candidates) <= maxNoiseToSignal) high = middle;
+            if (candidates.Count == 0 || sensitivity.IsWithin(candidates, maxNoiseToSignal)) high = middle;
             else low = middle + 1;
         }
 
@@ -66,7 +66,7 @@ internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sen
         return all;
     }
 
-    private static Dictionary<Node, string> With(IReadOnlyDictionary<Node, string> excluded, Node[] nodes, Dictionary<Node, double> noise)
+    private static Dictionary<Node, string> With(IReadOnlyDictionary<Node, string> excluded, Node[] nodes, IReadOnlyDictionary<Node, double> noise)
     {
         var all = new Dictionary<Node, string>(excluded, ReferenceEqualityComparer.Instance);
         foreach (var node in nodes) all.Add(node, FormattableString.Invariant($"sensitive: alone in integers it leaves the outputs at {OutputReference.Decibels(noise[node]):F1} dB"));

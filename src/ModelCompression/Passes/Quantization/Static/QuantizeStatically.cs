@@ -42,9 +42,12 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
             return;
         }
 
-        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record, decisions?.Rehearsed);
+        var wanted = new StatisticsPlan();
+        bool searches = settings.Model.QuantizationFormat == QuantizationFormat.Auto && decisions is not { AreMade: true };
+        var reference = searches ? OutputReference.Of(model, wanted, source, ComparedSamples) : null;
+        var ranges = ActivationRanges.Collect(model, StaticPlan.Of(nodes), settings.Model, source, perChannel: AllowsChannels(model, settings.Model), rehearses ? null : source.Record, decisions?.Rehearsed, wanted);
         if (rehearses && decisions is not null) decisions.Rehearsed = ranges;
-        var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, settings));
+        var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, reference, settings));
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);
         Explain(nodes, selector, catalog, log);
@@ -81,7 +84,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
     private static bool UsesOperators(Node node, CompressionSettings settings) => settings.For(node).QuantizationFormat == QuantizationFormat.QOperator;
 
     /// <summary>Linear operators that stay float, and why: tensors without a usable range, too little work, too much noise.</summary>
-    private IReadOnlyDictionary<Node, string> Exclude(Model model, IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, ActivationRanges ranges, CompressionSettings settings)
+    private static IReadOnlyDictionary<Node, string> Exclude(Model model, IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, ActivationRanges ranges, OutputReference? reference, CompressionSettings settings)
     {
         var excluded = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
         foreach (var node in nodes)
@@ -89,10 +92,9 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
             if (node.Activations.Select(i => node.Node.Inputs[i]!).Concat(node.Outputs).Select(ranges.Problem).FirstOrDefault(p => p is not null) is { } problem) excluded.Add(node.Node, problem);
         }
 
-        if (settings.Model.QuantizationFormat != QuantizationFormat.Auto) return excluded;
+        if (reference is null) return excluded;
         foreach (var node in nodes)
             if (node.Role == StaticRole.Linear && MakesScores(node.Node)) excluded.TryAdd(node.Node, "its outputs are the scores of close classes: their rounding decides");
-        var reference = OutputReference.Of(model, source, ComparedSamples);
         double target = Math.Pow(10, -(reference.HasScores ? ScoreTarget : OutputTarget) / 10);
         return new FloatNodeSearch(selector, new NodeSensitivity(model, reference, ranges, settings), new TimeEstimate(model, ranges, AllowsChannels(model, settings.Model)), target).Run(excluded);
     }

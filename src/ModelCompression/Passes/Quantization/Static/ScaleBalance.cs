@@ -1,3 +1,4 @@
+using System.Numerics;
 using ModelCompression.Analysis.Views;
 
 namespace ModelCompression.Passes.Quantization.Static;
@@ -35,9 +36,14 @@ internal sealed class ScaleBalance
                 squares[i] += (double)w * w;
             }
 
-        for (int i = 0; i < squares.Length; i++) importance[i / view.InputChannelsPerGroup] += squares[i] * meanSquares[InputOf(i)];
-        for (int m = 0; m < importance.Length; m++) importance[m] = importance[m] > 0 ? 1 / importance[m] : 0;
-        for (int i = 0; i < squares.Length; i++) energy[InputOf(i)] += squares[i] * importance[i / view.InputChannelsPerGroup];
+        int width = view.InputChannelsPerGroup;
+        for (int m = 0; m < importance.Length; m++)
+        {
+            int first = FirstInputOf(m);
+            for (int c = 0; c < width; c++) importance[m] += squares[(m * width) + c] * meanSquares[first + c];
+            importance[m] = importance[m] > 0 ? 1 / importance[m] : 0;
+            for (int c = 0; c < width; c++) energy[first + c] += squares[(m * width) + c] * importance[m];
+        }
     }
 
     /// <summary>The best scales for a convolution.</summary>
@@ -78,27 +84,42 @@ internal sealed class ScaleBalance
         int width = view.InputChannelsPerGroup, kernel = (int)view.Window.Kernel.Aggregate(1L, (a, k) => a * k);
         double[] spread = new double[view.Group];
         for (int c = 0; c < scales.Length; c++) spread[c / width] += meanSquares[c] * kernel / ((double)scales[c] * scales[c]);
+        double[] wide = Array.ConvertAll(scales, s => (double)s);
         for (int m = 0; m < view.OutputChannels; m++)
         {
-            int group = m / (view.OutputChannels / view.Group);
-            double top = 0;
-            for (int c = 0; c < width; c++) top = Math.Max(top, largest[(m * width) + c] * scales[(group * width) + c]);
-            noise += importance[m] * top * top / (HighestCode * HighestCode) * spread[group];
+            int first = FirstInputOf(m);
+            double top = LargestProduct(largest.AsSpan(m * width, width), wide.AsSpan(first, width));
+            noise += importance[m] * top * top / (HighestCode * HighestCode) * spread[first / width];
         }
 
         return noise;
     }
 
+    /// <summary>The largest of the products of numbers that are not negative; the same bits for any width of vectors.</summary>
+    private static double LargestProduct(ReadOnlySpan<double> x, ReadOnlySpan<double> y)
+    {
+        var most = Vector<double>.Zero;
+        int i = 0;
+        for (; i <= x.Length - Vector<double>.Count; i += Vector<double>.Count) most = Vector.Max(most, new Vector<double>(x[i..]) * new Vector<double>(y[i..]));
+        double top = 0;
+        for (int lane = 0; lane < Vector<double>.Count; lane++) top = Math.Max(top, most[lane]);
+        for (; i < x.Length; i++) top = Math.Max(top, x[i] * y[i]);
+        return top;
+    }
+
     private double[] LargestPerInput()
     {
         double[] reach = new double[view.InputChannels];
-        for (int i = 0; i < largest.Length; i++) reach[InputOf(i)] = Math.Max(reach[InputOf(i)], largest[i]);
+        int width = view.InputChannelsPerGroup;
+        for (int m = 0; m < view.OutputChannels; m++)
+        {
+            int first = FirstInputOf(m);
+            for (int c = 0; c < width; c++) reach[first + c] = Math.Max(reach[first + c], largest[(m * width) + c]);
+        }
+
         return reach;
     }
 
-    private int InputOf(int pair)
-    {
-        int m = pair / view.InputChannelsPerGroup;
-        return (m / (view.OutputChannels / view.Group) * view.InputChannelsPerGroup) + (pair % view.InputChannelsPerGroup);
-    }
+    /// <summary>The first of the inputs that an output is computed from.</summary>
+    private int FirstInputOf(int output) => output / (view.OutputChannels / view.Group) * view.InputChannelsPerGroup;
 }

@@ -7,6 +7,7 @@ using ModelCompression.Passes.Quantization.BiasCorrection;
 using ModelCompression.Passes.Sensitivity;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
+using ModelCompression.Statistics;
 using ModelCompression.Tests.Pipeline;
 
 namespace ModelCompression.Tests.Passes.Quantization.BiasCorrection;
@@ -33,12 +34,18 @@ public sealed class HeldOutTests
         using var model = OnnxReader.Read(PipelineFixture.SampleModel);
         using var data = DataSet.Open([PipelineFixture.SampleData], ModelInterface.Of(model));
         var calibrator = new Calibrator(new Part(data, 0), Calibrated, 2);
-        var reference = OutputReference.Of(model, new Calibrator(new Part(data, Calibrated), Others, 2), Others);
+        var others = new Calibrator(new Part(data, Calibrated), Others, 2);
+        StatisticsPlan before = new(), after = new();
+        var captured = before.Need(model.Graph.Outputs[0], "capture", () => new CaptureStatistic(Others));
+        others.Collect(model, before);
         IEnumerable<ModelPass> Quantizers() => [new QuantizeWeights(calibrator, inputs: calibrator)];
         var settings = new CompressionSettings(options);
         new CorrectBiases(calibrator, Quantizers).Run(model, settings, new PassLog());
         foreach (var pass in Quantizers()) pass.Run(model, settings, new PassLog());
-        return OutputReference.Decibels(reference.NoiseToSignal(model));
+        var error = after.Need(model.Graph.Outputs[0], "error", () => new ErrorStatistic(captured));
+        others.Collect(model, after);
+        Assert.AreEqual(Others, error.SampleCount);
+        return OutputReference.Decibels(error.NoiseToSignal);
     }
 
     /// <summary>The samples of a set from one on.</summary>
