@@ -29,6 +29,12 @@ public static class OnnxWriter
     public static WrittenModel Write(Model model, string path, CancellationToken cancellation = default) =>
         Write(model, path, MaxMessageByteLength, cancellation);
 
+    /// <summary>Writes a model file like <see cref="Write(Model, string, CancellationToken)"/>, but leaves behind a digest that is still being computed.</summary>
+    /// <inheritdoc cref="Write(Model, string, CancellationToken)"/>
+    /// <returns>What was written; to be disposed before the model is, since the digest reads its weights.</returns>
+    public static PendingModel WriteAhead(Model model, string path, CancellationToken cancellation = default) =>
+        WriteAhead(model, path, MaxMessageByteLength, cancellation);
+
     /// <summary>Writes a model with all its weights to a stream.</summary>
     /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
     public static void Write(Model model, Stream stream, CancellationToken cancellation = default)
@@ -69,6 +75,12 @@ public static class OnnxWriter
     /// <summary>Writes with a limit of one's own for what stays in one file.</summary>
     internal static WrittenModel Write(Model model, string path, long maxMessageByteLength, CancellationToken cancellation)
     {
+        using var written = WriteAhead(model, path, maxMessageByteLength, cancellation);
+        return new WrittenModel(written.Path, written.ExternalDataFiles, written.ByteLength, written.Sha256);
+    }
+
+    private static PendingModel WriteAhead(Model model, string path, long maxMessageByteLength, CancellationToken cancellation)
+    {
         string full = Path.GetFullPath(path);
         string dataPath = full + ".data";
         var message = new ModelMessage(model);
@@ -81,15 +93,14 @@ public static class OnnxWriter
             RequireFits(message, MaxMessageByteLength, path);
         }
 
-        string digest;
+        PendingDigest digest;
         try
         {
             using var replacement = new FileReplacement();
             if (layout is not null)
                 using (var stream = replacement.Create(dataPath, layout.ByteLength)) layout.WriteTo(stream, cancellation);
             using (var stream = replacement.Create(full, message.ByteLength)) digest = WriteWithDigest(message, stream, cancellation);
-            cancellation.ThrowIfCancellationRequested();
-            replacement.Commit();
+            Commit(replacement, digest, cancellation);
         }
         catch (IOException error) when (IsDiskFull(error))
         {
@@ -100,24 +111,36 @@ public static class OnnxWriter
             throw ReadContext.Error(path, "MCB4001", $"The model cannot be written: {error.Message.ReplaceLineEndings(" ")} Make sure that the folder exists and is writable; nothing was changed.", error);
         }
 
-        return new WrittenModel(full, layout is null ? [] : [dataPath], message.ByteLength + (layout?.ByteLength ?? 0), digest);
+        return new PendingModel(digest) { Path = full, ExternalDataFiles = layout is null ? [] : [dataPath], ByteLength = message.ByteLength + (layout?.ByteLength ?? 0) };
     }
 
-    /// <summary>Writes on this thread while another one goes through the same bytes: digest and writing take as long as each other.</summary>
-    private static string WriteWithDigest(ModelMessage message, Stream stream, CancellationToken cancellation)
+    /// <summary>Writes on this thread while another one goes through the same bytes: the digest takes longer than writing.</summary>
+    private static PendingDigest WriteWithDigest(ModelMessage message, Stream stream, CancellationToken cancellation)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var digest = message.ByteLength < MinParallelByteLength ? null : Task.Run(() => message.Digest(stop.Token), CancellationToken.None);
+        var digest = new PendingDigest(message.Digest, inBackground: message.ByteLength >= MinParallelByteLength, cancellation);
         try
         {
             message.WriteTo(stream, cancellation);
-            return digest is null ? message.Digest(cancellation) : digest.GetAwaiter().GetResult();
+            return digest;
         }
-        finally
+        catch
         {
-            // The weights must not be in use any more when the caller goes on.
-            stop.Cancel();
-            if (digest is not null) ((IAsyncResult)digest).AsyncWaitHandle.WaitOne();
+            digest.Dispose();
+            throw;
+        }
+    }
+
+    private static void Commit(FileReplacement replacement, PendingDigest digest, CancellationToken cancellation)
+    {
+        try
+        {
+            cancellation.ThrowIfCancellationRequested();
+            replacement.Commit();
+        }
+        catch
+        {
+            digest.Dispose();
+            throw;
         }
     }
 

@@ -2,6 +2,7 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Threading;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Pipeline.Search;
@@ -81,10 +82,10 @@ internal sealed class CompressionRun : IDisposable
             var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
             Tell("writing");
-            var written = OnnxWriter.Write(model, staging.ModelPath, cancellation);
+            using var written = OnnxWriter.WriteAhead(model, staging.ModelPath, cancellation);
             foreach (var note in model.Notes) log.Report(note);
-            var compressed = counter.Result(log) with { Bytes = written.ByteLength, Sha256 = written.Sha256 };
-            var judged = Judge(model, check, data, original, compressed, texts, cancellation);
+            var compressed = counter.Result(log) with { Bytes = written.ByteLength };
+            var judged = Judge(model, check, data, original, compressed, () => written.Sha256, texts, cancellation);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }
         finally
@@ -99,14 +100,18 @@ internal sealed class CompressionRun : IDisposable
     public void Dispose() => staging.Dispose();
 
     /// <summary>Compares, measures and gates; null when the result must not be shipped.</summary>
-    private CompressionReport? Judge(Model model, FidelityCheck check, RunData data, ModelFigures original, ModelFigures compressed, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
+    private CompressionReport? Judge(Model model, FidelityCheck check, RunData data, ModelFigures original, ModelFigures compressed, Func<string> digest, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
     {
         var run = check.Original;
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
         string[] files = StagedFiles();
         var sample = data.FirstSample(check);
-        ReleaseGarbage();
-        var measured = Task.Run(() => (MacsOfSource(sample), ModelCounter.Macs(model, sample), FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1))), CancellationToken.None);
+        var measured = Aside.Run(() =>
+        {
+            long gzipByteLength = FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1));
+            ReleaseGarbage();
+            return (MacsOfSource(sample), ModelCounter.Macs(model, sample), gzipByteLength);
+        });
         Tell("comparing outputs");
         FidelityResult fidelity;
         try
@@ -125,7 +130,7 @@ internal sealed class CompressionRun : IDisposable
 
         var (originalMacs, compressedMacs, gzipBytes) = measured.GetAwaiter().GetResult();
         original = original with { Macs = originalMacs };
-        compressed = compressed with { Macs = compressedMacs, GzipBytes = gzipBytes };
+        compressed = compressed with { Sha256 = digest(), Macs = compressedMacs, GzipBytes = gzipBytes };
         string? whyOriginal = compressed.Bytes >= original.Bytes && !KeepsSize ? "these settings save no bytes" : null;
         if (whyOriginal is not null) return ReportOf(original, original, texts, fidelity: null) with { Status = "original", StatusReason = whyOriginal, FidelityReason = "the result is the original" };
         if (Doubt(fidelity) is { } warning) Report(warning);
@@ -143,6 +148,7 @@ internal sealed class CompressionRun : IDisposable
 
     /// <summary>
     /// Opening the compressed model is where memory peaks. What passes have left behind would be collected some time later; by then it has been added to that peak.
+    /// Beside the opening this costs nothing: a thread that is in ONNX Runtime does not wait for it.
     /// </summary>
     private void ReleaseGarbage()
     {

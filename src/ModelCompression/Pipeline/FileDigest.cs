@@ -8,7 +8,9 @@ internal static class FileDigest
 {
     private const int BufferByteLength = 1 << 20;
     private const long WholeByteLength = 32 << 20;
-    private const int SampledBlocks = 8;
+    private const int BlockByteLength = 1 << 20;
+    private const int SampledByteLength = 1 << 17;
+    private const int SampledBlocks = 32;
 
     /// <summary>Bytes given to gzip at once: it runs beside the opening of the model, where memory peaks.</summary>
     private const int CompressedByteLength = 1 << 16;
@@ -26,14 +28,14 @@ internal static class FileDigest
     /// <summary>
     /// Bytes of the files after gzip, deterministic for any number of threads: blocks of 1 MiB are members of their own. Files of one block take zlib's level 6; larger
     /// ones are mostly weights, in which there is nothing to repeat but runs of zeros: their blocks use the run-length strategy, four times as fast for the same bytes.
-    /// Above 32 MiB every eighth block is compressed and the sum scaled up: the rest would take a third of the whole run's time to confirm it.
+    /// Above 32 MiB, 32 blocks of 128 KiB at even distances are compressed and the sum scaled up: the rest would take a third of the whole run's time to confirm it.
     /// </summary>
     public static long GzipByteLength(IReadOnlyList<string> paths, int threads)
     {
-        const int block = 1 << 20;
-        var parts = paths.SelectMany(p => Enumerable.Range(0, (int)((new FileInfo(p).Length + block - 1) / block)).Select(i => (Path: p, Offset: (long)i * block))).ToArray();
         long fileByteLength = paths.Sum(p => new FileInfo(p).Length);
-        if (fileByteLength > WholeByteLength) parts = [.. parts.Where((_, i) => i % SampledBlocks == 0)];
+        int block = fileByteLength > WholeByteLength ? SampledByteLength : BlockByteLength;
+        var parts = paths.SelectMany(p => Enumerable.Range(0, (int)((new FileInfo(p).Length + block - 1) / block)).Select(i => (Path: p, Offset: (long)i * block))).ToArray();
+        if (fileByteLength > WholeByteLength) parts = [.. Enumerable.Range(0, SampledBlocks).Select(i => parts[(long)i * parts.Length / SampledBlocks])];
         long sampledByteLength = parts.Sum(p => Math.Min(block, new FileInfo(p.Path).Length - p.Offset));
         var options = new ZLibCompressionOptions { CompressionLevel = 6, CompressionStrategy = parts.Length == 1 ? ZLibCompressionStrategy.Default : ZLibCompressionStrategy.RunLengthEncoding };
         long total = 0;

@@ -190,6 +190,51 @@ public sealed class OnnxWriterTests : IDisposable
     }
 
     [TestMethod]
+    public void WriteAhead_LeavesTheWholeFileAndADigestThatIsThatOfTheFile()
+    {
+        string path = folder.Combine("ahead.onnx");
+        using var model = BigModel();
+        using var written = OnnxWriter.WriteAhead(model, path);
+        byte[] file = File.ReadAllBytes(path);
+        Assert.AreEqual((Path.GetFullPath(path), 0, (long)file.Length), (written.Path, written.ExternalDataFiles.Count, written.ByteLength));
+        Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(file)), written.Sha256);
+    }
+
+    [TestMethod]
+    public void WriteAhead_CancelledOrDisposed_StopsTheDigestOnly()
+    {
+        string path = folder.Combine("stopped.onnx");
+        using var model = BigModel();
+        using var cancellation = new CancellationTokenSource();
+        var written = OnnxWriter.WriteAhead(model, path, cancellation.Token);
+        cancellation.Cancel();
+        try
+        {
+            // Whether it was faster or not, it is never another one's.
+            Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path))), written.Sha256);
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.IsTrue(cancellation.IsCancellationRequested);
+        }
+
+        written.Dispose();
+        OnnxWriter.WriteAhead(model, path).Dispose();
+        Assert.AreEqual(written.ByteLength, new FileInfo(path).Length);
+    }
+
+    private static Model BigModel()
+    {
+        var model = new Model(new OnnxGraph("big")) { IrVersion = 9 };
+        model.OpsetImports[""] = 21;
+        float[] elements = new float[1 << 22];
+        for (int i = 0; i < elements.Length; i++) elements[i] = i % 1000;
+        var weight = model.Graph.AddInitializer("w", Tensor.Float([elements.Length], elements));
+        model.Graph.AddOutput(model.Graph.AddNode("Identity", [weight], ["y"]).Outputs[0]!);
+        return model;
+    }
+
+    [TestMethod]
     public void WithoutData_LargeWeightsReferToTheirPlaceInTheFile()
     {
         byte[] large = [.. Enumerable.Range(0, 70_000).Select(i => (byte)(i * 7))];
