@@ -10,7 +10,7 @@ internal static class NBitCombinations
         if (o is { QuantizationFormat: QuantizationFormat.MatMulNBits, QuantizationGranularity: QuantizationGranularity.Tensor })
             yield return "QuantizationFormat=MatMulNBits has scales per block; leave QuantizationGranularity=Tensor out";
         if (o is { QuantizationScheme: QuantizationScheme.Codebook, QuantizationFormat: QuantizationFormat.Qdq or QuantizationFormat.MatMulNBits })
-            yield return $"QuantizationScheme=Codebook needs QuantizationFormat=Auto or Folded; {o.QuantizationFormat} has evenly spaced levels only";
+            yield return $"QuantizationScheme=Codebook needs QuantizationFormat=Auto or Folded; {(o.QuantizationFormat == QuantizationFormat.Qdq ? "QDQ" : o.QuantizationFormat)} has evenly spaced levels only";
         if (o.QuantizationAlgorithm is QuantizationAlgorithm.Gptq or QuantizationAlgorithm.AdaRound && o.CalibrationData.Count == 0)
             yield return $"QuantizationAlgorithm={o.QuantizationAlgorithm} needs CalibrationData; Hqq needs none";
         if (o.QuantizationAlgorithm != QuantizationAlgorithm.RoundToNearest && o.QuantizationScheme == QuantizationScheme.Codebook)
