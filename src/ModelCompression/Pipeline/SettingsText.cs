@@ -19,8 +19,9 @@ internal static class SettingsText
         return texts;
     }
 
-    /// <summary>One line, <c>name=value</c> separated by <c>; </c>: what provenance carries. Only what shapes the result.</summary>
-    public static string Line(IReadOnlyDictionary<string, string> texts) => string.Join("; ", texts.Select(t => $"{t.Key}={t.Value}"));
+    /// <summary>One line, <c>name=value</c> separated by <c>; </c>: what provenance carries. Of data and programs it tells only that they were given: where they lie must not change the result.</summary>
+    public static string Line(IReadOnlyDictionary<string, string> texts) =>
+        string.Join("; ", texts.Select(t => OptionSchema.Find(t.Key) is { Kind: OptionKind.Data } or { Name: "MetricCommand" } ? $"{t.Key}=given" : $"{t.Key}={t.Value}"));
 
     private static string DataText(CompressionRequest request, string name, string paths) =>
         request.WrittenPaths.TryGetValue(name, out string? written) && !OptionBuilder.Split(written).Any(Path.IsPathRooted)

@@ -197,6 +197,21 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    public void Result_IsTheSameWhereverTheDataLies()
+    {
+        using var fixture = new PipelineFixture();
+        string renamed = Path.Combine(fixture.Folder, "other-name.npz");
+        File.Copy(PipelineFixture.SampleData, renamed);
+
+        string first = fixture.Run(("CalibrationData", PipelineFixture.SampleData), ("CalibrationSamples", "16")).Report!.Compressed.Sha256;
+        string second = fixture.Run(("CalibrationData", renamed), ("CalibrationSamples", "16")).Report!.Compressed.Sha256;
+
+        Assert.AreEqual(first, second);
+        using var model = OnnxReader.Read(fixture.Output);
+        StringAssert.Contains(model.Metadata.Single(m => m.Key == "modelcompression.settings").Value, "CalibrationData=given");
+    }
+
+    [TestMethod]
     public void Result_IsTheSameForAnyThreadsFolderAndCulture()
     {
         var before = CultureInfo.CurrentCulture;
