@@ -39,7 +39,7 @@ public sealed record GradientRequest(IReadOnlyList<Value> Weights, GradientLossK
 /// <summary>A model that computes a loss and its gradients in weights, made from a model by reverse-mode differentiation: plain ONNX, run by any runtime.</summary>
 public sealed class GradientGraph : IDisposable
 {
-    private GradientGraph(Model model, IReadOnlyList<GradientTarget> targets, string loss, IReadOnlyList<string> weightInputs, IReadOnlyList<string?> gradients, IReadOnlyList<GradientFactors?> factors)
+    private GradientGraph(Model model, IReadOnlyList<GradientTarget> targets, string loss, IReadOnlyList<string> weightInputs, IReadOnlyList<string?> gradients, IReadOnlyList<GradientFactors?> factors, ConvolutionChain? chain)
     {
         Model = model;
         Targets = targets;
@@ -47,6 +47,7 @@ public sealed class GradientGraph : IDisposable
         WeightInputs = weightInputs;
         GradientNames = gradients;
         Factors = factors;
+        Chain = chain;
     }
 
     /// <summary>The graph; its outputs are the loss and the gradients.</summary>
@@ -67,8 +68,11 @@ public sealed class GradientGraph : IDisposable
     /// <summary>Pairs of outputs whose product is the gradient of a weight, in the request's order; null where there are none.</summary>
     public IReadOnlyList<GradientFactors?> Factors { get; }
 
+    /// <summary>Convolutions whose backward pass, and so the gradients of their weights, are left to whoever runs the graph; null for none.</summary>
+    public ConvolutionChain? Chain { get; }
+
     /// <summary>Whether the loss depends on a weight.</summary>
-    public bool Reaches(int weight) => GradientNames[weight] is not null || Factors[weight] is not null;
+    public bool Reaches(int weight) => GradientNames[weight] is not null || Factors[weight] is not null || Chain?.Links.Any(l => l.Wanted == weight) == true;
 
     /// <summary>Differentiates.</summary>
     /// <exception cref="DiagnosticException">MCB4060 an operator has no rule, MCB4061 a size is not known, MCB3017 no output fits the loss.</exception>
@@ -88,7 +92,9 @@ public sealed class GradientGraph : IDisposable
         var forward = graph.Nodes.ToArray();
         var gates = new GateSums(emit, weights, request.GateAxes);
         var factors = new FactorOutputs(weights, request);
-        var pass = new BackwardPass(emit, shapes.Of, weights, forward, gates, factors, new ChannelBlocks(emit, request.Factors != FactorForm.None && !request.WeightsAreInputs));
+        var blocks = new ChannelBlocks(emit, request.Factors != FactorForm.None && !request.WeightsAreInputs);
+        var chain = request.GateAxes is null ? new ChainSearch(weights, shapes.Of, blocks, factors, emit.Opset).Find(forward) : null;
+        var pass = new BackwardPass(emit, shapes.Of, chain is null ? weights : [.. weights.Where(w => !chain.Has(w)), chain.Result], forward, gates, factors, blocks);
         var head = request.Loss == GradientLossKind.CrossEntropy ? CrossEntropyLoss.Attach(graph, emit, pass, request.AllowsPositions) : SquaredErrorLoss.Attach(graph, emit, pass, request.Outputs);
         pass.Run(forward);
 
@@ -106,8 +112,9 @@ public sealed class GradientGraph : IDisposable
         }
 
         var split = weights.Select(w => factors.Of(w) is { } f ? f.Named(Share(f.Left), Share(f.Right)) : null).ToArray();
+        var links = chain is not null && pass.GradientOf(chain.Result) is { } end ? chain.Named(weights, pass, end, Share) : null;
         RemoveUnused(graph);
-        return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names, split);
+        return new(copy.Model, head.Targets, head.Loss.Name, request.WeightsAreInputs ? [.. weights.Select(w => w.Name)] : [], names, split, links);
 
         string Share((Value Value, long[] Dims) part)
         {

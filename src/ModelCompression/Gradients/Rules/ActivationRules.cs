@@ -38,6 +38,9 @@ internal static class ActivationRules
 
     private static void Relu(NodeGradient n) => Limited(n, 0, null);
 
+    /// <summary>What a value repeats, or null: multiplication repeats as well, and saves a copy.</summary>
+    internal static Value? Repeated(Value value) => value.Producer is { } node && node.Is("Expand") ? node.Input(0) : null;
+
     /// <summary>∂y where low &lt; y &lt; high, else 0: in the layout that y and ∂y have.</summary>
     private static void Limited(NodeGradient n, float? low, float? high)
     {
@@ -45,7 +48,7 @@ internal static class ActivationRules
         long[] dims = n.Dims(n.Y());
         if (n.Blocks.Has(n.Y(), dims) && n.Blocks.Has(n.DY, dims)) n.Give(0, Masked(n.Y(), n.DY, (y, line) => n.Blocks.Steps(y, dims[1], line)));
         else if (n.Rows.Find(n.Y(), dims) is { } y && n.Rows.Find(n.DY, dims) is { } dy) n.Give(0, n.Rows.ToPlanes(Masked(y, dy, null), dims));
-        else n.Give(0, Masked(n.Y(), n.DY, null));
+        else n.Give(0, Masked(n.Y(), low is null && high is null ? n.DY : Repeated(n.DY) ?? n.DY, null));
 
         Value Masked(Value result, Value gradient, Func<Value, (float Slope, float Offset), Value>? steps)
         {

@@ -66,7 +66,7 @@ internal static class ConvolutionRules
     /// </summary>
     private static List<Value>? Phases(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
     {
-        bool isDepthwise = view.Group > 1 && view.Group == x[1] && view.Group == y[1];
+        bool isDepthwise = IsDepthwise(view.Group, x, y);
         if ((view.Group != 1 && !isDepthwise) || window.SpatialRank != 2 || n.Emit.Opset < 10 || !ChannelBlocks.Fits(y[1]) || n.Rows.Find(n.X(0), x) is null) return null;
         var places = WindowElements.Offsets(window.Strides).Select(p => Enumerable.Range(0, 2).Select(i => PhaseOf(window, i, p[i], x[i + 2], y[i + 2])).ToArray()).ToList();
         if (places.Exists(p => p.Any(a => a.Taps < 1 || a.Begin < 0 || a.End < 0))) return null;
@@ -151,15 +151,24 @@ internal static class ConvolutionRules
     /// <summary>What ∂W is computed from where this is left to the caller: up to two spatial axes, no groups or one per channel.</summary>
     private static FactorValues? Factors(FactorOutputs outputs, NodeGradient n, Value x, long[] xDims, Value g, long[] gDims, WindowGeometry window, int group)
     {
-        bool isDepthwise = group > 1 && xDims[1] == group && gDims[1] == group;
+        bool isDepthwise = IsDepthwise(group, xDims, gDims);
         if ((group != 1 && !isDepthwise) || window.SpatialRank > 2 || !outputs.SplitsConvolution(n.X(1))) return null;
+        var sizes = Sizes(xDims, gDims, window, isDepthwise);
+        var (left, right) = (n.Rows.FindElements(x, xDims), n.Rows.FindElements(g, gDims));
+        return new(left ?? (x, xDims), right ?? (g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
+    }
+
+    /// <summary>True for one filter per channel.</summary>
+    internal static bool IsDepthwise(int group, long[] xDims, long[] yDims) => group > 1 && xDims[1] == group && yDims[1] == group;
+
+    /// <summary>Sizes of a convolution along up to two axes.</summary>
+    internal static ConvolutionSizes Sizes(long[] xDims, long[] gDims, WindowGeometry window, bool isDepthwise)
+    {
         var axes = Enumerable.Range(0, window.SpatialRank).Select(i => new WindowSizes(
             (int)xDims[i + 2], (int)gDims[i + 2], (int)window.Kernel[i], (int)window.Strides[i], (int)window.Dilations[i], (int)window.Pads[i])).ToList();
         // One axis is a single row.
         while (axes.Count < 2) axes.Insert(0, new(1, 1, 1, 1, 1, 0));
-        var sizes = new ConvolutionSizes((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]) { IsDepthwise = isDepthwise };
-        var (left, right) = (n.Rows.FindElements(x, xDims), n.Rows.FindElements(g, gDims));
-        return new(left ?? (x, xDims), right ?? (g, gDims), (a, b) => new ConvolutionFactors(a, b, sizes, left is not null, right is not null));
+        return new((int)xDims[0], (int)xDims[1], (int)gDims[1], axes[0], axes[1]) { IsDepthwise = isDepthwise };
     }
 
     /// <summary>∂W [M, C/G, k…] of y = W ∗ x from x [N, C, …] and the gradient g [N, M, …] of y.</summary>

@@ -17,6 +17,9 @@ public sealed record ConvolutionSizes(int Samples, int Channels, int Filters, Wi
     /// <summary>Elements of the output.</summary>
     public int OutputLength => Samples * Filters * Rows.Positions * Columns.Positions;
 
+    /// <summary>1 or 2 for the usual window of three by three with one element of padding, which moves by that many and ends at the last element; else 0.</summary>
+    public int UsualStride => Rows.UsualStride == Columns.UsualStride ? Rows.UsualStride : 0;
+
     /// <summary>Elements of the weight.</summary>
     public int WeightLength => Filters * (IsDepthwise ? 1 : Channels) * Rows.Kernel * Columns.Kernel;
 }
@@ -32,4 +35,7 @@ public readonly record struct WindowSizes(int Input, int Positions, int Kernel, 
 {
     /// <summary>Elements from the first to the last that a window meets, padding included.</summary>
     public int Reach => ((Positions - 1) * Stride) + ((Kernel - 1) * Dilation) + 1;
+
+    /// <summary>See <see cref="ConvolutionSizes.UsualStride"/>.</summary>
+    public int UsualStride => this is { Kernel: 3, Dilation: 1, Pad: 1, Stride: 1 or 2 } && Positions * Stride == Input ? Stride : 0;
 }

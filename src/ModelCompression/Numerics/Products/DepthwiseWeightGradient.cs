@@ -11,7 +11,8 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
     private readonly ConvolutionSizes sizes;
     private readonly int stride;
     private readonly float[] line;
-    private readonly float[] sums;
+    private readonly LineAligned sums;
+    private readonly float[] zeros;
     private readonly float[] result;
 
     /// <summary>Makes room for a convolution.</summary>
@@ -20,7 +21,8 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
         this.sizes = sizes;
         stride = (sizes.Channels + Vector - 1) / Vector * Vector;
         line = new float[sizes.Columns.Positions * stride];
-        sums = new float[sizes.Rows.Kernel * sizes.Columns.Kernel * stride];
+        sums = new(sizes.Rows.Kernel * sizes.Columns.Kernel * stride);
+        zeros = new float[sizes.Columns.Input * sizes.Channels];
         result = new float[sizes.WeightLength];
     }
 
@@ -28,13 +30,15 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
     public override ReadOnlySpan<float> Result => result;
 
     /// <inheritdoc/>
-    public override void Begin() => Array.Clear(sums);
+    public override void Begin() => sums.Span.Clear();
 
     /// <inheritdoc/>
     protected override bool AddRows(ReadOnlySpan<float> x, ReadOnlySpan<float> dy)
     {
         if (sizes.Channels % Vector != 0) return false;
-        if (Vector512.IsHardwareAccelerated) AddRows<SixteenLanes>(x, dy);
+        if (sizes.UsualStride > 0 && Vector512.IsHardwareAccelerated) AddUsual<SixteenLanes>(x, dy);
+        else if (sizes.UsualStride > 0) AddUsual<EightLanes>(x, dy);
+        else if (Vector512.IsHardwareAccelerated) AddRows<SixteenLanes>(x, dy);
         else AddRows<EightLanes>(x, dy);
         return true;
     }
@@ -52,7 +56,7 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
                 {
                     int pixel = (((y * rows.Stride) + (ky * rows.Dilation)) * columns.Reach) + (kx * columns.Dilation);
                     for (int c = 0; c < sizes.Channels; c += EightLanes.Count)
-                        AddLine<EightLanes>(ref line[c], stride, ref Pixels[(pixel * sizes.Channels) + c], columns.Stride * sizes.Channels, columns.Positions, ref sums[(((ky * columns.Kernel) + kx) * stride) + c]);
+                        AddLine<EightLanes>(ref line[c], stride, ref Pixels[(pixel * sizes.Channels) + c], columns.Stride * sizes.Channels, columns.Positions, ref sums.Span[(((ky * columns.Kernel) + kx) * stride) + c]);
                 }
         }
     }
@@ -62,7 +66,7 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
     {
         int kernel = sizes.Rows.Kernel * sizes.Columns.Kernel;
         for (int c = 0; c < sizes.Channels; c++)
-            for (int k = 0; k < kernel; k++) result[(c * kernel) + k] = sums[(k * stride) + c];
+            for (int k = 0; k < kernel; k++) result[(c * kernel) + k] = sums.Span[(k * stride) + c];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -79,10 +83,34 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
                         var line = new Line(
                             dy[(((((n * rows.Positions) + y) * columns.Positions) * sizes.Channels) + c)..],
                             x[(((((n * rows.Input) + row) * columns.Input) * sizes.Channels) + c)..],
-                            sums.AsSpan((ky * columns.Kernel * stride) + c));
+                            sums.Span[((ky * columns.Kernel * stride) + c)..]);
                         AddLine<T>(line);
                     }
     }
+
+    /// <summary>Usual windows: row k of the kernel meets line y · stride + k − 1 from line y of positions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddUsual<T>(ReadOnlySpan<float> x, ReadOnlySpan<float> dy) where T : struct, IVectorLanes<T>
+    {
+        int channels = sizes.Channels, positions = sizes.Columns.Positions;
+        for (int n = 0; n < sizes.Samples; n++)
+            for (int y = 0; y < sizes.Rows.Positions; y++)
+            {
+                int row = y * sizes.Rows.Stride;
+                ReadOnlySpan<float> above = InputLine(x, n, row - 1), at = InputLine(x, n, row), below = InputLine(x, n, row + 1), gradient = dy.Slice(((n * sizes.Rows.Positions) + y) * positions * channels, positions * channels);
+                for (int c = 0; c < channels; c += T.Count)
+                {
+                    var lines = new ThreeLines(above[c..], at[c..], below[c..]);
+                    ref float g = ref Unsafe.AsRef(in gradient[c]);
+                    if (sizes.UsualStride == 1) DepthwiseLines.WeightByOne<T>(ref g, lines, channels, positions, ref sums.Span[c], stride);
+                    else DepthwiseLines.WeightByTwo<T>(ref g, lines, channels, positions, ref sums.Span[c], stride);
+                }
+            }
+    }
+
+    /// <summary>A line of the input; zeros above and below.</summary>
+    private ReadOnlySpan<float> InputLine(ReadOnlySpan<float> x, int sample, int line) =>
+        line < 0 || line >= sizes.Rows.Input ? zeros : x.Slice(((sample * sizes.Rows.Input) + line) * zeros.Length, zeros.Length);
 
     /// <summary>A line of positions and the line of elements that a row of the kernel meets.</summary>
     private readonly ref struct Line(ReadOnlySpan<float> gradient, ReadOnlySpan<float> elements, Span<float> sums)

@@ -10,6 +10,9 @@ internal static class Planes
 {
     private const int Tile = 4;
 
+    /// <summary>Channels of most images.</summary>
+    private const int Colours = 3;
+
     /// <summary>Binary32 elements in a cache line.</summary>
     private const int Line = 16;
 
@@ -27,6 +30,18 @@ internal static class Planes
         // The last elements, so that what follows stays inside.
         _ = (source[((channels - 1) * sourceStride) + count - 1], target[((count - 1) * targetStride) + channels - 1]);
         ref float from = ref MemoryMarshal.GetReference(source), to = ref MemoryMarshal.GetReference(target);
+        if (channels == Colours)
+        {
+            ref float green = ref Unsafe.Add(ref from, sourceStride), blue = ref Unsafe.Add(ref from, 2 * sourceStride);
+            for (nint i = 0; i < count; i++)
+            {
+                (to, Unsafe.Add(ref to, 1), Unsafe.Add(ref to, 2)) = (Unsafe.Add(ref from, i), Unsafe.Add(ref green, i), Unsafe.Add(ref blue, i));
+                to = ref Unsafe.Add(ref to, targetStride);
+            }
+
+            return;
+        }
+
         int tiled = Sse.IsSupported ? channels / Tile * Tile : 0, whole = count / Tile * Tile;
         // A cache line of each plane at a time.
         for (int first = 0; first < whole; first += Line)

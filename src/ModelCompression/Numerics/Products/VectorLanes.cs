@@ -24,6 +24,9 @@ internal interface IVectorLanes<T> where T : struct, IVectorLanes<T>
     /// <summary>Lane by lane x − y.</summary>
     static abstract T Subtract(T x, T y);
 
+    /// <summary>Lane by lane <paramref name="value"/> where <paramref name="x"/> is neither at or below <paramref name="low"/> nor at or above <paramref name="high"/>, else 0.</summary>
+    static abstract T Within(T value, T x, T low, T high);
+
     /// <summary>Writes the numbers from <paramref name="at"/> on.</summary>
     void Store(ref float at);
 }
@@ -51,6 +54,10 @@ internal readonly struct SixteenLanes(Vector512<float> value) : IVectorLanes<Six
     public static SixteenLanes Subtract(SixteenLanes x, SixteenLanes y) => new(x.value - y.value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SixteenLanes Within(SixteenLanes value, SixteenLanes x, SixteenLanes low, SixteenLanes high) =>
+        new(Vector512.ConditionalSelect(Vector512.LessThanOrEqual(x.value, low.value) | Vector512.GreaterThanOrEqual(x.value, high.value), Vector512<float>.Zero, value.value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(ref float at) => value.StoreUnsafe(ref at);
 }
 
@@ -75,6 +82,10 @@ internal readonly struct EightLanes(Vector256<float> value) : IVectorLanes<Eight
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightLanes Subtract(EightLanes x, EightLanes y) => new(x.value - y.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightLanes Within(EightLanes value, EightLanes x, EightLanes low, EightLanes high) =>
+        new(Vector256.ConditionalSelect(Vector256.LessThanOrEqual(x.value, low.value) | Vector256.GreaterThanOrEqual(x.value, high.value), Vector256<float>.Zero, value.value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(ref float at) => value.StoreUnsafe(ref at);

@@ -18,6 +18,7 @@ internal sealed class CompiledGradient : IDisposable
     private readonly Dictionary<string, OrtValue> weightValues = new(StringComparer.Ordinal);
     private readonly string[] names;
     private readonly ConcurrentBag<WeightGradient?[]> kernels = [];
+    private readonly ConcurrentBag<ChainGradients> chains = [];
 
     /// <summary>Opens a graph.</summary>
     /// <param name="graph">The graph; disposed with this.</param>
@@ -27,7 +28,7 @@ internal sealed class CompiledGradient : IDisposable
     {
         Graph = graph;
         session = Open(graph.Model);
-        names = [graph.LossName, .. graph.GradientNames.OfType<string>().Concat(graph.Factors.OfType<GradientFactors>().SelectMany(f => new[] { f.Left, f.Right })).Distinct()];
+        names = [graph.LossName, .. graph.GradientNames.OfType<string>().Concat(graph.Factors.OfType<GradientFactors>().SelectMany(f => new[] { f.Left, f.Right })).Concat(graph.Chain?.Outputs ?? []).Distinct()];
         for (int i = 0; current is not null && i < weights.Count; i++)
         {
             weights[i].TryGetConstant(out var tensor);
@@ -59,7 +60,7 @@ internal sealed class CompiledGradient : IDisposable
 
             var all = new Dictionary<string, OrtValue>(inputs.Concat(weightValues), StringComparer.Ordinal);
             string[] wanted = withGradients ? names : names[..1];
-            return new PartResult(session.Run(all, wanted), wanted, Graph, kernels, sums);
+            return new PartResult(session.Run(all, wanted), wanted, Graph, new(kernels, chains), sums, inputs);
         }
         finally
         {

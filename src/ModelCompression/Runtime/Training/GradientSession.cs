@@ -23,8 +23,8 @@ internal sealed class GradientSession(
     /// <summary>Input elements of a part, which bound the memory of its activations.</summary>
     private const long MaxPartElements = 1 << 21;
 
-    /// <summary>Elements of the largest activation of a part that a processor's second cache of 1 MiB holds together with what an operator makes of it.</summary>
-    private const long MaxActivationElements = 1 << 17;
+    /// <summary>Elements of the largest activation of a part that a processor's second cache holds together with what an operator makes of it.</summary>
+    private const long MaxActivationElements = 1 << 18;
 
     private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
     private readonly Lock gate = new();

@@ -12,6 +12,11 @@ namespace ModelCompression.Runtime.Training;
 /// <param name="EndsRun">True if no further part adds to the sums.</param>
 internal readonly record struct PartPlace(bool IsFirst, bool IsFirstRun, bool EndsRun);
 
+/// <summary>What is not in use of the memory that parts of a graph are computed in.</summary>
+/// <param name="Kernels">Kernels for the convolutions.</param>
+/// <param name="Chains">Kernels for the chain.</param>
+internal sealed record PartSpace(ConcurrentBag<WeightGradient?[]> Kernels, ConcurrentBag<ChainGradients> Chains);
+
 /// <summary>Loss and gradients of a part, where ONNX Runtime has put them; gradients of convolutions are computed here.</summary>
 internal sealed class PartResult : IDisposable
 {
@@ -21,30 +26,36 @@ internal sealed class PartResult : IDisposable
     private readonly IDisposableReadOnlyCollection<OrtValue> outputs;
     private readonly Dictionary<string, int> positions = new(StringComparer.Ordinal);
     private readonly GradientGraph graph;
-    private readonly ConcurrentBag<WeightGradient?[]> pool;
+    private readonly PartSpace space;
     private WeightGradient?[]? computed;
 
     /// <summary>Takes over the outputs.</summary>
     /// <param name="outputs">Outputs of the graph, the loss first.</param>
     /// <param name="names">Their names.</param>
     /// <param name="graph">The graph.</param>
-    /// <param name="pool">Kernels for the convolutions of the graph that are not in use.</param>
+    /// <param name="space">Memory to work in.</param>
     /// <param name="sums">Kernels with the sums of parts before that this one adds to, or null.</param>
-    public PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, IReadOnlyList<string> names, GradientGraph graph, ConcurrentBag<WeightGradient?[]> pool, WeightGradient?[]? sums)
+    /// <param name="inputs">Inputs of the run.</param>
+    public PartResult(IDisposableReadOnlyCollection<OrtValue> outputs, IReadOnlyList<string> names, GradientGraph graph, PartSpace space, WeightGradient?[]? sums, IReadOnlyDictionary<string, OrtValue> inputs)
     {
         this.outputs = outputs;
         this.graph = graph;
         for (int i = 0; i < names.Count; i++) positions.Add(names[i], i);
         Loss = outputs[0].GetTensorDataAsSpan<float>()[0];
-        this.pool = pool;
-        computed = sums ?? (pool.TryTake(out var kernels) ? kernels : new WeightGradient?[graph.Factors.Count]);
+        this.space = space;
+        computed = sums ?? (space.Kernels.TryTake(out var kernels) ? kernels : new WeightGradient?[graph.Factors.Count]);
         for (int i = 0; i < computed.Length; i++)
         {
             if (graph.Factors[i] is not ConvolutionFactors factors || !positions.ContainsKey(factors.Left)) continue;
-            var kernel = computed[i] ??= WeightGradient.Create(factors.Sizes);
-            if (sums is null) kernel.Begin();
-            kernel.Add(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
+            Begin(i, factors.Sizes, sums).Add(Output(factors.Left), factors.AreLeftRows, Output(factors.Right), factors.AreRightRows);
         }
+
+        if (graph.Chain is not { } chain || !positions.ContainsKey(chain.Gradient)) return;
+        foreach (var link in chain.Links)
+            if (link.Wanted is { } weight) Begin(weight, link.Sizes, sums);
+        if (!space.Chains.TryTake(out var backward)) backward = new(chain);
+        backward.AddTo(computed, name => positions.ContainsKey(name) ? Output(name) : inputs[name].GetTensorDataAsSpan<float>());
+        space.Chains.Add(backward);
     }
 
     /// <summary>Share of the mini-batch's mean loss.</summary>
@@ -71,14 +82,22 @@ internal sealed class PartResult : IDisposable
             return;
         }
 
-        if (graph.Factors[i] is ConvolutionFactors)
+        if (computed![i] is { } kernel)
         {
             if (!place.EndsRun) return;
-            computed![i]!.End();
-            Add(computed[i]!.Result, gradients.Array(i), place.IsFirstRun);
+            kernel.End();
+            Add(kernel.Result, gradients.Array(i), place.IsFirstRun);
         }
         else if (graph.Reaches(i)) Add(Output(graph.GradientNames[i]!), gradients.Array(i), place.IsFirst);
         else if (place.IsFirst) Array.Clear(gradients.Array(i));
+    }
+
+    /// <summary>The kernel for a weight, from zero where no part before has added to it.</summary>
+    private WeightGradient Begin(int weight, ConvolutionSizes sizes, WeightGradient?[]? sums)
+    {
+        var kernel = computed![weight] ??= WeightGradient.Create(sizes);
+        if (sums is null) kernel.Begin();
+        return kernel;
     }
 
     private static void Add(ReadOnlySpan<float> gradient, Span<float> sum, bool isFirst)
@@ -91,7 +110,7 @@ internal sealed class PartResult : IDisposable
     public void Dispose()
     {
         outputs.Dispose();
-        if (computed is not null) pool.Add(computed);
+        if (computed is not null) space.Kernels.Add(computed);
     }
 
     private ReadOnlySpan<float> Output(string name) => outputs[positions[name]].GetTensorDataAsSpan<float>();

@@ -16,6 +16,10 @@ public sealed class WeightGradientTests
         [new ConvolutionSizes(2, 2, 3, new(9, 3, 2, 2, 1, -2), new(9, 3, 2, 2, 1, -1))],
         [new ConvolutionSizes(2, 5, 6, new(6, 4, 1, 2, 1, 1), new(1, 1, 1, 1, 1, 0))],
         [new ConvolutionSizes(2, 32, 32, new(12, 12, 3, 1, 1, 1), new(10, 5, 3, 2, 1, 1)) { IsDepthwise = true }],
+        [new ConvolutionSizes(2, 16, 16, new(7, 7, 3, 1, 1, 1), new(9, 9, 3, 1, 1, 1)) { IsDepthwise = true }],
+        [new ConvolutionSizes(2, 48, 48, new(12, 6, 3, 2, 1, 1), new(10, 5, 3, 2, 1, 1)) { IsDepthwise = true }],
+        [new ConvolutionSizes(2, 16, 16, new(2, 1, 3, 2, 1, 1), new(1, 1, 3, 1, 1, 1)) { IsDepthwise = true }],
+        [new ConvolutionSizes(2, 16, 16, new(1, 1, 3, 1, 1, 1), new(1, 1, 3, 1, 1, 1)) { IsDepthwise = true }],
         // Read where they lie: pointwise with whole tiles, with tiles that start earlier, and with narrow ones; blocks that end within a sample.
         [new ConvolutionSizes(3, 64, 48, new(9, 9, 1, 1, 1, 0), new(7, 7, 1, 1, 1, 0))],
         [new ConvolutionSizes(2, 50, 32, new(16, 16, 1, 1, 1, 0), new(9, 9, 1, 1, 1, 0))],
