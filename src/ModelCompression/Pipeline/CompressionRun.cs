@@ -22,6 +22,8 @@ internal sealed class CompressionRun : IDisposable
     /// <summary>Collecting takes as long as a small model, and of those there may be many.</summary>
     private const long MinReleasedByteLength = 6L << 20;
 
+    private const long MinLargeByteLength = 32L << 20;
+
     private readonly long allocatedBefore = GC.GetTotalAllocatedBytes();
 
     private readonly CompressionRequest request;
@@ -106,10 +108,12 @@ internal sealed class CompressionRun : IDisposable
         if (run.Problem is { } problem) throw new DiagnosticException(problem);
         string[] files = StagedFiles();
         var sample = data.FirstSample(check);
+        bool isLarge = compressed.Bytes >= MinLargeByteLength;
+        if (!isLarge) ReleaseGarbage();
         var measured = Aside.Run(() =>
         {
             long gzipByteLength = FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1));
-            ReleaseGarbage();
+            if (isLarge) ReleaseGarbage();
             return (MacsOfSource(sample), ModelCounter.Macs(model, sample), gzipByteLength);
         });
         Tell("comparing outputs");
@@ -148,7 +152,7 @@ internal sealed class CompressionRun : IDisposable
 
     /// <summary>
     /// Opening the compressed model is where memory peaks. What passes have left behind would be collected some time later; by then it has been added to that peak.
-    /// Beside the opening this costs nothing: a thread that is in ONNX Runtime does not wait for it.
+    /// With a large model this happens beside the opening, where it costs nothing: a thread that is in ONNX Runtime does not wait for it. A small one is open before it would be over.
     /// </summary>
     private void ReleaseGarbage()
     {
