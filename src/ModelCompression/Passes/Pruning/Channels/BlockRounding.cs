@@ -41,6 +41,6 @@ internal static class BlockRounding
     private static double Cost(ChannelCandidate candidate, int kept)
     {
         int gone = candidate.UnitCount - kept;
-        return candidate.Order(_ => 0).Skip(gone).Take(kept % Block).Average(candidate.Normalized);
+        return candidate.Order.Skip(gone).Take(kept % Block).Average(candidate.Normalized);
     }
 }

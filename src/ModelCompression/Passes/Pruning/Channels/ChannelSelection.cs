@@ -21,15 +21,17 @@ internal static class ChannelSelection
     /// <summary>Removes what a threshold has marked, keeping the best of the marked units where a layer would become too narrow.</summary>
     public static bool[] SelectMarked(ChannelCandidate candidate)
     {
-        int kept = candidate.RoundKept(candidate.UnitCount - candidate.Scores.Removable!.Count(r => r));
-        return candidate.Order(u => candidate.Scores.Removable![u] ? 0 : 1).Take(candidate.UnitCount - kept).Aggregate(new bool[candidate.UnitCount], Mark);
+        bool[] removable = candidate.Scores.Removable!;
+        int kept = candidate.RoundKept(candidate.UnitCount - removable.Count(r => r));
+        return Mark(candidate, candidate.Order.Where(u => removable[u]).Concat(candidate.Order.Where(u => !removable[u])), kept);
     }
 
     /// <summary>Decides for groups that are ranked together.</summary>
     public static IReadOnlyList<bool[]> SelectGlobal(IReadOnlyList<ChannelCandidate> candidates, double sparsity)
     {
-        var ranked = candidates.SelectMany((c, g) => Enumerable.Range(0, c.UnitCount).Select(u => (Group: g, Unit: u, Score: c.Normalized(u))))
-            .OrderBy(r => r.Score).ThenBy(r => r.Group).ThenBy(r => r.Unit).ToArray();
+        int[] groups = [.. candidates.SelectMany((c, g) => Enumerable.Repeat(g, c.UnitCount))];
+        double[] scores = [.. candidates.SelectMany(c => Enumerable.Range(0, c.UnitCount).Select(c.Normalized))];
+        int[] ranked = Array.ConvertAll(ScoreOrder.Ascending(scores), i => groups[i]);
         double limit = sparsity * candidates.Sum(c => (double)c.UnitCount * c.ChannelsPerUnit);
         // Removing more of the ranking never keeps more, so the largest allowed prefix is found by bisection.
         int low = 0, high = ranked.Length;
@@ -48,22 +50,24 @@ internal static class ChannelSelection
     private static double Removed(IReadOnlyList<ChannelCandidate> candidates, int[] kept) =>
         candidates.Select((c, g) => (double)(c.UnitCount - kept[g]) * c.ChannelsPerUnit).Sum();
 
-    private static int[] KeptCounts(IReadOnlyList<ChannelCandidate> candidates, (int Group, int Unit, double Score)[] ranked, int prefix)
+    /// <summary>What stays of each group when the first of the ranking go; <paramref name="ranked"/> holds the groups of the units.</summary>
+    private static int[] KeptCounts(IReadOnlyList<ChannelCandidate> candidates, int[] ranked, int prefix)
     {
         var kept = candidates.Select(c => c.UnitCount).ToArray();
-        for (int i = 0; i < prefix; i++) kept[ranked[i].Group]--;
+        for (int i = 0; i < prefix; i++) kept[ranked[i]]--;
         for (int g = 0; g < kept.Length; g++) kept[g] = candidates[g].RoundKept(Math.Max(kept[g], Least(candidates[g])));
         return kept;
     }
 
     private static int Least(ChannelCandidate candidate) => (int)Math.Ceiling(MinGlobalShare * candidate.UnitCount);
 
-    private static bool[] Lowest(ChannelCandidate candidate, int kept) =>
-        candidate.Order(_ => 0).Take(candidate.UnitCount - kept).Aggregate(new bool[candidate.UnitCount], Mark);
+    private static bool[] Lowest(ChannelCandidate candidate, int kept) => Mark(candidate, candidate.Order, kept);
 
-    private static bool[] Mark(bool[] removed, int unit)
+    /// <summary>Marks units in order until <paramref name="kept"/> are left.</summary>
+    private static bool[] Mark(ChannelCandidate candidate, IEnumerable<int> order, int kept)
     {
-        removed[unit] = true;
+        bool[] removed = new bool[candidate.UnitCount];
+        foreach (int unit in order.Take(removed.Length - kept)) removed[unit] = true;
         return removed;
     }
 }
@@ -75,6 +79,9 @@ internal static class ChannelSelection
 internal sealed record ChannelCandidate(ChannelGroup Group, int Multiple, ChannelScores Scores)
 {
     private readonly double mean = Scores.Values.Average();
+
+    /// <summary>Units by score, equal ones by number.</summary>
+    public IReadOnlyList<int> Order { get; } = ScoreOrder.Ascending(Scores.Values);
 
     /// <summary>Number of units.</summary>
     public int UnitCount => Group.UnitCount;
@@ -90,7 +97,4 @@ internal sealed record ChannelCandidate(ChannelGroup Group, int Multiple, Channe
 
     /// <summary>A score on the scale of its group's mean.</summary>
     public double Normalized(int unit) => mean > 0 && double.IsFinite(mean) ? Scores.Values[unit] / mean : Scores.Values[unit];
-
-    /// <summary>Units by class, then score, then number.</summary>
-    public IEnumerable<int> Order(Func<int, int> rank) => Enumerable.Range(0, UnitCount).OrderBy(rank).ThenBy(u => Scores.Values[u]).ThenBy(u => u);
 }
