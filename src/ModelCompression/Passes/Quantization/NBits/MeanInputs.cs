@@ -23,7 +23,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
 
     /// <summary>True for weights whose rounding can use the mean input.</summary>
     private static bool CanUse(NBitPlan plan) =>
-        !plan.HasPalette && plan.Codes.Bits <= 6 && plan.Options.QuantizationAlgorithm is QuantizationAlgorithm.RoundToNearest or QuantizationAlgorithm.Hqq && plan.Codes.Kind != GroupCodeKind.PowerOfTwo;
+        plan.Codes.Bits <= 6 && plan.Options.QuantizationAlgorithm is QuantizationAlgorithm.RoundToNearest or QuantizationAlgorithm.Hqq && plan.Codes.Kind != GroupCodeKind.PowerOfTwo;
 
     /// <summary>Begins the run on a thread of its own. The model must not be edited until every mean has been asked for.</summary>
     public void Start(IReadOnlyList<NBitPlan> plans)

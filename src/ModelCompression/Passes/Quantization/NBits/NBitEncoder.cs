@@ -52,7 +52,7 @@ internal sealed class NBitEncoder
 
         double energy = Energy();
         if (!IsInReach(energy, weight.ElementCount)) return null;
-        if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy);
+        if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy, Inputs?.Invoke());
         var maps = FindMaps();
         means ??= Rounder is null ? Inputs?.Invoke() : null;
         bool fits = means is not null && grid.RowsPerScale == 1;

@@ -24,7 +24,8 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
 
     /// <summary>Encodes.</summary>
     /// <param name="energy">Σ w².</param>
-    public NBitWeight Encode(double energy)
+    /// <param name="means">Mean inputs by group of rows, for which rows are to keep their outputs; null for none.</param>
+    public NBitWeight Encode(double energy, MeanInput?[]? means = null)
     {
         var scales = plan.IsPerTensor ? null : StoredScales.Of(LargestPerGroup(), grid, GroupCodeKind.Symmetric);
         var palette = new PaletteCodes(Palette(scales));
@@ -35,10 +36,10 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
         }
 
         byte[] codes = GC.AllocateUninitializedArray<byte>(grid.ElementCount);
-        double noise = Encode(palette, scales, codes);
+        double noise = Encode(palette, scales, means, codes);
         float[] values = palette.Values.ToArray();
         int zero = Array.IndexOf(values, 0f);
-        return new(codes, scales ?? StoredScales.None, [], new(energy, noise)) { Palette = values, NonZeroCount = codes.Length - (zero < 0 ? 0 : codes.AsSpan().Count((byte)zero)) };
+        return new(codes, scales ?? StoredScales.None, [], new(energy, noise)) { Palette = values, KeepsMean = means is not null, NonZeroCount = codes.Length - (zero < 0 ? 0 : codes.AsSpan().Count((byte)zero)) };
     }
 
     private GroupMap[] LargestPerGroup() => PerGroup((x, _) =>
@@ -98,17 +99,28 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
         return histograms[0];
     }
 
-    private double Encode(PaletteCodes palette, StoredScales? scales, byte[] codes)
+    private double Encode(PaletteCodes palette, StoredScales? scales, MeanInput?[]? means, byte[] codes)
     {
         var noise = new double[(grid.Rows + tileRows - 1) / tileRows];
         RowTile.ForEach(grid, tileRows, (first, count, space) =>
         {
             var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
             var rounded = space.Codes(tile.Length);
+            float[] own = new float[grid.Blocks];
             double sum = 0;
             for (int row = 0; row < count; row++)
+            {
+                var elements = tile.Slice(row * grid.Length, grid.Length);
+                var target = rounded.Slice(row * grid.Length, grid.Length);
                 for (int b = 0; b < grid.Blocks; b++)
-                    sum += palette.Encode(grid.BlockOf(tile.Slice(row * grid.Length, grid.Length), b), Scale(scales, first + row, b), rounded[((row * grid.Length) + (b * grid.BlockLength))..]);
+                {
+                    own[b] = Scale(scales, first + row, b);
+                    sum += palette.Encode(grid.BlockOf(elements, b), own[b], target[(b * grid.BlockLength)..]);
+                }
+
+                if (means?[(first + row) / (grid.Rows / means.Length)] is { } input) sum += MeanPreservingPalette.Apply(elements, own, grid.BlockLength, palette.Values, input, target, space.Moves);
+            }
+
             noise[first / tileRows] = sum;
             RowTile.StoreCodes(rounded, grid, first, count, codes);
         });
