@@ -34,8 +34,15 @@ public static partial class Aside
     private static void GiveWay()
     {
         if (!OperatingSystem.IsLinux()) return;
-        // A hint: when the system declines, the thread is as important as the others.
-        _ = SetPriority(0, 0, Niceness);
+        try
+        {
+            // A hint: when the system declines, the thread is as important as the others.
+            _ = SetPriority(0, 0, Niceness);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // So it is with a C library that has another name or no such function.
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "setpriority")]
