@@ -20,6 +20,9 @@ namespace ModelCompression.Pipeline;
 /// <summary>The passes of a run in their fixed order: clean up, prune, fine-tune, quantize or round to binary16, store what is left sparse.</summary>
 internal static class PassPlan
 {
+    /// <summary>What tidies up behind all others.</summary>
+    private static readonly IReadOnlyList<ModelPass> Closing = [new RemoveUnusedNodes(), new RemoveUnusedOpsetImports(), new JoinHalfConstants(), new RemoveDefaultAttributes(), new ShortenNames()];
+
     /// <summary>Runs them on <paramref name="model"/>.</summary>
     /// <param name="model">The model.</param>
     /// <param name="settings">Settings.</param>
@@ -48,11 +51,8 @@ internal static class PassPlan
         }
 
         if (!remembered) counter.Remember(model);
-        new RemoveUnusedNodes().Run(model, settings, log);
-        new RemoveUnusedOpsetImports().Run(model, settings, log);
-        new JoinHalfConstants().Run(model, settings, log);
-        new RemoveDefaultAttributes().Run(model, settings, log);
-        new ShortenNames().Run(model, settings, log);
+        // The graph was verified behind the last pass, and is again behind each of these that edits it.
+        foreach (var pass in Closing) pass.RunOnVerified(model, settings, log);
     }
 
     private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, CancellationToken cancellation)

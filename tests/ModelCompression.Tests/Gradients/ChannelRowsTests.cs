@@ -1,11 +1,7 @@
-using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Graph;
-using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Runtime.Training;
-using ModelCompression.Testing;
-using ModelCompression.Tests.Data;
 using ModelCompression.Tests.Passes.Pruning;
 
 namespace ModelCompression.Tests.Gradients;
@@ -13,8 +9,6 @@ namespace ModelCompression.Tests.Gradients;
 [TestClass]
 public sealed class ChannelRowsTests
 {
-    private const int Samples = 6;
-
     /// <summary>Constant weights let channels stay side by side; weights that change do not, and take the general way.</summary>
     [TestMethod]
     [DataRow(1, 3, 1, true)]
@@ -28,31 +22,15 @@ public sealed class ChannelRowsTests
     [DataRow(3, 5, 1, true, true)]
     public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain, bool isDepthwise = false)
     {
-        using var folder = new TemporaryFolder();
         using var model = Net(stride, kernel, pad, isDepthwise);
-        string path = Path.Combine(folder.Path, "net.onnx");
-        OnnxWriter.Write(model, path);
-        var random = new Random(3);
-        float[] x = [.. Enumerable.Range(0, Samples * 3 * 12 * 12).Select(_ => random.NextSingle() - 0.5f)];
-        string npz = ArrayFile.Npz(Path.Combine(folder.Path, "data.npz"), [("x", ArrayFile.Floats($"{Samples}, 3, 12, 12", x)), ("labels", ArrayFile.Longs($"{Samples},", 0, 1, 2, 3, 1, 2))]);
-        using var data = DataSet.Open([npz], ModelInterface.Of(model));
-        using var runner = new GradientRunner(data, path, 1);
+        using var pictures = new SmallPictures(model);
         var weights = model.Graph.Initializers.Where(i => i.Initializer!.Rank > 0).ToArray();
         float[][] current = [.. weights.Select(w => w.Initializer!.AsSpan<float>().ToArray())], expected = Zeros(), actual = Zeros();
-        int[] feeds = [.. Enumerable.Range(0, Samples)];
-        using (var session = runner.Open(model, weights, TrainingLoss.Labels, current)) session.Run(feeds, expected);
-        using (var session = runner.Open(model, weights, TrainingLoss.Labels)) session.Run(feeds, actual);
-        for (int i = 0; i < weights.Length; i++)
-        {
-            // The same sums of some hundred products in another order.
-            float largest = expected[i].Max(Math.Abs);
-            Assert.IsGreaterThan(0, largest);
-            Assert.IsLessThan(1e-5 * largest, expected[i].Zip(actual[i], (e, a) => Math.Abs(e - a)).Max(), weights[i].Name);
-        }
-
-        AssertGates(runner, model, weights, current, actual, feeds);
-        var request = new GradientRequest(weights, GradientLossKind.CrossEntropy, new Dictionary<string, Shape> { ["x"] = Shape.Of(Samples, 3, 12, 12) }) { Factors = FactorForm.All };
-        using var graph = GradientGraph.Build(model, request);
+        using (var session = pictures.Runner.Open(model, weights, TrainingLoss.Labels, current)) session.Run(pictures.Feeds, expected);
+        using (var session = pictures.Runner.Open(model, weights, TrainingLoss.Labels)) session.Run(pictures.Feeds, actual);
+        SmallPictures.AssertSame(weights, expected, actual);
+        AssertGates(pictures.Runner, model, weights, current, actual, pictures.Feeds);
+        using var graph = SmallPictures.GraphOf(model, weights);
         Assert.AreEqual(isPlain, !graph.Model.Graph.Nodes.Any(n => n.Is("ConvTranspose")));
         Assert.IsTrue(graph.Model.Graph.Nodes.All(n => n.Outputs.Any(o => o is not null && (o.Uses.Count > 0 || o.IsGraphOutput))), "No node may compute what nobody takes.");
 

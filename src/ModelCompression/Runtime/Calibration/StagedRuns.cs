@@ -15,6 +15,7 @@ namespace ModelCompression.Runtime.Calibration;
 internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
 {
     private readonly Dictionary<Value, OrtValue>[] kept = [.. Enumerable.Range(0, sampleCount).Select(_ => new Dictionary<Value, OrtValue>(ReferenceEqualityComparer.Instance))];
+    private readonly Dictionary<Value, int> positions = new(ReferenceEqualityComparer.Instance);
     private ModelPart? part;
     private CollectionStage? stage;
 
@@ -24,6 +25,7 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
     {
         Close();
         stage = next;
+        foreach (var (position, value) in next.Outputs.Index()) positions.Add(value, position);
         return next.Outputs.Count == 0 || (part = TryOpen(model, next.Outputs, next.Read, v => v)) is not null;
     }
 
@@ -70,9 +72,7 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
     private RunOutputs Run(int index, IReadOnlyList<NamedValue> sample, IReadOnlyList<Value> wanted)
     {
         var found = part?.Run(kept[index], sample) ?? [];
-        var positions = new Dictionary<Value, int>(ReferenceEqualityComparer.Instance);
-        foreach (var (position, value) in stage!.Outputs.Index()) positions.Add(value, position);
-        foreach (var value in stage.Kept) kept[index].Add(value, found[positions[value]]);
+        foreach (var value in stage!.Kept) kept[index].Add(value, found[positions[value]]);
         var spare = stage.Outputs.Except(stage.Kept).Select(v => found[positions[v]]).ToArray();
         return new RunOutputs([.. wanted.Select(w => positions.TryGetValue(w, out int at) ? found[at] : kept[index][w])], new OwnedValues(spare));
     }
@@ -86,6 +86,7 @@ internal sealed class StagedRuns(Model model, int sampleCount) : IDisposable
             foreach (var values in kept)
                 if (values.Remove(value, out var spent)) spent.Dispose();
         stage = null;
+        positions.Clear();
     }
 
     /// <summary>The type of what the samples have for a value, with the sizes that they agree about.</summary>
