@@ -92,13 +92,15 @@ public sealed class SeveralProjectsTests : IDisposable
             </Project>
             """);
         _solution.Run("msbuild", "both.proj", "-t:Restore").Succeeded();
-        _solution.Run("msbuild", "both.proj", "-m:2").Succeeded().CompressedOnly("lib.onnx");
+
+        // One node: the build that waits must let the other go on.
+        _solution.Run("msbuild", "both.proj", "-m:1").Succeeded().CompressedOnly("lib.onnx");
         Assert.IsTrue(_solution.IsCompressed("one/bin/Debug/net10.0/lib.onnx"));
         Assert.IsTrue(_solution.IsCompressed("two/bin/Debug/net10.0/lib.onnx"));
 
-        // One node: the build that waits must let the other go on.
+        // Two nodes, when only the model is out of date: the SDK itself breaks if two builds of one project write its other files at once.
         _solution.WriteModel("lib/lib.onnx", "changed, so that both want to compress it again");
-        _solution.Run("msbuild", "both.proj", "-m:1").Succeeded().CompressedOnly("lib.onnx");
+        _solution.Run("msbuild", "both.proj", "-m:2").Succeeded().CompressedOnly("lib.onnx");
     }
 
     private void WriteLibraryAndApp()
