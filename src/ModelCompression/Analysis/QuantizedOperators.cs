@@ -31,6 +31,13 @@ internal static class QuantizedOperators
     /// <summary>Inputs that hold integer weights when they are constant; empty for other operators.</summary>
     public static IReadOnlyList<int> WeightInputsOf(Node node) => WeightInputs.GetValueOrDefault((node.IsOnnxDomain ? "" : node.Domain, node.OpType), []);
 
+    /// <summary>
+    /// True for an Identity that keeps a MatMulNBits from packing its constant codes when it is made, while its scales are still to be computed: ONNX Runtime takes unknown scales for zeros
+    /// then, if <c>accuracy_level</c> lets it round activations to 8 bits.
+    /// </summary>
+    public static bool DefersPacking(Node node) =>
+        node.Is("Identity") && node.Output() is { } codes && codes.Uses.Any(u => u.Index == 1 && u.Node is { OpType: "MatMulNBits", Domain: Microsoft } && u.Node.Input(2)?.TryGetConstant(out _) == false);
+
     /// <summary>True for operators that compute with integers in place of reals, and those that convert between the two.</summary>
     public static bool IsQuantized(Node node) =>
         WeightInputsOf(node).Count > 0

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
@@ -29,6 +30,7 @@ internal static class IdentityRules
         if (!node.IsOnnxDomain || node.Input(0) is null || node.Output() is null || node.IsParameterized) return default;
         return node.OpType switch
         {
+            "Identity" when QuantizedOperators.DefersPacking(node) => IdentityVerdict.No("MatMulNBits would pack its codes before its scales are known"),
             "Identity" => IdentityVerdict.Yes("Identity"),
             "Dropout" => Dropout(node, scope),
             "Cast" => Cast(node),

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Simplification.Evaluation;
@@ -29,7 +30,7 @@ internal sealed class KnownValues
     /// <summary>True if the node's outputs may become constants at all.</summary>
     public static bool CanReplace(Node node)
     {
-        if (!node.IsOnnxDomain || node.OpType is "Constant" or "DequantizeLinear" || node.IsParameterized || node.Subgraphs.Any()) return false;
+        if (!node.IsOnnxDomain || node.OpType is "Constant" or "DequantizeLinear" || node.IsParameterized || node.Subgraphs.Any() || QuantizedOperators.DefersPacking(node)) return false;
         foreach (var output in node.Outputs)
             if (output is not null && (output.IsReferencedByName || output.OutputOf.Count > 1 || (output.IsGraphOutput && output.OutputOf[0] != node.Graph))) return false;
         return true;

@@ -32,6 +32,7 @@ internal abstract class BlockOperatorForm : NBitForm
             bool nodes = Plan.Target.UsesConstantNodes;
             long total = StoredSize.OfConstant(DataType.UInt8, codes.Dims, NameByteLength, nodes) + scales.ByteLength;
             if (zeroPoints is not null) total += StoredSize.OfConstant(DataType.UInt8, zeroPoints.Dims, NameByteLength, nodes);
+            if (DefersPacking) total += ProtobufLength.Prefixed(ProtobufLength.Node("Identity", [NameByteLength, NameByteLength], []));
             return total + (Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node(Description, [6, 6, 6], Attributes) + ProtobufLength.Prefixed(Microsoft.Length)));
         }
     }
@@ -39,11 +40,21 @@ internal abstract class BlockOperatorForm : NBitForm
     /// <summary>The operator's attributes.</summary>
     protected abstract NodeAttribute[] Attributes { get; }
 
+    /// <summary>True for an operator whose kernel rearranges constant codes together with their scales as soon as it is made, when scales that are still to be unpacked are not known.</summary>
+    protected virtual bool NeedsScalesWithCodes => false;
+
+    /// <summary>
+    /// True when an Identity holds codes back until constants are folded. Without graph optimizations neither codes nor scales are constants then, and the kernel reads both when it runs
+    /// instead of taking the unknown scales for zeros; with them the Identity vanishes.
+    /// </summary>
+    private bool DefersPacking => NeedsScalesWithCodes && scales.IsComputed;
+
     /// <inheritdoc/>
     public sealed override void Write(UnpackingSection section, string name)
     {
         bool asNodes = Plan.Target.UsesConstantNodes;
         var data = section.AddConstant(name + ".q", codes, asNodes);
+        if (DefersPacking) data = section.AddNode("Identity", [data], name + ".b");
         var scale = scales.Emit(section, name + ".s");
         var zeros = zeroPoints is null ? null : section.AddConstant(name + ".z", zeroPoints, asNodes);
         foreach (var use in Plan.Site.Uses) Replace(use.Node, data, zeros is null ? [scale] : [scale, zeros]);

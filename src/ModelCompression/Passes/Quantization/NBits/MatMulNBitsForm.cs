@@ -30,8 +30,13 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
         NodeAttribute.Of("N", (long)Plan.Grid.Rows),
         NodeAttribute.Of("bits", (long)Plan.Codes.Bits),
         NodeAttribute.Of("block_size", (long)Plan.Options.BlockSize),
-        .. Plan.Options.ActivationBits == 8 ? [NodeAttribute.Of("accuracy_level", (long)IntegerAccuracyLevel)] : Array.Empty<NodeAttribute>(),
+        .. ComputesWithIntegers ? [NodeAttribute.Of("accuracy_level", (long)IntegerAccuracyLevel)] : Array.Empty<NodeAttribute>(),
     ];
+
+    /// <inheritdoc/>
+    protected override bool NeedsScalesWithCodes => ComputesWithIntegers;
+
+    private bool ComputesWithIntegers => Plan.Options.ActivationBits == 8;
 
     /// <summary>Why the form is not possible, or null.</summary>
     public static string? WhyNot(NBitPlan plan)

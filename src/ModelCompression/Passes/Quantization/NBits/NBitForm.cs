@@ -81,6 +81,9 @@ internal sealed class PreparedRecipe(PackingRecipe recipe, PackingRequest reques
     /// <summary>Bytes in the file.</summary>
     public long ByteLength { get; } = recipe.ByteLength(request);
 
+    /// <summary>True when operators compute the value; false for a plain constant.</summary>
+    public bool IsComputed { get; } = recipe.Steps.Any(s => s is NodeStep);
+
     /// <summary>Adds the steps.</summary>
     /// <param name="section">The place.</param>
     /// <param name="name">Name of the result.</param>
