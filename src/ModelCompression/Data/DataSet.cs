@@ -77,18 +77,30 @@ public sealed class DataSet : IDisposable
     /// <exception cref="DiagnosticException">MCB3003: the file is damaged at this place.</exception>
     public Sample Read(int index, SampleBuffers? buffers = null)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        int at = Array.FindIndex(ends, end => index < end);
-        int inSource = index - (at == 0 ? 0 : ends[at - 1]);
-        var sample = sources[at].Read(inSource, buffers);
-        return NoteNotFinite(sample, at, inSource);
+        var (source, number) = Find(index);
+        return NoteNotFinite(sources[source].Read(number, buffers), source, number);
+    }
+
+    /// <summary>The file or folder that a feed comes from, and its number there.</summary>
+    public (string File, int Number) OriginOf(int index)
+    {
+        var (source, number) = Find(index);
+        return (paths[source], number);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var source in sources) source.Dispose();
+    }
+
+    /// <summary>The source of a feed, and its number there.</summary>
+    private (int Source, int Number) Find(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
+        int source = Array.FindIndex(ends, end => index < end);
+        return (source, index - (source == 0 ? 0 : ends[source - 1]));
     }
 
     /// <summary>

@@ -16,6 +16,12 @@ public enum TrainingLoss
     Distillation,
 }
 
+/// <summary>Where a feed comes from.</summary>
+/// <param name="File">The file or folder of data.</param>
+/// <param name="Number">Number of the feed in it, from 0.</param>
+/// <param name="NotFiniteInput">An input in which it has NaN or an infinity; null without one.</param>
+public sealed record FeedOrigin(string File, int Number, string? NotFiniteInput);
+
 /// <summary>Gradients over training data. Passes know runtimes only through this.</summary>
 public interface IGradientSource
 {
@@ -33,6 +39,9 @@ public interface IGradientSource
 
     /// <summary>True if feeds may be read in any order at no cost.</summary>
     bool IsRandomAccess { get; }
+
+    /// <summary>Where a feed comes from.</summary>
+    FeedOrigin OriginOf(int feed);
 
     /// <summary>Choices of an earlier run to take instead of making them again, and those of this run; null when nobody asks for them.</summary>
     MeasurementRecord? Record => null;

@@ -14,7 +14,7 @@ internal sealed class Blobs : IDisposable
     private readonly TemporaryFolder folder = new();
     private readonly DataSet? data;
 
-    public Blobs(int samples = 300, bool labels = true, long batch = 0, int classes = 3, bool open = true)
+    public Blobs(int samples = 300, bool labels = true, long batch = 0, int classes = 3, bool open = true, params (int Sample, float Value)[] spoilt)
     {
         Model = new Model(new OnnxGraph("blobs")) { IrVersion = 8 };
         Model.OpsetImports[""] = 13;
@@ -33,6 +33,7 @@ internal sealed class Blobs : IDisposable
         var points = new float[samples * 8];
         long[] truth = [.. Enumerable.Range(0, samples).Select(i => (long)(i % classes))];
         for (int i = 0; i < points.Length; i++) points[i] = (float)(random.NextDouble() - 0.5) + (i % 8 % 3 == truth[i / 8] ? 0.6f : 0);
+        foreach (var (sample, value) in spoilt) points[(sample * 8) + 5] = value;
         (string, byte[])[] arrays = [("x", ArrayFile.Floats($"{samples}, 8", points)), ("labels", ArrayFile.Longs($"{samples},", truth))];
         DataPath = ArrayFile.Npz(Path.Combine(folder.Path, "train.npz"), labels ? arrays : arrays[..1]);
         if (open) data = DataSet.Open([DataPath], ModelInterface.Of(Model));

@@ -34,6 +34,13 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
     public bool IsRandomAccess => samples.Value.IsRandomAccess;
 
     /// <inheritdoc/>
+    public FeedOrigin OriginOf(int feed)
+    {
+        var (file, number) = data.OriginOf(feed);
+        return new(file, number, samples.Value[feed].NotFiniteInput);
+    }
+
+    /// <inheritdoc/>
     public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null, bool splitsMatrices = false)
     {
         if (loss == TrainingLoss.Labels && !data.HasLabels) throw TrainingError.NoTargets("labels");

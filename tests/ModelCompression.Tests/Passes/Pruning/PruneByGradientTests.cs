@@ -188,7 +188,30 @@ public sealed class PruneByGradientTests
         using var blobs = new Blobs();
         var bias = blobs.Model.Graph.Initializers.Single(i => i.Name == "b1");
         blobs.Model.Graph.SetInitializer(bias, ModelCompression.Onnx.Tensors.Tensor.Float([24], [.. Enumerable.Repeat(float.NaN, 24)]));
-        Assert.AreEqual("MCB4062", Assert.ThrowsExactly<DiagnosticException>(() => Run(blobs, Stability with { Sparsity = 0.5 })).Diagnostic.Code);
+        AssertNotFinite(blobs, "In mini-batch 0 the loss is not a finite number for samples ", " and 27 more of train.npz, together and alone. Check the model's weights");
+    }
+
+    /// <summary>Samples are named by their numbers in the file, whichever mini-batch they are in.</summary>
+    [TestMethod]
+    [DataRow(PruningPatternKind.Unstructured)]
+    [DataRow(PruningPatternKind.Channel)]
+    public void NaNInTheData_IsReportedWithItsSample(PruningPatternKind kind)
+    {
+        using var one = new Blobs(samples: 64, spoilt: (50, float.NaN));
+        AssertNotFinite(one, " the loss is not a finite number because of sample 50 of train.npz, with NaN or an infinity in input 'x'. Clean the data", kind: kind);
+        // A fixed batch is a feed of its own.
+        using var batches = new Blobs(samples: 64, batch: 4, spoilt: [(50, float.NaN), (3, float.NaN)]);
+        AssertNotFinite(batches, "because of batches 0, 12 of train.npz, with NaN", kind: kind);
+    }
+
+    /// <summary>x·∂y is beyond binary32 where x is its largest number.</summary>
+    [TestMethod]
+    public void GradientsThatOverflow_AreReportedWithTheirSamples()
+    {
+        using var one = new Blobs(samples: 64, spoilt: (49, float.MaxValue));
+        foreach (string name in new[] { "w1", "b1" }) one.Model.Graph.SetInitializer(one.Model.Graph.Initializers.Single(i => i.Name == name), Tensor.Float(name == "w1" ? [8, 24] : [24], new float[name == "w1" ? 8 * 24 : 24]));
+        one.Model.Graph.SetInitializer(one.Model.Graph.Initializers.Single(i => i.Name == "w2"), Tensor.Float([24, 3], [.. Enumerable.Repeat(0, 24).SelectMany(_ => new[] { 1000f, -1000f, 0f })]));
+        AssertNotFinite(one, " the gradient of 'w1' is not a finite number because of sample 49 of train.npz, though the inputs are finite. Look for values out of the range");
     }
 
     [TestMethod]
@@ -202,6 +225,18 @@ public sealed class PruneByGradientTests
             return blobs.Weights("w1");
         })];
         CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    private static void AssertNotFinite(Blobs blobs, string cause, string further = "", PruningPatternKind kind = PruningPatternKind.Unstructured)
+    {
+        using var runner = blobs.Runner();
+        var options = Stability with { Sparsity = 0.5, PruningPattern = new(kind) };
+        var log = new PassLog();
+        ModelPass pass = kind == PruningPatternKind.Channel ? new RemoveChannels([new GradientChannelScorer(PruningCriterion.GradientStability, runner, log)]) : new PruneByGradient(runner);
+        var diagnostic = Assert.ThrowsExactly<DiagnosticException>(() => pass.Run(blobs.Model, new CompressionSettings(options), log)).Diagnostic;
+        Assert.AreEqual(("MCB4062", blobs.DataPath), (diagnostic.Code, diagnostic.File));
+        Assert.Contains(cause, diagnostic.Message);
+        Assert.Contains(further, diagnostic.Message);
     }
 
     private static PassLog Run(Blobs blobs, CompressionOptions options)

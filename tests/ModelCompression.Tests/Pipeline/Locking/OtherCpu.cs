@@ -61,6 +61,8 @@ internal sealed class OtherCpuGradients(IGradientSource inner, MeasurementRecord
 
     public MeasurementRecord? Record => record;
 
+    public FeedOrigin OriginOf(int feed) => inner.OriginOf(feed);
+
     public IGradientSession Open(Model model, IReadOnlyList<Value> weights, TrainingLoss loss, float[][]? current = null, IReadOnlyList<int?>? gateAxes = null, bool splitsMatrices = false) =>
         new Session(inner.Open(model, weights, loss, current, gateAxes, splitsMatrices));
 

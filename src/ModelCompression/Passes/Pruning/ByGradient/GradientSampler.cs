@@ -27,13 +27,16 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     /// <returns>Per weight, whether the loss depends on it.</returns>
     /// <exception cref="DiagnosticException">MCB3020 no labels, MCB3021 not enough mini-batches, MCB4062 a gradient is no finite number.</exception>
     public IReadOnlyList<bool> Visit(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<MiniBatchGradients> visit, CancellationToken cancellation) =>
-        Run(model, weights, gateAxes, (first, losses, round) =>
+        Run(model, weights, gateAxes, (losses, round) =>
         {
             for (int t = 0; t < round.Count; t++)
             {
-                RequireFinite(first, losses, Enumerable.Range(0, weights.Count).Select(i => (round[t].IsFinite(i) ? -1 : t, weights[i])), t + 1);
-                visit(round[t]);
+                var batch = round[t];
+                if (FindNotFinite(losses, Enumerable.Range(0, weights.Count).Select(i => batch.IsFinite(i) ? -1 : t), t + 1) is { } found) return found;
+                visit(batch);
             }
+
+            return null;
         }, cancellation);
 
     /// <summary>Mean and deviation of the gradient of each weight.</summary>
@@ -46,16 +49,16 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     {
         var moments = weights.Select(w => new GradientMoments(Length(w, null))).ToArray();
         var bad = new int[weights.Count];
-        var reached = Run(model, weights, null, (first, losses, round) =>
+        var reached = Run(model, weights, null, (losses, round) =>
         {
             Parallel.For(0, moments.Length, i => bad[i] = moments[i].Add(round, i));
-            RequireFinite(first, losses, bad.Zip(weights), round.Count);
+            return FindNotFinite(losses, bad, round.Count);
         }, cancellation);
         return [.. moments.Zip(reached)];
     }
 
     /// <summary>Runs mini-batches in rounds, which do not matter for the result; inside, side by side.</summary>
-    private IReadOnlyList<bool> Run(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Action<int, double[], IReadOnlyList<MiniBatchGradients>> visit, CancellationToken cancellation)
+    private IReadOnlyList<bool> Run(Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, Func<double[], IReadOnlyList<MiniBatchGradients>, NotFiniteGradient?> visit, CancellationToken cancellation)
     {
         var batches = MiniBatches.ForStatistics(source.FeedCount, options.GradientIterations, options.Seed, source.IsRandomAccess) ?? throw TooFew(source.FeedCount, options.GradientIterations);
         using var session = source.Open(model, weights, source.NaturalLoss ?? TrainingLoss.Labels, gateAxes: gateAxes, splitsMatrices: gateAxes is null);
@@ -73,7 +76,7 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
                 RunSideBySide(Math.Min(width, losses.Length - start), i => losses[begin + i] = session.Collect(batches[first + begin + i], round[begin + i], cancellation));
             }
 
-            visit(first, losses, round[..losses.Length]);
+            if (visit(losses, round[..losses.Length]) is { } found) throw found.Explain(first, batches, weights, feeds => AreFinite(session, feeds, lengths), source);
         }
 
         return session.Reached;
@@ -92,17 +95,23 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
         }
     }
 
-    /// <summary>Reports the first mini-batch of a round in which something is no finite number.</summary>
-    /// <param name="first">Number of the round's first mini-batch.</param>
+    /// <summary>The first mini-batch of a round in which something is no finite number, or null.</summary>
     /// <param name="losses">Losses of the round.</param>
     /// <param name="bad">Per weight the first mini-batch in which its gradient is not finite, or -1.</param>
     /// <param name="count">Mini-batches to look at.</param>
-    private static void RequireFinite(int first, double[] losses, IEnumerable<(int Batch, Value Weight)> bad, int count)
+    private static NotFiniteGradient? FindNotFinite(double[] losses, IEnumerable<int> bad, int count)
     {
         int loss = Array.FindIndex(losses, 0, count, l => !double.IsFinite(l));
-        var gradient = bad.Where(b => b.Batch >= 0).OrderBy(b => b.Batch).FirstOrDefault((count, null!));
-        if (loss >= 0 && loss <= gradient.Item1) throw NotFinite(first + loss, "the loss");
-        if (gradient.Item1 < count) throw NotFinite(first + gradient.Item1, $"the gradient of '{gradient.Item2.Name}'");
+        var gradient = bad.Select((batch, weight) => (Batch: batch, Weight: weight)).Where(b => b.Batch >= 0).OrderBy(b => b.Batch).FirstOrDefault((Batch: count, Weight: -1));
+        if (loss >= 0 && loss <= gradient.Batch) return new(loss, null);
+        return gradient.Batch < count ? new(gradient.Batch, gradient.Weight) : null;
+    }
+
+    /// <summary>True if loss and gradients of some feeds alone are finite.</summary>
+    private static bool AreFinite(IGradientSession session, IReadOnlyList<int> feeds, int[] lengths)
+    {
+        var gradients = new MiniBatchGradients(lengths);
+        return double.IsFinite(session.Collect(feeds, gradients)) && Enumerable.Range(0, lengths.Length).All(gradients.IsFinite);
     }
 
     private static int Length(Value weight, int? axis) => weight.TryGetConstant(out var tensor) ? checked((int)(axis is { } a ? tensor.Dims[a] : tensor.ElementCount)) : throw new ArgumentException($"'{weight.Name}' is no constant.");
@@ -110,7 +119,4 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
     private static DiagnosticException TooFew(int feeds, int? wanted) => new("MCB3021", wanted is { } count
         ? FormattableString.Invariant($"GradientIterations asks for {count} mini-batches, but TrainingData has {feeds} samples only. Give more samples or lower GradientIterations.")
         : FormattableString.Invariant($"TrainingData has {feeds} sample, but statistics of gradients need at least 2 mini-batches. Give more samples."));
-
-    private static DiagnosticException NotFinite(int batch, string what) => new("MCB4062",
-        FormattableString.Invariant($"In mini-batch {batch} {what} is not a finite number. Check the training data for NaN and for values out of the range that the model was trained with, or choose a criterion that needs no gradients (Pruning=Magnitude)."));
 }
