@@ -48,7 +48,7 @@ public interface IGradientSource
 
     /// <summary>Differentiates a model as it stands now.</summary>
     /// <param name="model">The model; it must not change while the session is open.</param>
-    /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="weights">Floating point constants of the main graph. Those of other types than binary32 have the gradients that they have in the same model in binary32.</param>
     /// <param name="loss">The loss.</param>
     /// <param name="current">Where the weights are read from at every run, one array per weight, so that they can change; null for the model's own.</param>
     /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight (<see cref="GradientRequest.GateAxes"/>); null for none.</param>

@@ -34,6 +34,6 @@ internal sealed class StepOutcomes(MeasurementRecord record, Model model)
     private IEnumerable<(string Name, Tensor Tensor)> Weights()
     {
         foreach (var value in model.Graph.Initializers)
-            if (value.TryGetConstant(out var tensor) && tensor.DataType is DataType.Float or DataType.Float16) yield return (value.Name, tensor);
+            if (value.TryGetConstant(out var tensor) && tensor.DataType.IsFloatingPoint()) yield return (value.Name, tensor);
     }
 }

@@ -39,6 +39,10 @@ internal abstract class WeightElements(Tensor tensor)
     /// <summary>Copies the weight with all but the <paramref name="n"/> largest of every <paramref name="m"/> elements along an axis set to +0.</summary>
     public abstract PrunedElements PruneNOfM(int axis, int n, int m);
 
+    /// <summary>Copies the weight with the elements set to +0 whose score is zero.</summary>
+    /// <param name="scores">As many as the weight has elements.</param>
+    public abstract PrunedElements PruneWhereZero(ReadOnlySpan<float> scores);
+
     /// <summary>The part of a span that is a chunk.</summary>
     protected static Range ChunkRange(int chunk, long count) =>
         new(chunk * ChunkLength, (int)Math.Min((long)(chunk + 1) * ChunkLength, count));
@@ -111,6 +115,14 @@ internal sealed class WeightElements<TBits, TMagnitude>(Tensor tensor) : WeightE
     {
         var result = GC.AllocateUninitializedArray<TBits>((int)Tensor.ElementCount);
         NOfMKernel<TBits, TMagnitude>.Run(Tensor, axis, n, m, result);
+        return new PrunedElements<TBits, TMagnitude>(Tensor, result);
+    }
+
+    public override PrunedElements PruneWhereZero(ReadOnlySpan<float> scores)
+    {
+        var result = Bits.ToArray();
+        for (int i = 0; i < result.Length; i++)
+            if (scores[i] == 0) result[i] = TBits.Zero;
         return new PrunedElements<TBits, TMagnitude>(Tensor, result);
     }
 

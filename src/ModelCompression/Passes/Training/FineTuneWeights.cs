@@ -1,10 +1,12 @@
 using ModelCompression.Gradients;
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Pruning.ByActivation;
+using ModelCompression.Passes.Simplification;
 
 namespace ModelCompression.Passes.Training;
 
@@ -24,8 +26,8 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         var weights = TrainableWeights.Of(model, settings);
         if (weights.Count == 0)
         {
-            log.Refused(Name, "model", "there are no binary32 weights in scope to train");
-            log.Report(Diagnostic.Warning("MCB4067", "FineTuneEpochs had no effect: the model has no binary32 weights outside of branches, loops and functions that are in scope of IncludeOpTypes, ExcludeOpTypes and ExcludeNodes."));
+            log.Refused(Name, "model", "there are no floating point weights in scope to train");
+            log.Report(Diagnostic.Warning("MCB4067", "FineTuneEpochs had no effect: the model has no floating point weights outside of branches, loops and functions that are in scope of IncludeOpTypes, ExcludeOpTypes and ExcludeNodes."));
             return;
         }
 
@@ -36,7 +38,7 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
             FineTuneLoss.Distillation => TrainingLoss.Distillation,
             _ => source.NaturalLoss ?? TrainingLoss.Distillation,
         };
-        float[][] current = [.. weights.Select(w => w.Value.TryGetConstant(out var tensor) ? tensor.AsSpan<float>().ToArray() : [])];
+        float[][] current = [.. weights.Select(w => w.Value.TryGetConstant(out var tensor) ? FloatElements.AsFloat(tensor).AsSpan<float>().ToArray() : [])];
         TrainingRunResult result;
         using (var session = source.Open(model, weights.Select(w => w.Value).ToList(), loss, current))
         {
@@ -48,8 +50,8 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         if (result.BestEpoch == 0) return;
         for (int i = 0; i < weights.Count; i++)
         {
-            weights[i].Value.TryGetConstant(out var before);
-            var after = new Tensor(DataType.Float, before!.Dims, TensorData.FromArray(result.Weights[i])) { DocString = before.DocString };
+            if (!weights[i].Value.TryGetConstant(out var before)) continue;
+            var after = Rounded(before, result.Weights[i]);
             weights[i].Value.SetConstant(after);
             if (weights[i].KeepsZeros) Record(PruningRecord.Of(log, weights[i].Value, before, weights[i].Node), before, after);
         }
@@ -74,6 +76,15 @@ public sealed class FineTuneWeights(IGradientSource source, CancellationToken ca
         {
             log.Report(Diagnostic.Warning("MCB4066", $"Fine-tuning did not lower the loss {(result.HoldsOut ? "on the held-out tenth of the training data" : "on the training data")}, so the weights are as before it. Give more training data, or a lower LearningRate."));
         }
+    }
+
+    /// <summary>Trained elements in the type of the weight; beyond the range of binary16 its largest number.</summary>
+    internal static Tensor Rounded(Tensor before, float[] elements)
+    {
+        float limit = before.DataType == DataType.Float16 ? (float)Half.MaxValue : float.MaxValue;
+        var data = before.DataType == DataType.Float ? TensorData.FromArray(elements)
+            : FloatingPointData.Write(before.DataType, before.Dims, Array.ConvertAll(elements, e => (double)Math.Clamp(e, -limit, limit))).Data;
+        return new(before.DataType, before.Dims, data) { DocString = before.DocString };
     }
 
     private static void Record(LayerRecord record, Tensor before, Tensor after)

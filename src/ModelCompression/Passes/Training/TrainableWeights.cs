@@ -11,7 +11,7 @@ namespace ModelCompression.Passes.Training;
 /// <param name="KeepsZeros">True for weights, whose zeros were made by pruning and stay; false for biases and norms.</param>
 internal sealed record TrainableWeight(Value Value, Node Node, bool KeepsZeros);
 
-/// <summary>Decides what fine-tuning changes: weights, biases, and scales and shifts of norms, in binary32, in the main graph and in scope.</summary>
+/// <summary>Decides what fine-tuning changes: weights, biases, and scales and shifts of norms, of any floating point type, in the main graph and in scope.</summary>
 internal static class TrainableWeights
 {
     /// <summary>The constants in graph order.</summary>
@@ -25,7 +25,7 @@ internal static class TrainableWeights
     }
 
     private static bool IsOpen(Model model, CompressionSettings settings, Value value, Tensor tensor) =>
-        value.Graph == model.Graph && tensor.DataType == DataType.Float && tensor.ElementCount > 0 && value.Uses.All(u => u.Node.Graph == model.Graph && settings.ReasonToSkip(u.Node) is null);
+        value.Graph == model.Graph && tensor.DataType.IsFloatingPoint() && tensor.ElementCount > 0 && value.Uses.All(u => u.Node.Graph == model.Graph && settings.ReasonToSkip(u.Node) is null);
 
     private static bool IsParameter(Use use, Tensor tensor) => use.Node.IsOnnxDomain && (use.Node.OpType, use.Index) switch
     {

@@ -48,7 +48,7 @@ public sealed class GradientRunner(DataSet data, string originalPath, int thread
         samples.Value.ReadAll();
         bool areClasses = loss == TrainingLoss.Labels || (loss == TrainingLoss.Distillation && GivesClasses(model));
         var session = new GradientSession(
-            model, weights, gateAxes, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
+            SinglePrecisionModel.Of(model, weights), gateAxes, current, areClasses ? GradientLossKind.CrossEntropy : GradientLossKind.SquaredError, loss == TrainingLoss.ExpectedOutputs ? data.ExpectedOutputs : [],
             samples.Value, new TargetValues(loss, loss == TrainingLoss.Distillation ? teacher.Value.Outputs : null), Math.Max(1, threads), IsBatchable(model) && samples.Value.IsBatchable, splitsMatrices);
         try
         {

@@ -9,9 +9,9 @@ using ValueType = ModelCompression.Onnx.Tensors.ValueType;
 
 namespace ModelCompression.Runtime.Training;
 
-/// <summary>Gradients of one model: mini-batches are cut into parts of fixed size, which run side by side and are added in order.</summary>
+/// <summary>Gradients of one model: mini-batches are cut into parts of fixed size, which run side by side and are added in order. The view of the model is disposed with it.</summary>
 internal sealed class GradientSession(
-    Model model, IReadOnlyList<Value> weights, IReadOnlyList<int?>? gateAxes, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
+    SinglePrecisionModel view, IReadOnlyList<int?>? gateAxes, float[][]? current, GradientLossKind loss, IReadOnlyList<string> outputs,
     TrainingSamples samples, TargetValues targets, int threads, bool isBatchable, bool splitsMatrices) : IGradientSession
 {
     /// <summary>Most samples of a part: enough for full speed of matrix products, few enough that two parts keep two threads busy at usual batch sizes.</summary>
@@ -28,7 +28,7 @@ internal sealed class GradientSession(
 
     private readonly Dictionary<string, CompiledGradient> compiled = new(StringComparer.Ordinal);
     private readonly Lock gate = new();
-    private readonly Lazy<long> largestActivation = new(() => LargestActivation(model, samples));
+    private readonly Lazy<long> largestActivation = new(() => LargestActivation(view.Model, samples));
     private bool joins = isBatchable;
     private bool[]? splits;
 
@@ -43,7 +43,7 @@ internal sealed class GradientSession(
         if (feed.Samples.Count > 1 && Compile(feed).Graph.Targets.Any(t => t.Dims.Count == 0 || t.Dims[0] % feed.Samples.Count != 0)) joins = false;
         if (!joins) feed = new JoinedFeed([samples[0]]);
         var graph = Compile(feed).Graph;
-        Reached = [.. weights.Select((_, i) => graph.Reaches(i))];
+        Reached = [.. view.Weights.Select((_, i) => graph.Reaches(i))];
     }
 
     private int PartLength
@@ -121,6 +121,7 @@ internal sealed class GradientSession(
     public void Dispose()
     {
         foreach (var gradient in compiled.Values) gradient.Dispose();
+        view.Dispose();
     }
 
     private static void RunSideBySide(int count, Action<int> run)
@@ -171,11 +172,11 @@ internal sealed class GradientSession(
         lock (gate)
         {
             if (compiled.TryGetValue(feed.ShapeKey, out var known)) return known;
-            var request = new GradientRequest(weights, loss, feed.Shapes) { GateAxes = gateAxes, WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed), Factors = splitsMatrices ? FactorForm.All : FactorForm.Convolutions, SplitMatrices = splits };
-            var graph = GradientGraph.Build(model, request);
+            var request = new GradientRequest(view.Weights, loss, feed.Shapes) { GateAxes = gateAxes, WeightsAreInputs = current is not null, Outputs = outputs, AllowsPositions = targets.AllowsPositions, Observe = (source, values) => Observe(source, values, feed), Factors = splitsMatrices ? FactorForm.All : FactorForm.Convolutions, SplitMatrices = splits };
+            var graph = GradientGraph.Build(view.Model, request);
             // Parts of a mini-batch add up, so they have the form of the first.
             splits ??= [.. graph.Factors.Select(f => f is MatrixFactors)];
-            return compiled[feed.ShapeKey] = new CompiledGradient(graph, weights, current);
+            return compiled[feed.ShapeKey] = new CompiledGradient(graph, view.Weights, current);
         }
     }
 

@@ -144,31 +144,49 @@ public sealed class PruneByGradientTests
         }
     }
 
-    /// <summary>Gradients are computed in binary32; nothing that is asked for may fail to happen without a word.</summary>
+    /// <summary>Gradients are those of the same model in binary32; weights keep their type.</summary>
     [TestMethod]
-    [DataRow(DataType.Float16)]
-    [DataRow(DataType.Double)]
-    public void WeightsOfOtherTypes_AreLeftAloneWithAWarning(DataType type)
+    [DataRow(DataType.Float16, PruningCriterion.Taylor)]
+    [DataRow(DataType.BFloat16, PruningCriterion.GradientStability)]
+    [DataRow(DataType.Double, PruningCriterion.Taylor)]
+    public void WeightsOfOtherTypes_LoseWhatTheyLoseInBinary32(DataType type, PruningCriterion criterion)
     {
-        using var blobs = new Blobs();
-        foreach (string name in new[] { "w1", "b1", "w2", "b2" })
+        var options = new CompressionOptions { Pruning = criterion, Sparsity = 0.25 };
+        using var twin = new Blobs(grid: type);
+        Run(twin, options);
+        using var blobs = new Blobs(type: type);
+        var log = Run(blobs, options);
+
+        foreach (string name in new[] { "w1", "w2" })
         {
-            var value = blobs.Model.Graph.Initializers.Single(i => i.Name == name);
-            float[] elements = blobs.Weights(name);
-            var tensor = type == DataType.Double ? Tensor.Create(type, value.Initializer!.Dims, Array.ConvertAll(elements, w => (double)w)) : Tensor.Create(type, value.Initializer!.Dims, Array.ConvertAll(elements, w => (Half)w));
-            blobs.Model.Graph.SetInitializer(value, tensor);
+            Assert.AreEqual(type, blobs.Model.Graph.Initializers.Single(i => i.Name == name).Initializer!.DataType);
+            CollectionAssert.AreEqual(twin.Weights(name), blobs.Weights(name));
         }
 
-        var log = Run(blobs, Stability with { Sparsity = 0.5 });
+        Assert.AreEqual(264 / 4, blobs.Weights("w1").Concat(blobs.Weights("w2")).Count(w => w == 0));
+        Assert.IsTrue(log.Diagnostics.All(d => d.Code == "MCB4020"), string.Join(' ', log.Diagnostics));
+    }
 
-        var warning = log.Diagnostics.Single();
-        Assert.AreEqual(("MCB4024", DiagnosticSeverity.Warning), (warning.Code, warning.Severity));
-        Assert.Contains($"not {type}", warning.Message);
-        using var runner = blobs.Runner();
-        var channels = new PassLog();
-        new RemoveChannels([new GradientChannelScorer(PruningCriterion.Taylor, runner, channels)]).Run(blobs.Model, new CompressionSettings(Stability with { Pruning = PruningCriterion.Taylor, Sparsity = 0.5, PruningPattern = new(PruningPatternKind.Channel) }), channels);
-        Assert.AreEqual("MCB4022", channels.Diagnostics.Single().Code);
-        Assert.Contains($"Taylor is computed for binary32 weights, not {type}", channels.Diagnostics[0].Message);
+    /// <summary>The same channels go, from weights that keep their type.</summary>
+    [TestMethod]
+    [DataRow(DataType.Float16)]
+    [DataRow(DataType.BFloat16)]
+    [DataRow(DataType.Double)]
+    public void ChannelsOfOtherTypes_AreThoseOfBinary32(DataType type)
+    {
+        var results = new[] { DataType.Float, type }.Select(t =>
+        {
+            using var blobs = new Blobs(type: t, grid: type);
+            using var runner = blobs.Runner();
+            var log = new PassLog();
+            new RemoveChannels([new GradientChannelScorer(PruningCriterion.Taylor, runner, log)]).Run(blobs.Model, new CompressionSettings(Stability with { Pruning = PruningCriterion.Taylor, Sparsity = 0.5, ChannelMultiple = 1, PruningPattern = new(PruningPatternKind.Channel) }), log);
+            Assert.AreEqual(t, blobs.Model.Graph.Initializers.Single(i => i.Name == "w1").Initializer!.DataType);
+            return (First: blobs.Weights("w1"), Second: blobs.Weights("w2"));
+        }).ToArray();
+
+        Assert.HasCount(8 * 12, results[1].First);
+        CollectionAssert.AreEqual(results[0].First, results[1].First);
+        CollectionAssert.AreEqual(results[0].Second, results[1].Second);
     }
 
     [TestMethod]

@@ -1,8 +1,10 @@
 using ModelCompression.Gradients;
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Passes.Simplification;
 using ModelCompression.Passes.Training;
 using ModelCompression.Tests.Gradients;
 
@@ -52,6 +54,53 @@ public sealed class FineTuneWeightsTests
         var log = Run(blobs, Options);
         Assert.IsLessThan(0.1 * before, Loss(blobs, TrainingLoss.Distillation));
         StringAssert.StartsWith(log.Edits[0].Reason, "Distillation");
+    }
+
+    /// <summary>Trained in binary32, rounded at the end.</summary>
+    [TestMethod]
+    [DataRow(DataType.Float16)]
+    [DataRow(DataType.BFloat16)]
+    [DataRow(DataType.Double)]
+    public void WeightsOfOtherTypes_AreTrainedAsInBinary32(DataType type)
+    {
+        using var twin = new Blobs(grid: type);
+        Run(twin, Options);
+        using var blobs = new Blobs(type: type);
+        double before = Loss(blobs);
+        var log = Run(blobs, Options);
+
+        Assert.IsEmpty(log.Diagnostics);
+        Assert.IsLessThan(0.25 * before, Loss(blobs));
+        foreach (string name in new[] { "w1", "b1", "w2", "b2" })
+        {
+            var tensor = blobs.Model.Graph.Initializers.Single(i => i.Name == name).Initializer!;
+            Assert.AreEqual(type, tensor.DataType);
+            var rounded = FloatingPointData.Write(type, tensor.Dims, Array.ConvertAll(twin.Weights(name), w => (double)w));
+            CollectionAssert.AreEqual(FloatElements.AsFloat(rounded).AsSpan<float>().ToArray(), blobs.Weights(name));
+        }
+    }
+
+    /// <summary>The original's outputs, which are learnt, have its type, too.</summary>
+    [TestMethod]
+    [DataRow(DataType.Float16)]
+    [DataRow(DataType.Double)]
+    public void WeightsOfOtherTypes_AreDistilled(DataType type)
+    {
+        using var blobs = new Blobs(labels: false, type: type);
+        var second = blobs.Model.Graph.Initializers.Single(i => i.Name == "w2");
+        blobs.Model.Graph.SetInitializer(second, FloatingPointData.Write(type, [24, 3], [.. blobs.Weights("w2").Select((w, i) => w + (0.3 * Math.Sin(i)))]));
+        double before = Loss(blobs, TrainingLoss.Distillation);
+        Run(blobs, Options);
+        Assert.IsLessThan(0.1 * before, Loss(blobs, TrainingLoss.Distillation));
+    }
+
+    /// <summary>Binary16 ends at 65504.</summary>
+    [TestMethod]
+    public void TrainedWeights_StayInTheRangeOfTheirType()
+    {
+        var half = FineTuneWeights.Rounded(Tensor.Create(DataType.Float16, [3], new Half[3]), [65519.9f, -1e6f, 0.1f]);
+        CollectionAssert.AreEqual(new[] { (Half)65504, (Half)(-65504), (Half)0.1f }, half.AsSpan<Half>().ToArray());
+        CollectionAssert.AreEqual(new[] { (double)0.1f }, FineTuneWeights.Rounded(Tensor.Create(DataType.Double, [1], new double[1]), [0.1f]).AsSpan<double>().ToArray());
     }
 
     [TestMethod]

@@ -48,7 +48,7 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
     /// <summary>Weights that read the units, else weights and parameters that make them.</summary>
     internal static List<ChannelSlot> GatedSlots(Model model, ChannelGroup group)
     {
-        var usable = group.Slots.Where(s => s.Value.Graph == model.Graph && s.Value.TryGetConstant(out var t) && t.DataType == DataType.Float).ToList();
+        var usable = group.Slots.Where(s => s.Value.Graph == model.Graph && s.Value.TryGetConstant(out var t) && t.DataType.IsFloatingPoint()).ToList();
         var readers = usable.FindAll(s => s.Role == ChannelRole.Consumer);
         return readers.Count > 0 ? readers : usable.FindAll(s => s.Role is ChannelRole.Producer or ChannelRole.Parameter);
     }
@@ -71,13 +71,9 @@ public sealed class GradientChannelScorer(PruningCriterion criterion, IGradientS
         return new(values, marked);
     }
 
-    /// <summary>Channels without a stored binary32 weight stay.</summary>
-    private ChannelScores NotScored(ScoredGroup group)
-    {
-        var other = group.Group.Slots.Select(s => s.Value.TryGetConstant(out var tensor) ? tensor.DataType : DataType.Float).FirstOrDefault(t => t != DataType.Float, DataType.Float);
-        string reason = other == DataType.Float ? "no weight of the main graph makes or reads them, so they have no gradients" : PruningNotes.OnlyBinary32(criterion, other);
-        return new([.. Enumerable.Repeat(1.0, group.Group.UnitCount)], new bool[group.Group.UnitCount]) { WhyNot = reason };
-    }
+    /// <summary>Channels without a floating point weight stay.</summary>
+    private static ChannelScores NotScored(ScoredGroup group) =>
+        new([.. Enumerable.Repeat(1.0, group.Group.UnitCount)], new bool[group.Group.UnitCount]) { WhyNot = "no floating point weight of the main graph makes or reads them, so they have no gradients" };
 
     private void Check(List<ChannelScores> scores, CompressionOptions options)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Options;
 
@@ -13,13 +12,12 @@ internal sealed class GradientOutcome(string pass, PruningCriterion criterion, C
     private bool byThresholds;
 
     /// <summary>Stores a weight; an output channel never loses all of its weights.</summary>
-    public void Apply(PruningTarget target, float[] weights)
+    public void Apply(PruningTarget target, PrunedElements elements)
     {
         bool isUnstructured = target.Options.PruningPattern.Kind == PruningPatternKind.Unstructured;
         byThresholds |= isUnstructured && target.Options.Sparsity is null;
-        removed += weights.AsSpan().Count(0f);
-        count += weights.Length;
-        var elements = new PrunedElements<uint, Binary32>(target.Site.Tensor, MemoryMarshal.Cast<float, uint>(weights).ToArray());
+        removed += elements.Measure().Zeros;
+        count += target.Site.Tensor.ElementCount;
         if (isUnstructured && elements.RestoreEmptyChannels(ChannelLayout.Of(target.Site.Tensor.Dims, target.Site.Uses[0].ChannelAxes)) is > 0 and var channels)
             restored.Add((target.Site.Node.DisplayName, channels));
         target.Site.Value.SetConstant(elements.ToTensor());

@@ -20,7 +20,7 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
 
     /// <summary>Shows the gradients of each mini-batch, in order.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="weights">Floating point constants of the main graph.</param>
     /// <param name="gateAxes">Per weight an axis to get the gradients of factors on its positions instead of that of the weight; null for none.</param>
     /// <param name="visit">Takes the gradients; they are reused for the next mini-batches.</param>
     /// <param name="cancellation">Stops between mini-batches.</param>
@@ -41,7 +41,7 @@ internal sealed class GradientSampler(IGradientSource source, CompressionOptions
 
     /// <summary>Mean and deviation of the gradient of each weight.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="weights">Binary32 constants of the main graph.</param>
+    /// <param name="weights">Floating point constants of the main graph.</param>
     /// <param name="cancellation">Stops between mini-batches.</param>
     /// <returns>Per weight its moments, and whether the loss depends on it.</returns>
     /// <exception cref="DiagnosticException">MCB3020 no labels, MCB3021 not enough mini-batches, MCB4062 a gradient is no finite number.</exception>

@@ -26,24 +26,20 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
             var reasons = new List<string>();
             foreach (var target in wanted)
             {
-                if (WhyNot(model, criterion, target) is not { } reason)
+                if (target.Site.Value.Graph == model.Graph)
                 {
                     targets.Add(target);
                     continue;
                 }
 
-                Refuse(target, reason, log);
-                reasons.Add(reason);
+                reasons.Add("weights inside a branch, loop or function have no gradients");
+                Refuse(target, reasons[^1], log);
             }
 
             if (targets.Count > 0) Prune(model, criterion, settings.Model, targets, log);
             else if (reasons.Count > 0) log.Report(PruningNotes.NotRanked(criterion, reasons, "nothing was pruned"));
         }
     }
-
-    private static string? WhyNot(Model model, PruningCriterion criterion, PruningTarget target) =>
-        target.Site.Tensor.DataType != DataType.Float ? PruningNotes.OnlyBinary32(criterion, target.Site.Tensor.DataType)
-        : target.Site.Value.Graph != model.Graph ? "weights inside a branch, loop or function have no gradients" : null;
 
     private void Prune(Model model, PruningCriterion criterion, CompressionOptions options, List<PruningTarget> targets, PassLog log)
     {
@@ -61,9 +57,9 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
         foreach (var (target, scores) in scored)
         {
             var kept = ByThresholds(target.Options) ? scores.Elements.PruneBelow(MagnitudeThreshold.Below(0.5f)) : ranking.Prune(scores);
-            float[] weights = WeightScores.Keep(target.Site.Tensor, kept.ToTensor().AsSpan<float>());
-            Record(log, target.Site.Node.DisplayName, momentsOf[target.Site.Value], weights);
-            outcome.Apply(target, weights);
+            var scoresLeft = kept.ToTensor();
+            Record(log, target.Site.Node.DisplayName, momentsOf[target.Site.Value], scoresLeft.AsSpan<float>());
+            outcome.Apply(target, target.Elements.PruneWhereZero(scoresLeft.AsSpan<float>()));
         }
 
         outcome.Report(() => Evenly([.. scored.Select(s => momentsOf[s.Target.Site.Value])]));
@@ -86,11 +82,11 @@ public sealed class PruneByGradient(IGradientSource source, CancellationToken ca
     }
 
     /// <summary>Evenly spaced elements, for a picture of all.</summary>
-    private static void Record(PassLog log, string layer, GradientMoments moments, float[] weights)
+    private static void Record(PassLog log, string layer, GradientMoments moments, ReadOnlySpan<float> scoresLeft)
     {
         const int shown = 150;
-        int step = Math.Max(1, weights.Length / shown);
-        for (int i = step / 2; i < weights.Length; i += step) log.Gradient(new(layer, moments.Mean[i], moments.Deviation(i), weights[i] == 0));
+        int step = Math.Max(1, scoresLeft.Length / shown);
+        for (int i = step / 2; i < scoresLeft.Length; i += step) log.Gradient(new(layer, moments.Mean[i], moments.Deviation(i), scoresLeft[i] == 0));
     }
 
     private static bool ByThresholds(CompressionOptions options) => options is

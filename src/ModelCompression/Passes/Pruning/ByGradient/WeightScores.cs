@@ -1,3 +1,4 @@
+using ModelCompression.Numerics;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
@@ -6,13 +7,14 @@ namespace ModelCompression.Passes.Pruning.ByGradient;
 /// <summary>Turns gradient statistics of single weights into scores; the lowest go first. docs/gradient-pruning.md has the formulas.</summary>
 internal static class WeightScores
 {
-    /// <summary>Scores of a weight as binary32, greater than zero so that zero can mean removed.</summary>
+    /// <summary>Scores of a weight of any floating point type as binary32, greater than zero so that zero can mean removed.</summary>
     public static Tensor Of(PruningCriterion criterion, Tensor weight, GradientMoments moments)
     {
         var scores = new float[weight.ElementCount];
+        var elements = FloatElements.AsFloat(weight);
         Parallel.For(0, (scores.Length + WeightElements.ChunkLength - 1) / WeightElements.ChunkLength, chunk =>
         {
-            var w = weight.AsSpan<float>();
+            var w = elements.AsSpan<float>();
             for (int i = chunk * WeightElements.ChunkLength, end = Math.Min(i + WeightElements.ChunkLength, scores.Length); i < end; i++)
             {
                 float gradient = criterion == PruningCriterion.Taylor ? MathF.Sqrt(moments.MeanSquare(i)) : MathF.Max(MathF.Abs(moments.Mean[i]), moments.Deviation(i));
@@ -28,14 +30,5 @@ internal static class WeightScores
         var scores = new float[weight.ElementCount];
         for (int i = 0; i < scores.Length; i++) scores[i] = Math.Abs(moments.Mean[i]) <= meanThreshold && moments.Deviation(i) <= deviationThreshold ? float.Epsilon : 1;
         return Tensor.Float(weight.Dims, scores);
-    }
-
-    /// <summary>A copy of a weight with zeros where <paramref name="keptScores"/> has them.</summary>
-    public static float[] Keep(Tensor weight, ReadOnlySpan<float> keptScores)
-    {
-        float[] kept = weight.AsSpan<float>().ToArray();
-        for (int i = 0; i < kept.Length; i++)
-            if (keptScores[i] == 0) kept[i] = 0;
-        return kept;
     }
 }
