@@ -62,15 +62,16 @@ internal static class PassPlan
         if (AnyOptions(settings, o => o.Equalization == Equalization.CrossLayer)) yield return new EqualizeLayers();
         if (statistics is not null && AnyOptions(settings, o => o.Equalization == Equalization.SmoothQuant)) yield return new SmoothActivations(statistics);
         var decisions = new StaticDecisions();
+        var weights = new RehearsedWeights();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, inputs, rehearses: true), decisions.HasCorrected);
-        foreach (var pass in Quantizers(settings, statistics, decisions, inputs)) yield return pass;
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true), decisions.HasCorrected);
+        foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, IStatisticsSource? inputs = null, bool rehearses = false)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, RehearsedWeights? weights = null, IStatisticsSource? inputs = null, bool rehearses = false)
     {
         QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
@@ -80,7 +81,7 @@ internal static class PassPlan
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs);
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs, weights, rehearses);
     }
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>

@@ -1,6 +1,8 @@
+using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Onnx.Threading;
 using ModelCompression.Runtime.Fidelity;
 
 namespace ModelCompression.Runtime;
@@ -22,6 +24,10 @@ public sealed class FidelityCheck
     public const int DefaultMaxSamples = 16;
 
     private const int ThreadCount = 2;
+
+    /// <summary>From here on samples run side by side, one thread each, which is faster than two threads inside operators.</summary>
+    private const int FewSamples = 4;
+
     private const long MinReleasedByteLength = 1L << 20;
 
     private static readonly HashSet<string> RandomOperators = new(StringComparer.Ordinal)
@@ -60,7 +66,9 @@ public sealed class FidelityCheck
         var settings = (optimizes || IsQuantized(model) ? SessionSettings.Default with { ReuseMemory = false } : SessionSettings.Lean) with { Threads = ThreadCount };
         string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
         var weights = settings.PrepackWeights ? null : LentWeights.Of(model);
-        var run = Task.Run(() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation), cancellation);
+        // Calibration keeps all cores busy, and needs the same samples' runs sooner than anybody needs these.
+        OriginalRun Run() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation);
+        var run = samples.Origin == SampleOrigin.Calibration ? Aside.Run(Run) : Task.Run(Run, cancellation);
         return new FidelityCheck(originalPath, model, samples, randomOperator, run);
     }
 
@@ -75,10 +83,11 @@ public sealed class FidelityCheck
         ReleasePages();
         if (run.Interface is null || run.Status is not (OriginalStatus.Ran or OriginalStatus.OnlyLoads))
             throw new InvalidOperationException($"The original was not run ({run.Status}); there is nothing to compare with.");
-        var settings = SessionSettings.Default with { Threads = ThreadCount, ReuseMemory = false };
+        int sideBySide = run.SampleIndices.Count < FewSamples ? 1 : ThreadCount;
+        var settings = SessionSettings.Default with { Threads = ThreadCount / sideBySide, ReuseMemory = false };
         try
         {
-            return Compare(run, compressedPath, settings, cancellation);
+            return Compare(run, compressedPath, settings, sideBySide, cancellation);
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB4040" or "MCB4041")
         {
@@ -99,22 +108,22 @@ public sealed class FidelityCheck
         }
     }
 
-    private FidelityResult Compare(OriginalRun run, string compressedPath, SessionSettings settings, CancellationToken cancellation)
+    private FidelityResult Compare(OriginalRun run, string compressedPath, SessionSettings settings, int sideBySide, CancellationToken cancellation)
     {
         using var session = ModelSession.OpenMapped(compressedPath, settings, ModelRole.Compressed);
         return InterfaceComparison.FindDifference(run.Interface!, session.Interface) is { } difference
             ? Failure(run, difference)
-            : CompareOutputs(run, session, cancellation);
+            : CompareOutputs(run, session, sideBySide, cancellation);
     }
 
-    private FidelityResult CompareOutputs(OriginalRun run, ModelSession session, CancellationToken cancellation)
+    private FidelityResult CompareOutputs(OriginalRun run, ModelSession session, int sideBySide, CancellationToken cancellation)
     {
         var comparison = new OutputComparison();
-        for (int i = 0; i < run.SampleIndices.Count; i++)
+        foreach (int[] indices in Enumerable.Range(0, run.SampleIndices.Count).Chunk(sideBySide))
         {
-            cancellation.ThrowIfCancellationRequested();
-            var outputs = session.Run(samples.Read(run.Attempt, run.SampleIndices[i]).Inputs);
-            if (randomOperator is null) comparison.Add(run.SampleIndices[i], run.Outputs[i], outputs);
+            var outputs = new IReadOnlyList<NamedValue>[indices.Length];
+            Evaluator.InParallel(indices.Length, sideBySide, i => samples.Read(run.Attempt, run.SampleIndices[indices[i]]), (i, sample) => outputs[i] = session.Run(sample.Inputs), cancellation);
+            for (int i = 0; i < indices.Length && randomOperator is null; i++) comparison.Add(run.SampleIndices[indices[i]], run.Outputs[indices[i]], outputs[i]);
         }
 
         string? reason = run.Reason ?? (randomOperator is null ? null : $"outputs were not compared: {randomOperator} gives other values at each run");

@@ -1,3 +1,5 @@
+using ModelCompression.Numerics;
+
 namespace ModelCompression.Statistics;
 
 /// <summary>How far a tensor is from what another model gave for the same samples: Σr² and Σ(r − x)² in binary64.</summary>
@@ -18,17 +20,7 @@ public sealed class ErrorStatistic(CaptureStatistic reference) : TensorStatistic
     {
         float[] expected = reference.Samples[x.Sample];
         var actual = x.Data;
-        if (expected.Length != actual.Length) return (0.0, double.PositiveInfinity);
-        double signal = 0, noise = 0;
-        for (int i = 0; i < expected.Length; i++)
-        {
-            if (!float.IsFinite(expected[i])) continue;
-            double error = (double)expected[i] - actual[i];
-            signal += (double)expected[i] * expected[i];
-            noise += double.IsFinite(error) ? error * error : double.PositiveInfinity;
-        }
-
-        return (signal, noise);
+        return expected.Length == actual.Length ? ErrorSums.Of(expected, actual) : (0.0, double.PositiveInfinity);
     }
 
     /// <inheritdoc/>

@@ -14,6 +14,9 @@ public sealed class StatisticsPlan
     /// <summary>Most samples to run, or null for all that <c>CalibrationSamples</c> allows.</summary>
     public int? SampleLimit { get; init; }
 
+    /// <summary>Asked after each sample, in sample order: true if others cannot change what follows from the figures, and are left out. Null to see all.</summary>
+    public Func<bool>? IsEnough { get; init; }
+
     /// <summary>Values of inputs that the samples have none for.</summary>
     public IReadOnlyDictionary<Value, Tensor> Inputs { get; init; } = new Dictionary<Value, Tensor>();
 

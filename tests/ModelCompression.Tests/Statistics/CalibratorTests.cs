@@ -85,6 +85,24 @@ public sealed class CalibratorTests
         Assert.AreEqual(results[0], results[2]);
     }
 
+    /// <summary>Samples behind the last that is needed may be under way already, and may fail.</summary>
+    [TestMethod]
+    public void Collect_WhatIsSeenIsEnough_LeavesOutOtherSamples()
+    {
+        using var model = Relu(out _, out var product, out _);
+        var samples = new Rows([.. Enumerable.Range(0, 50).Select(i => RandomFloats.Make(i, 2, 1 + i))]) { WrongWidthFrom = 7 };
+
+        foreach (int threads in new[] { 1, 2, 5 })
+        {
+            ChannelStatistic channels = null!;
+            var plan = new StatisticsPlan { IsEnough = () => channels.SampleCount == 7 };
+            channels = plan.Need(product, ChannelStatistic.Key(-1), () => new ChannelStatistic(-1));
+            new Calibrator(samples, 40, threads).Collect(model, plan);
+            Assert.AreEqual(7, channels.SampleCount);
+            Assert.AreEqual(7, channels.Count);
+        }
+    }
+
     [TestMethod]
     public void Collect_SampleTheModelRefuses_NamesTheFirstOne()
     {

@@ -21,7 +21,9 @@ namespace ModelCompression.Passes.Quantization;
 /// <param name="statistics">Calibration data for <c>QuantizationAlgorithm=Gptq</c> and <c>AdaRound</c>, or null when there is none.</param>
 /// <param name="inputs">Samples that tell the mean of layers' inputs, for weights in few bits: calibration data, or noise; null for none.</param>
 /// <param name="savedEarlier">Tells how many bytes less weights take already because an earlier pass has quantized them; null for none.</param>
-public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null) : ModelPass
+/// <param name="rehearsed">Keeps the codes of a rehearsal for the run after it; null for a single run.</param>
+/// <param name="rehearses">True for the rehearsal.</param>
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null, RehearsedWeights? rehearsed = null, bool rehearses = false) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -65,8 +67,12 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         }
     }
 
-    private static (EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan) =>
-        plan is null || Release(plan, EncodedWeight.TryMake(plan, threads: -1)) is not { } weight ? default : (weight, CodeStorage.Of(plan, weight));
+    private (EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan)
+    {
+        if (plan is null || (rehearsed?.Take(plan) ?? Release(plan, EncodedWeight.TryMake(plan, threads: -1))) is not { } weight) return default;
+        if (rehearses) rehearsed?.Add(plan, weight);
+        return (weight, CodeStorage.Of(plan, weight));
+    }
 
     /// <summary>The floats are not needed any more once there are codes; of a large model they are most of the memory.</summary>
     private static EncodedWeight? Release(WeightPlan plan, EncodedWeight? weight)

@@ -52,9 +52,9 @@ internal sealed class SampleLoop(SampleSource samples, int threads)
     private static void Measure(SampleTensors source, StatisticsPlan plan, int index, SampleTurns turns)
     {
         object?[] partials = source.MeasureAll(plan);
-        turns.WaitFor(index);
+        if (!turns.WaitFor(index)) return;
         source.Merge(plan, partials);
-        turns.Complete(index);
+        turns.Complete(index, isLast: plan.IsEnough?.Invoke() == true);
     }
 
     /// <summary>Says which sample the model does not accept.</summary>

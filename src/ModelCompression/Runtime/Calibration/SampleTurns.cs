@@ -12,36 +12,40 @@ internal sealed class SampleTurns(int first, int end)
     private int next = first;
     private int turn = first;
     private ExceptionDispatchInfo? failure;
+    private bool isOver;
 
-    /// <summary>Takes the next sample; false when there are none left or one has failed.</summary>
+    /// <summary>Takes the next sample; false when there are none left, one has failed, or no more are needed.</summary>
     public bool TryTakeSample(out int index)
     {
         lock (gate)
         {
             index = next;
-            if (failure is not null || next >= end) return false;
+            if (failure is not null || isOver || next >= end) return false;
             next++;
             return true;
         }
     }
 
     /// <summary>Waits until all samples before <paramref name="index"/> are complete.</summary>
+    /// <returns>False if one of them was the last that is needed.</returns>
     /// <exception cref="OperationCanceledException">An earlier one has failed.</exception>
-    public void WaitFor(int index)
+    public bool WaitFor(int index)
     {
         lock (turnChanged)
         {
-            while (turn != index && failure is null) Monitor.Wait(turnChanged);
+            while (turn != index && failure is null && !isOver) Monitor.Wait(turnChanged);
             if (failure is not null) throw new OperationCanceledException();
+            return !isOver;
         }
     }
 
-    /// <summary>Lets the next sample go on.</summary>
-    public void Complete(int index)
+    /// <summary>Lets the next sample go on, or tells that it is not needed.</summary>
+    public void Complete(int index, bool isLast)
     {
         lock (turnChanged)
         {
             turn = index + 1;
+            isOver |= isLast;
             Monitor.PulseAll(turnChanged);
         }
     }
@@ -51,7 +55,8 @@ internal sealed class SampleTurns(int first, int end)
     {
         lock (turnChanged)
         {
-            while (turn != index && failure is null) Monitor.Wait(turnChanged);
+            while (turn != index && failure is null && !isOver) Monitor.Wait(turnChanged);
+            if (isOver) return;
             failure ??= ExceptionDispatchInfo.Capture(error);
             Monitor.PulseAll(turnChanged);
         }

@@ -37,7 +37,7 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
             attempt = first.Attempt;
         }
 
-        for (int index = 1; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue); index++)
+        for (int index = 1; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue) && plan.IsEnough?.Invoke() != true; index++)
         {
             cancellation.ThrowIfCancellationRequested();
             using var next = Run(session, attempt, index, plan, tensors.Names);

@@ -24,7 +24,7 @@ internal sealed class OtherCpuStatistics(IStatisticsSource inner, MeasurementRec
 
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
-        var disturbed = new StatisticsPlan { SampleLimit = plan.SampleLimit, Inputs = plan.Inputs };
+        var disturbed = new StatisticsPlan { SampleLimit = plan.SampleLimit, IsEnough = plan.IsEnough, Inputs = plan.Inputs };
         int number = 0;
         foreach (var (tensor, statistic) in plan.Single) disturbed.Need(tensor, $"{number++}", () => new Single(statistic));
         foreach (var (x, y, statistic) in plan.Pairs) disturbed.Need(x, y, new Pair(statistic));

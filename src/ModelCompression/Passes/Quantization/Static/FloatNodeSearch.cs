@@ -6,8 +6,9 @@ namespace ModelCompression.Passes.Quantization.Static;
 /// <summary>Finds the linear operators that should stay float: because integers do not make them faster, or because the outputs would not stay close to the original's.</summary>
 /// <remarks>
 /// Time is estimated, see <see cref="TimeEstimate"/>: operators are left float one after the other as long as that saves time, conversions between integers and floats included. The noise that each
-/// operator brings to the outputs when it alone is quantized is measured, not estimated from its weights. Operators are left float in the order of noise per saved time, as few as give the wanted
-/// ratio; noise of several operators adds up only roughly, so the number is found by bisection with measurements of the whole model. What is left in integers is looked at once more for its time.
+/// operator brings to the outputs when it alone is quantized is measured, not estimated from its weights. Those that bring too much alone are left float, and others in the order of noise per saved
+/// time, as few as give the wanted ratio. Noise of several operators adds up only roughly: the sum tells where to look for the number with measurements of the whole model. What is left in integers is
+/// looked at once more for its time.
 /// </remarks>
 /// <param name="selector">Selects what follows from a choice of linear operators.</param>
 /// <param name="sensitivity">Measures.</param>
@@ -26,18 +27,14 @@ internal sealed class FloatNodeSearch(NodeSelector selector, NodeSensitivity sen
         var nodes = selector.Select(kept);
         if (nodes.Count == 0 || sensitivity.IsWithin(nodes, maxNoiseToSignal)) return kept;
         var linear = nodes.Where(n => n.Role == StaticRole.Linear).ToArray();
-        var noise = sensitivity.MeasureAlone(linear, nodes);
-        var order = linear.OrderByDescending(n => noise[n.Node] / Math.Max(1, time.SavedBy(n))).Select(n => n.Node).ToArray();
-        int low = 1, high = order.Length;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            var candidates = selector.Select(WithoutSlow(With(kept, order[..middle], noise)));
-            if (candidates.Count == 0 || sensitivity.IsWithin(candidates, maxNoiseToSignal)) high = middle;
-            else low = middle + 1;
-        }
-
-        return WithoutSlow(With(kept, order[..low], noise));
+        var noise = sensitivity.MeasureAlone(linear, nodes, maxNoiseToSignal);
+        bool IsTooMuch(Node node) => noise[node] > maxNoiseToSignal;
+        var order = linear.OrderByDescending(n => IsTooMuch(n.Node) ? double.PositiveInfinity : noise[n.Node] / Math.Max(1, time.SavedBy(n))).Select(n => n.Node).ToArray();
+        var choices = new FloatChoices(noise, count => WithoutSlow(With(kept, order[..count], noise)), selector, left => sensitivity.IsWithin(left, maxNoiseToSignal));
+        int fewest = Math.Max(1, order.Count(IsTooMuch));
+        int likely = SmallestCount.Find(fewest, order.Length, (fewest + order.Length) / 2, count => choices.ExpectedNoise(count) <= maxNoiseToSignal);
+        // That one less is too few shows on the first samples.
+        return choices.Excluded(SmallestCount.Find(fewest, order.Length, likely - 1, choices.IsWithin));
     }
 
     /// <summary>Leaves operators float as long as that saves time; all, if nothing is saved in the end.</summary>

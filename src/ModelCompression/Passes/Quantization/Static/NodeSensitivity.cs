@@ -17,13 +17,14 @@ internal sealed class NodeSensitivity(Model model, OutputReference reference, Ac
     /// <summary>Noise-to-signal ratios of the outputs with one linear operator each, and a Relu or Clip behind it, quantized.</summary>
     /// <param name="linear">The linear operators, in graph order.</param>
     /// <param name="nodes">All operators that could be quantized.</param>
-    public IReadOnlyDictionary<Node, double> MeasureAlone(IReadOnlyList<QuantizedNode> linear, IReadOnlyList<QuantizedNode> nodes)
+    /// <param name="most">The ratio that matters: what is above it is measured roughly.</param>
+    public IReadOnlyDictionary<Node, double> MeasureAlone(IReadOnlyList<QuantizedNode> linear, IReadOnlyList<QuantizedNode> nodes, double most)
     {
         var alone = linear.Select(l => new[] { l }.Concat(nodes.Where(b => b.Role == StaticRole.Bounds && b.Node.Inputs[0] == l.Node.Outputs[0])).ToArray()).ToArray();
         var plans = Array.ConvertAll(alone, StaticPlan.Of);
         // One after the other, since ranges are chosen when they are asked for first.
         var scales = Array.ConvertAll(plans, p => ranges.Scales(p, settings.Model.ActivationBits));
-        double[] noise = reference.NoiseToSignal(model, [.. plans.Select((p, i) => ((IReadOnlyList<Value>)[.. alone[i].SelectMany(n => n.Outputs)], (Func<ModelCopy>)(() => Quantized(p, scales[i]))))], RankedSamples);
+        double[] noise = reference.NoiseToSignal(model, [.. plans.Select((p, i) => ((IReadOnlyList<Value>)[.. alone[i].SelectMany(n => n.Outputs)], (Func<ModelCopy>)(() => Quantized(p, scales[i]))))], RankedSamples, most);
         return linear.Select((l, i) => KeyValuePair.Create(l.Node, noise[i])).ToDictionary();
     }
 
