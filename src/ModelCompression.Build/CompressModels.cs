@@ -36,6 +36,9 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     /// <summary>Most threads the worker may use; empty = what MSBuild grants.</summary>
     public string? MaxCpuCount { get; set; }
 
+    /// <summary>Whether the package's native program may do the work where there is one; results are the same.</summary>
+    public bool NativeWorker { get; set; } = true;
+
     /// <summary>Folder or address of the result cache.</summary>
     public string? CachePath { get; set; }
 
@@ -92,6 +95,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
         Host = DotNetHostCandidates,
         Worker = EffectiveWorkerPath,
         IsOwnWorker = EffectiveWorkerPath == Path.GetFullPath(WorkerPath),
+        MayBeNative = NativeWorker,
         MaxCpuCount = MaxCpuCount,
         Request = NewRequest(),
     };

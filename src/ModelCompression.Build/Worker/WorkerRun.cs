@@ -18,6 +18,7 @@ namespace ModelCompression.Build.Worker;
 internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog diagnostics, ProjectLocations locations, Cancellation cancellation)
 {
     private WorkerProcess? _process;
+    private string? _native;
 
     public IReadOnlyList<string> Host { get; set; } = [];
 
@@ -25,6 +26,9 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
 
     /// <summary>True for the worker of the package, whose platforms are known.</summary>
     public bool IsOwnWorker { get; set; }
+
+    /// <summary>Whether the package's native program may do the work.</summary>
+    public bool MayBeNative { get; set; }
 
     public string? MaxCpuCount { get; set; }
 
@@ -47,6 +51,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         var inputs = new Dictionary<ModelItem, List<InputRecord>>();
         foreach (var model in models) inputs.Add(model, ResultState.Inputs(model, Request.ProjectDirectory));
         Sweep(models);
+        FindNative();
         try
         {
             Request.Threads = CoreGrant.Request(task.BuildEngine, requestedCores);
@@ -68,6 +73,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
     {
         var host = FindHost();
         if (!CanRun(host)) return;
+        FindNative();
         Request.Threads = 1;
         Request.ParentProcessId = Process.GetCurrentProcess().Id;
         RunOnce(host, [], outputDirectory, (_, _) => { });
@@ -84,10 +90,14 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         try
         {
             AtomicFile.WriteText(requestFile, Request.ToJson(locations));
-            _process = new WorkerProcess(task.BuildEngine, host, Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject };
-            cancellation.ThrowIfRequested();
-            _process.Execute();
-            cancellation.ThrowIfRequested();
+            _process = Start(host, requestFile);
+            if (_native is not null && !HasStarted(_process))
+            {
+                log.LogMessage(MessageImportance.Normal, "The native worker does not run on this machine (exit code {0}); the portable one does its work: {1}", _process.ExitCode, _native);
+                NativeWorker.Forget(_native);
+                _native = null;
+                _process = Start(host, requestFile);
+            }
             var again = Settle(_process, open, finished);
             keep = Failed |= log.HasLoggedErrors || _process.ReportedError;
             return again;
@@ -99,6 +109,20 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
             else File.Delete(requestFile);
         }
     }
+
+    private WorkerProcess Start(string? host, string requestFile)
+    {
+        _process = new WorkerProcess(task.BuildEngine, _native is null ? host : null, _native ?? Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject };
+        cancellation.ThrowIfRequested();
+        _process.Execute();
+        cancellation.ThrowIfRequested();
+        return _process;
+    }
+
+    /// <summary>False if a program ended before it did anything: the system's loader or its own first look at the processor made it stop.</summary>
+    private bool HasStarted(WorkerProcess process) => process.ExitCode == 0 || process.ReportedError || File.Exists(Request.ResponseFile);
+
+    private void FindNative() => _native = MayBeNative && IsOwnWorker ? NativeWorker.Find(Worker) : null;
 
     private bool Settle(WorkerProcess process, List<ModelItem> open, Action<ModelItem, WorkerResult> finished)
     {

@@ -52,7 +52,9 @@ internal static class ToolCommandLine
             InspectCommand.Create(),
             CompareCommand.Create(),
             SensitivityCommand.Create(),
+#if !NATIVE_WORKER
             ProjectCommand.Create(),
+#endif
             VerifyCommand.Create(),
             CompletionCommand.Create(),
         };

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
@@ -137,7 +138,7 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
 
     private static PackingPlan Smaller(PackingPlan form, PackingPlan dense) => form.StoredByteLength < dense.StoredByteLength ? form : dense;
 
-    private static Func<TResult> Once<TResult>(Func<TResult> make)
+    private static Func<TResult> Once<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] TResult>(Func<TResult> make)
     {
         var lazy = new Lazy<TResult>(make);
         return () => lazy.Value;

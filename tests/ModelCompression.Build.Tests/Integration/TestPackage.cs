@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Reflection;
+using ModelCompression.Build.Worker;
 using ModelCompression.Testing;
 
 namespace ModelCompression.Build.Tests.Integration;
@@ -19,6 +20,15 @@ public static class TestPackage
     /// <summary>A later version with the same tasks and another worker.</summary>
     public static string NextVersion { get; } = Version + ".next";
 
+    /// <summary>A version with a native program beside the worker: a script that passes its work on, or stops at once where <see cref="StopNative"/> is set.</summary>
+    public static string NativeVersion { get; } = Version + ".native";
+
+    /// <summary>Of a log of the fake worker: if this file is beside it, the native program does not start.</summary>
+    public const string StopNative = ".stop";
+
+    /// <summary>Of a log of the fake worker: how often the native program was started, a line each.</summary>
+    public const string NativeStarts = ".native";
+
     /// <summary>The folder with the packages.</summary>
     public static string Feed => s_folder!.Combine("feed");
 
@@ -30,21 +40,28 @@ public static class TestPackage
     {
         s_folder = new TemporaryFolder("mcb-package-");
         Directory.CreateDirectory(Feed);
-        Pack(Version, extraWorkerFile: null);
-        Pack(NextVersion, extraWorkerFile: "another.dll");
+        Pack(Version);
+        Pack(NextVersion, "another.dll", "x");
+        Pack(NativeVersion, $"runtimes/{RuntimePlatform.Current()}/native/modelcompress", $"""
+            #!/bin/sh
+            echo started >> "$FAKE_WORKER_LOG{NativeStarts}"
+            if [ -e "$FAKE_WORKER_LOG{StopNative}" ]; then echo "a library is too old" >&2; exit 127; fi
+            exec dotnet exec "$(dirname "$0")/../../../modelcompress.dll" "$@"
+
+            """.ReplaceLineEndings("\n"));
     }
 
     [AssemblyCleanup]
     public static void Delete() => s_folder?.Dispose();
 
-    private static void Pack(string version, string? extraWorkerFile)
+    private static void Pack(string version, string? extraWorkerFile = null, string content = "")
     {
         using var package = ZipFile.Open(Path.Combine(Feed, $"ModelCompression.Build.{version}.nupkg"), ZipArchiveMode.Create);
         AddFolder(package, RepositoryPaths.Combine("build", "package"), "");
         AddFolder(package, RepositoryPaths.Combine("docs", "diagnostics"), "docs/diagnostics/");
         package.CreateEntryFromFile(typeof(FindStaleModels).Assembly.Location, "tasks/netstandard2.0/ModelCompression.Build.dll");
         AddFolder(package, FakeWorkerFolder(), "tools/net10.0/any/");
-        if (extraWorkerFile is not null) Write(package, "tools/net10.0/any/" + extraWorkerFile, "x");
+        if (extraWorkerFile is not null) Write(package, "tools/net10.0/any/" + extraWorkerFile, content);
         Write(package, "ModelCompression.Build.nuspec", $"""
             <?xml version="1.0" encoding="utf-8"?>
             <package xmlns="http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd">

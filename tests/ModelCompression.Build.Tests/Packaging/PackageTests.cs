@@ -2,6 +2,8 @@ using System.IO.Compression;
 using System.Reflection.PortableExecutable;
 using System.Text.Json;
 using System.Xml.Linq;
+using ModelCompression.Build.Tests.EndToEnd;
+using ModelCompression.Build.Worker;
 using ModelCompression.Testing;
 
 namespace ModelCompression.Build.Tests.Packaging;
@@ -63,7 +65,7 @@ public sealed class PackageTests
         using var tool = Open("ModelCompression.Tool");
         var worker = WorkerFiles(build);
         Assert.IsNotEmpty(worker);
-        Assert.AreSequenceEqual(worker, WorkerFiles(tool).Where(file => !file.StartsWith("DotnetToolSettings.xml", StringComparison.Ordinal)));
+        Assert.AreSequenceEqual(worker.Where(file => !IsNativeWorker(file)), WorkerFiles(tool).Where(file => !file.StartsWith("DotnetToolSettings.xml", StringComparison.Ordinal)));
     }
 
     [TestMethod]
@@ -93,7 +95,7 @@ public sealed class PackageTests
             .SelectMany(library => library.Value.GetProperty("runtimeTargets").EnumerateObject())
             .Select(asset => (Path: asset.Name, Platform: asset.Value.GetProperty("rid").GetString()))
             .OrderBy(asset => asset.Path, StringComparer.Ordinal).ToList();
-        var shipped = WorkerFiles(package).Select(file => file.Split(' ')[0]).Where(file => file.StartsWith("runtimes/", StringComparison.Ordinal));
+        var shipped = WorkerFiles(package).Where(file => !IsNativeWorker(file)).Select(file => file.Split(' ')[0]).Where(file => file.StartsWith("runtimes/", StringComparison.Ordinal));
         Assert.AreSequenceEqual(shipped, declared.Select(asset => asset.Path));
         Assert.IsTrue(declared.All(asset => asset.Path.StartsWith($"runtimes/{asset.Platform}/", StringComparison.Ordinal)));
     }
@@ -111,6 +113,41 @@ public sealed class PackageTests
         var own = trusted.Where(path => path.Contains(folder.Path, StringComparison.Ordinal)).ToList();
         Assert.IsNotEmpty(own);
         Assert.IsTrue(own.All(path => path.Contains($"{Path.DirectorySeparatorChar}lib{Path.DirectorySeparatorChar}net10.0", StringComparison.Ordinal)), string.Join('\n', own));
+    }
+
+    [TestMethod]
+    public void NativeWorker_GivesTheBytesOfThePortableOne()
+    {
+        using var folder = new TemporaryFolder("mcb-native-");
+        using (var package = Open("ModelCompression.Build"))
+        {
+            if (!WorkerFiles(package).Exists(IsNativeWorker)) Assert.Inconclusive("Packed where nothing links native programs.");
+            package.ExtractToDirectory(folder.Path);
+        }
+
+        string worker = folder.Combine([.. WorkerFolder.Split('/', StringSplitOptions.RemoveEmptyEntries)]);
+        string native = Path.Combine(worker, "runtimes", RuntimePlatform.Current(), "native", OperatingSystem.IsWindows() ? "modelcompress.exe" : "modelcompress");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(native, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        string data = RepositoryPaths.Combine("samples", "FashionClassifier", "Data", "fashion-test.npz");
+        foreach (string[] settings in (string[][])
+        [
+            [],
+            ["--quantization", "Float16", "--pruning", "Magnitude", "--sparsity", "0.5"],
+            ["--quantization", "WeightOnly", "--weight-bits", "3", "--quantization-scheme", "Codebook"],
+            ["--quantization", "Static", "--calibration-data", data, "--calibration-samples", "32", "--calibration-method", "Entropy", "--bias-correction", "true"],
+            ["--pruning", "GradientStability", "--pruning-pattern", "Channel", "--sparsity", "0.5", "--training-data", data, "--gradient-iterations", "4"],
+        ])
+        {
+            var outputs = new List<string>();
+            foreach (string[] command in (string[][])[[native], ["dotnet", "exec", Path.Combine(worker, "modelcompress.dll")]])
+            {
+                outputs.Add(folder.Combine($"m{outputs.Count}.onnx"));
+                var run = ExternalCommand.Run(command[0], [.. command[1..], "compress", RealWorkerTests.SampleModel, "-o", outputs[^1], .. settings], folder.Path);
+                Assert.AreEqual(0, run.ExitCode, run.Output);
+            }
+
+            CollectionAssert.AreEqual(File.ReadAllBytes(outputs[1]), File.ReadAllBytes(outputs[0]), string.Join(' ', settings));
+        }
     }
 
     [TestMethod]
@@ -133,6 +170,8 @@ public sealed class PackageTests
         .Where(entry => entry.FullName.StartsWith(WorkerFolder, StringComparison.Ordinal))
         .Select(entry => $"{entry.FullName[WorkerFolder.Length..]} {entry.Crc32:x8}")
         .Order(StringComparer.Ordinal)];
+
+    private static bool IsNativeWorker(string file) => Path.GetFileNameWithoutExtension(file.Split(' ')[0]) == "modelcompress" && file.StartsWith("runtimes/", StringComparison.Ordinal) && file.Contains("/native/", StringComparison.Ordinal);
 
     private static bool IsCompiled(ZipArchiveEntry entry)
     {
