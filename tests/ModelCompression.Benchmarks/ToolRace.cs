@@ -11,18 +11,19 @@ internal static class ToolRace
 {
     private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
-    /// <summary>Arguments: MODEL TOOL_FOLDER [--runs N] [--against 'COMMAND with {in} and {out}']… [-- options of compress].</summary>
+    /// <summary>Arguments: MODEL TOOL_FOLDER (of the portable tool or the native program) [--runs N] [--against 'COMMAND with {in} and {out}']… [-- options of compress].</summary>
     public static int Run(string[] args)
     {
         string model = Path.GetFullPath(args[0]);
         string tool = Path.Combine(Path.GetFullPath(args[1]), "modelcompress.dll");
+        string start = File.Exists(tool) ? $"dotnet exec '{tool}'" : $"'{Path.ChangeExtension(tool, null)}'";
         int split = Array.IndexOf(args, "--");
         string options = split < 0 ? "" : string.Join(' ', args[(split + 1)..]);
         int runs = 5;
         using var folder = new Scratch();
         var commands = new List<(string Name, string Command)>
         {
-            ("compress", $"exec dotnet exec '{tool}' compress '{model}' -o '{folder.Path}/ours.onnx' {options}"),
+            ("compress", $"exec {start} compress '{model}' -o '{folder.Path}/ours.onnx' {options}"),
             ("cp", $"exec cp {string.Join(' ', SourceFiles(model).Select(f => $"'{f}'"))} '{folder.Path}/copy/'"),
         };
         for (int i = 2; i < (split < 0 ? args.Length : split); i += 2)
