@@ -20,6 +20,8 @@ internal static class GradientCost
 {
     private const int Batch = 32;
     private const int Few = 5;
+    private const int Rounds = 7;
+    private const int ForwardRepeats = 4;
 
     /// <summary>Arguments: MODEL DATA [MINI-BATCHES] [FILE for the gradient graph of all weights; beside it that of the channels].</summary>
     public static int Run(string[] args)
@@ -32,29 +34,47 @@ internal static class GradientCost
         using var runner = new GradientRunner(data, path, 1);
         if (args.Length > 3) Save(model, data, args[3]);
 
-        double forward = Forward(model, data, count, Batch), single = Forward(model, data, count, 1);
-        Print($"forward, {Batch} samples at a time: {forward:0.00} ms; one by one: {single:0.00} ms");
-        foreach (var kind in new[] { PruningPatternKind.Channel, PruningPatternKind.Unstructured })
-        {
-            double cost = Marginal(t => Score(model, runner, kind, t), count);
-            Print($"scores, {kind}: {cost:0.00} ms per mini-batch of {Batch}, {cost / forward:0.00} times the forward run ({cost / single:0.00} times one by one)");
-        }
-
+        using var joined = new ForwardRun(model, data, Batch);
+        using var single = new ForwardRun(model, data, 1);
+        // A forward run is shorter, so it is repeated: what disturbs the machine for a while then disturbs both.
+        var costs = InTurn(count,
+            turns => joined.Run(ForwardRepeats * turns), turns => single.Run(ForwardRepeats * turns),
+            turns => Score(model, runner, PruningPatternKind.Channel, turns), turns => Score(model, runner, PruningPatternKind.Unstructured, turns));
+        var (together, alone) = (costs[0].ConvertAll(ms => ms / ForwardRepeats), costs[1].ConvertAll(ms => ms / ForwardRepeats));
+        Print($"forward, {Batch} samples at a time: {Median(together):0.00} ms; one by one: {Median(alone):0.00} ms");
+        foreach (var (kind, cost) in new[] { ("channels", costs[2]), ("single weights", costs[3]) })
+            Print($"scores of {kind}: {Median(cost):0.00} ms per mini-batch of {Batch}, {Ratios(cost, together)} times the forward run ({Ratios(cost, alone)} times one by one)");
         return 0;
     }
 
-    /// <summary>CPU milliseconds per mini-batch.</summary>
-    private static double Forward(Model model, DataSet data, int count, int joined)
+    /// <summary>Median, least and greatest quotient of figures measured one after the other.</summary>
+    private static string Ratios(List<double> cost, List<double> forward)
     {
-        using var session = ModelSession.Open(OnnxWriter.ToBytes(model), "forward", SessionSettings.Default, ModelRole.Original);
-        var feeds = Enumerable.Range(0, Batch / joined).Select(i => session.Prepare(new JoinedFeed([.. Enumerable.Range(i * joined, joined).Select(i => data.Read(i))]).ToSample().Inputs)).ToList();
-        double best = Marginal(t =>
-        {
-            for (int i = 0; i < t; i++)
-                foreach (var feed in feeds) feed.Run();
-        }, count);
-        feeds.ForEach(f => f.Dispose());
-        return best;
+        var ratios = cost.Zip(forward, (c, f) => c / f).ToList();
+        return FormattableString.Invariant($"{Median(ratios):0.00} [{ratios.Min():0.00}, {ratios.Max():0.00}]");
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted[sorted.Length / 2];
+    }
+
+    /// <summary>CPU milliseconds that one more turn costs, several times in turn: the difference between many and few, after three turns to warm up: the first ones are compiled while they run.</summary>
+    private static List<double>[] InTurn(int count, params Action<int>[] runs)
+    {
+        foreach (var run in runs)
+            for (int turn = 0; turn < 3; turn++) run(Few + count);
+        var costs = Array.ConvertAll(runs, _ => new List<double>());
+        for (int round = 0; round < Rounds; round++)
+            for (int i = 0; i < runs.Length; i++)
+            {
+                // Before and after the long run, so that a change of the machine's pace counts half.
+                double before = Cpu(runs[i], Few), many = Cpu(runs[i], Few + count), after = Cpu(runs[i], Few);
+                costs[i].Add((many - ((before + after) / 2)) / count);
+            }
+
+        return costs;
     }
 
     private static void Score(Model model, GradientRunner runner, PruningPatternKind kind, int iterations)
@@ -82,26 +102,37 @@ internal static class GradientCost
         OnnxWriter.Write(gateGraph.Model, Path.ChangeExtension(file, ".gates.onnx"));
     }
 
-    /// <summary>CPU milliseconds that one more turn costs: the difference between the best of five measurements of many and few, after three turns to warm up: the first ones are compiled while they run.</summary>
-    private static double Marginal(Action<int> run, int count)
-    {
-        for (int turn = 0; turn < 3; turn++) run(Few + count);
-        double few = double.MaxValue, many = double.MaxValue;
-        for (int round = 0; round < 5; round++)
-        {
-            few = Math.Min(few, Cpu(run, Few));
-            many = Math.Min(many, Cpu(run, Few + count));
-        }
-
-        return (many - few) / count;
-    }
-
     private static double Cpu(Action<int> run, int turns)
     {
         // Not Process.TotalProcessorTime, which counts in steps of ten milliseconds.
         var before = Environment.CpuUsage.TotalTime;
         run(turns);
         return (Environment.CpuUsage.TotalTime - before).TotalMilliseconds;
+    }
+
+    /// <summary>The forward run of a mini-batch in a session with all optimizations.</summary>
+    private sealed class ForwardRun : IDisposable
+    {
+        private readonly ModelSession session;
+        private readonly List<PreparedFeed> feeds;
+
+        public ForwardRun(Model model, DataSet data, int joined)
+        {
+            session = ModelSession.Open(OnnxWriter.ToBytes(model), "forward", SessionSettings.Default, ModelRole.Original);
+            feeds = [.. Enumerable.Range(0, Batch / joined).Select(i => session.Prepare(new JoinedFeed([.. Enumerable.Range(i * joined, joined).Select(i => data.Read(i))]).ToSample().Inputs))];
+        }
+
+        public void Run(int turns)
+        {
+            for (int i = 0; i < turns; i++)
+                foreach (var feed in feeds) feed.Run();
+        }
+
+        public void Dispose()
+        {
+            feeds.ForEach(f => f.Dispose());
+            session.Dispose();
+        }
     }
 
     private static void Print(FormattableString text) => Console.WriteLine(text.ToString(CultureInfo.InvariantCulture));

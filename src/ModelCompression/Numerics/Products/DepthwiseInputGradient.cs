@@ -7,6 +7,7 @@ namespace ModelCompression.Numerics.Products;
 internal sealed class DepthwiseInputGradient : InputGradient
 {
     private readonly ConvolutionSizes sizes;
+    private readonly int usualStride;
     private readonly LineAligned weight;
     private readonly LineAligned line;
     private readonly float[] zeros;
@@ -15,6 +16,7 @@ internal sealed class DepthwiseInputGradient : InputGradient
     public DepthwiseInputGradient(ConvolutionSizes sizes, ReadOnlySpan<float> weight)
     {
         this.sizes = sizes;
+        usualStride = sizes.UsualStride;
         this.weight = new(weight.Length);
         line = new(sizes.Columns.Input * Vector);
         zeros = new float[sizes.Columns.Positions * sizes.Channels];
@@ -25,8 +27,8 @@ internal sealed class DepthwiseInputGradient : InputGradient
     /// <inheritdoc/>
     public override void Compute(ReadOnlySpan<float> dy, ReadOnlySpan<float> x, ActivationLimits limits, Span<float> dx)
     {
-        if (sizes.UsualStride > 0 && IsWide) ComputeUsual<SixteenLanes>(dy, x, limits, dx);
-        else if (sizes.UsualStride > 0) ComputeUsual<EightLanes>(dy, x, limits, dx);
+        if (usualStride > 0 && IsWide) ComputeUsual<SixteenLanes>(dy, x, limits, dx);
+        else if (usualStride > 0) ComputeUsual<EightLanes>(dy, x, limits, dx);
         else if (IsWide) Compute<SixteenLanes>(dy, x, limits, dx);
         else Compute<EightLanes>(dy, x, limits, dx);
     }
@@ -46,7 +48,7 @@ internal sealed class DepthwiseInputGradient : InputGradient
                 ReadOnlySpan<float> after = Line(dy, n, y + 1), at = Line(dy, n, y), before = Line(dy, n, y - 1);
                 for (int c = 0; c < channels; c += T.Count)
                 {
-                    if (sizes.UsualStride == 1) DepthwiseLines.InputByOne<T>(new(after[c..], at[c..], before[c..]), ref w[c], channels, positions, ref Unsafe.AsRef(in input[c]), limits, ref result[c]);
+                    if (usualStride == 1) DepthwiseLines.InputByOne<T>(new(after[c..], at[c..], before[c..]), ref w[c], channels, positions, ref Unsafe.AsRef(in input[c]), limits, ref result[c]);
                     else if (y % 2 == 0) DepthwiseLines.InputByTwo<T>(new(at[c..], zeros.AsSpan(c), default), ref w[(3 * channels) + c], ref w[c], channels, positions, ref Unsafe.AsRef(in input[c]), limits, ref result[c]);
                     else DepthwiseLines.InputByTwo<T>(new(after[c..], before[c..], default), ref w[c], ref w[(6 * channels) + c], channels, positions, ref Unsafe.AsRef(in input[c]), limits, ref result[c]);
                 }
@@ -56,7 +58,7 @@ internal sealed class DepthwiseInputGradient : InputGradient
     /// <summary>A line of ∂y by its first element's distance from the first line; zeros above and below.</summary>
     private ReadOnlySpan<float> Line(ReadOnlySpan<float> dy, int sample, int distance)
     {
-        int line = distance / sizes.UsualStride;
+        int line = distance / usualStride;
         return distance < 0 || line >= sizes.Rows.Positions ? zeros : dy.Slice(((sample * sizes.Rows.Positions) + line) * zeros.Length, zeros.Length);
     }
 

@@ -10,6 +10,7 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
 {
     private readonly ConvolutionSizes sizes;
     private readonly int stride;
+    private readonly int usualStride;
     private readonly float[] line;
     private readonly LineAligned sums;
     private readonly float[] zeros;
@@ -19,6 +20,7 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
     public DepthwiseWeightGradient(ConvolutionSizes sizes) : base(sizes)
     {
         this.sizes = sizes;
+        usualStride = sizes.UsualStride;
         stride = (sizes.Channels + Vector - 1) / Vector * Vector;
         line = new float[sizes.Columns.Positions * stride];
         sums = new(sizes.Rows.Kernel * sizes.Columns.Kernel * stride);
@@ -36,8 +38,8 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
     protected override bool AddRows(ReadOnlySpan<float> x, ReadOnlySpan<float> dy)
     {
         if (sizes.Channels % Vector != 0) return false;
-        if (sizes.UsualStride > 0 && Vector512.IsHardwareAccelerated) AddUsual<SixteenLanes>(x, dy);
-        else if (sizes.UsualStride > 0) AddUsual<EightLanes>(x, dy);
+        if (usualStride > 0 && Vector512.IsHardwareAccelerated) AddUsual<SixteenLanes>(x, dy);
+        else if (usualStride > 0) AddUsual<EightLanes>(x, dy);
         else if (Vector512.IsHardwareAccelerated) AddRows<SixteenLanes>(x, dy);
         else AddRows<EightLanes>(x, dy);
         return true;
@@ -102,7 +104,7 @@ internal sealed class DepthwiseWeightGradient : WeightGradient
                 {
                     var lines = new ThreeLines(above[c..], at[c..], below[c..]);
                     ref float g = ref Unsafe.AsRef(in gradient[c]);
-                    if (sizes.UsualStride == 1) DepthwiseLines.WeightByOne<T>(ref g, lines, channels, positions, ref sums.Span[c], stride);
+                    if (usualStride == 1) DepthwiseLines.WeightByOne<T>(ref g, lines, channels, positions, ref sums.Span[c], stride);
                     else DepthwiseLines.WeightByTwo<T>(ref g, lines, channels, positions, ref sums.Span[c], stride);
                 }
             }

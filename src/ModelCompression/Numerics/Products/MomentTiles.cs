@@ -76,6 +76,13 @@ internal sealed class MomentTiles
         {
             int at = ((panel * RowTileCount) + tile) * TileLength;
             ref float mean = ref means.Span[at], square = ref squares.Span[at];
+            if (tile + 1 < RowTileCount)
+            {
+                // Moments of the next tile arrive while the products of this one are computed.
+                LineAligned.Prefetch(ref Unsafe.Add(ref mean, TileLength), TileLength);
+                LineAligned.Prefetch(ref Unsafe.Add(ref square, TileLength), TileLength);
+            }
+
             for (int t = 0; t < batches.Length; t++)
             {
                 var (a, b) = batches[t];

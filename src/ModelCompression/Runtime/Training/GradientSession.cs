@@ -147,20 +147,17 @@ internal sealed class GradientSession(
     {
         var parts = new List<JoinedFeed>();
         var part = new List<Sample>();
-        string key = "";
         int length = PartLength;
         foreach (int feed in feeds)
         {
             var sample = samples[feed];
-            string own = JoinedFeed.KeyOf(sample);
-            if (part.Count > 0 && (part.Count == length || own != key))
+            if (part.Count > 0 && (part.Count == length || !JoinedFeed.HaveSameShapes(part[0], sample)))
             {
                 parts.Add(new JoinedFeed(part));
                 part = [];
             }
 
             part.Add(sample);
-            key = own;
         }
 
         if (part.Count > 0) parts.Add(new JoinedFeed(part));

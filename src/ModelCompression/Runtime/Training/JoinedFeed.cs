@@ -18,13 +18,18 @@ internal sealed class JoinedFeed(IReadOnlyList<Sample> samples)
     public IReadOnlyDictionary<string, Shape> Shapes => samples[0].Inputs.ToDictionary(i => i.Name, i => ShapeOf(TensorOf(i), samples.Count), StringComparer.Ordinal);
 
     /// <summary>Equal for feeds that the same graph can take.</summary>
-    public string ShapeKey => KeyOf(samples[0]) + "*" + samples.Count;
+    public string ShapeKey { get; } = string.Join(';', samples[0].Inputs.Select(i => string.Join(',', TensorOf(i).Dims.ToArray()))) + "*" + samples.Count;
 
     /// <summary>Rows that are data.</summary>
     public int Rows => samples.Sum(RowsOf);
 
-    /// <summary>Equal for samples that can be joined.</summary>
-    public static string KeyOf(Sample sample) => string.Join(';', sample.Inputs.Select(i => string.Join(',', TensorOf(i).Dims.ToArray())));
+    /// <summary>True for samples that can be joined.</summary>
+    public static bool HaveSameShapes(Sample a, Sample b)
+    {
+        for (int i = 0; i < a.Inputs.Count; i++)
+            if (!TensorOf(a.Inputs[i]).Dims.SequenceEqual(TensorOf(b.Inputs[i]).Dims)) return false;
+        return true;
+    }
 
     /// <summary>Rows of a feed that are data.</summary>
     public static int RowsOf(Sample sample) =>

@@ -87,7 +87,7 @@ internal sealed class GradientMoments(int length)
         {
             if (rows is null)
             {
-                var made = new Rows(new float[length], new float[length]);
+                var made = new Rows(LineAligned.Zeros(length), LineAligned.Zeros(length));
                 tiles?.CopyTo(made.Means, made.Squares);
                 tiles = null;
                 Volatile.Write(ref rows, made);
