@@ -48,7 +48,7 @@ internal static class ErrorBalance
         ulong[] moves = GC.AllocateUninitializedArray<ulong>(candidates);
         Collect(errors, first, states, moves);
         double added = 0;
-        foreach (var state in states) added += Move(errors, state, moves.AsSpan(state.First, state.Collected));
+        for (int c = 0; c < count; c++) added += Move(errors, first + c, states[c], moves.AsSpan(states[c].First, states[c].Collected));
         return added;
     }
 
@@ -62,6 +62,7 @@ internal static class ErrorBalance
             for (int c = 0; c < states.Length; c++)
             {
                 var state = states[c];
+                int shift = errors.InputShift(first + c);
                 for (int r = 0; r < errors.RunsPerChannel; r++)
                 {
                     var run = errors.Run(row, first + c, r);
@@ -70,8 +71,9 @@ internal static class ErrorBalance
                     for (int i = run.Start; i < run.Start + errors.RunLength; i++)
                     {
                         bool isCandidate = errors.IsCandidate(i, scale, out double error, out double step);
-                        sum += error;
-                        if (isCandidate) state.Count(error, step);
+                        double input = errors.InputAt(i + shift);
+                        sum += error * input;
+                        if (isCandidate) state.Count(error * input, step * Math.Abs(input));
                     }
 
                     state.Sum += sum;
@@ -92,14 +94,16 @@ internal static class ErrorBalance
             for (int c = 0; c < states.Length; c++)
             {
                 ref var state = ref states[c];
+                int shift = errors.InputShift(first + c);
                 for (int r = 0; r < errors.RunsPerChannel && state.Candidates > 0; r++)
                 {
                     var run = errors.Run(row, first + c, r);
                     float scale = errors.ScaleOf(run);
                     for (int i = run.Start; i < run.Start + errors.RunLength; i++)
                     {
-                        if (errors.IsCandidate(i, scale, out double error, out double step) && error > 0 == state.Sum > 0)
-                            moves[state.First + state.Collected++] = MoveHeap.Entry((float)Cost(error, step), i);
+                        if (!errors.IsCandidate(i, scale, out double error, out double step)) continue;
+                        double input = errors.InputAt(i + shift);
+                        if (input != 0 && error * input > 0 == state.Sum > 0) moves[state.First + state.Collected++] = MoveHeap.Entry((float)(Cost(error, step) / Math.Abs(input)), i);
                     }
                 }
             }
@@ -107,19 +111,21 @@ internal static class ErrorBalance
     }
 
     /// <summary>Moves elements of one channel, the cheapest first, while that brings its sum closer to zero; returns the added noise.</summary>
-    private static double Move<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, ChannelState state, Span<ulong> moves)
+    private static double Move<TCode, TLevels>(RoundingErrors<TCode, TLevels> errors, int channel, ChannelState state, Span<ulong> moves)
         where TCode : struct
         where TLevels : struct, ICodeLevels<TCode>
     {
-        double left = Math.Abs(state.Sum), added = 0;
+        double left = Math.Abs(state.Sum), added = 0, enough = errors.IsWeighted ? state.MeanStep / 4 : state.LeastStep / 2;
+        int shift = errors.InputShift(channel);
         var heap = new MoveHeap(moves);
-        while (left > state.LeastStep / 2 && heap.TryTake(out int element))
+        while (left > enough && heap.TryTake(out int element))
         {
             errors.IsCandidate(element, errors.ScaleAt(element), out double error, out double step);
-            if (left <= step / 2) continue;
+            double removed = step * Math.Abs(errors.InputAt(element + shift));
+            if (left <= removed / 2) continue;
             added += Cost(error, step) * step;
             errors.Move(element, error);
-            left -= step;
+            left -= removed;
         }
 
         return added;
@@ -143,6 +149,11 @@ internal static class ErrorBalance
         /// <summary>Least distance of levels over all candidates.</summary>
         public double LeastStep;
 
+        private double steps;
+
+        /// <summary>Mean distance of levels over all candidates.</summary>
+        public readonly double MeanStep => steps / (Above + Below);
+
         /// <summary>Place of its first candidate.</summary>
         public int First;
 
@@ -155,7 +166,9 @@ internal static class ErrorBalance
         /// <summary>Counts a candidate.</summary>
         public void Count(double error, double step)
         {
+            if (step == 0) return;
             LeastStep = Above + Below == 0 ? step : Math.Min(LeastStep, step);
+            steps += step;
             if (error > 0) Above++;
             else Below++;
         }

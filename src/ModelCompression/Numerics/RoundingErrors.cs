@@ -11,7 +11,8 @@ namespace ModelCompression.Numerics;
 /// <param name="scales">One per scale number.</param>
 /// <param name="levels">What the codes stand for.</param>
 /// <param name="codes">Codes of the nearest levels.</param>
-internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes)
+/// <param name="inputs">How often the error of each element of a channel counts, for each of one or several equal groups of channels that lie one after the other; empty for once each.</param>
+internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> elements, ChannelLayout channels, ChannelLayout layout, AffineScale[] scales, TLevels levels, Span<TCode> codes, ReadOnlySpan<float> inputs = default)
     where TCode : struct
     where TLevels : struct, ICodeLevels<TCode>
 {
@@ -20,6 +21,7 @@ internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> 
 
     private readonly ReadOnlySpan<float> elements = elements;
     private readonly Span<TCode> codes = codes;
+    private readonly ReadOnlySpan<float> inputs = inputs;
 
     /// <summary>Number of elements.</summary>
     public int Count => elements.Length;
@@ -61,6 +63,35 @@ internal readonly ref struct RoundingErrors<TCode, TLevels>(ReadOnlySpan<float> 
         error = x - (level * scale);
         step = levels.TryMove(code, error > 0 ? 1 : -1, out var next) ? Math.Abs(levels.LevelOf(next) - level) * scale : 0;
         return step > 0 && x != 0 && Math.Abs(error) > LeastError * step;
+    }
+
+    /// <summary>The same errors, each of which counts as often as the input that its element meets is large.</summary>
+    /// <param name="means">Mean inputs.</param>
+    public RoundingErrors<TCode, TLevels> Weighted(ReadOnlySpan<float> means) => new(elements, channels, layout, scales, levels, codes, means);
+
+    /// <summary>True when errors count as often as inputs are large.</summary>
+    public bool IsWeighted => !inputs.IsEmpty;
+
+    /// <summary>What is added to the position of an element of a channel to find its input.</summary>
+    public int InputShift(int channel) => inputs.IsEmpty ? 0 : ((int)((long)channel * (inputs.Length / channels.Inner) / channels.Channels) - channel) * channels.Inner;
+
+    /// <summary>How often the error of an element counts; 1 when inputs are not known.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public double InputAt(int position) => inputs.IsEmpty ? 1 : inputs[position];
+
+    /// <summary>Σ input · (w − ŵ) of a channel of a tensor whose channels lie one after the other.</summary>
+    public double Sum(int channel)
+    {
+        int shift = InputShift(channel);
+        double sum = 0;
+        for (int r = 0; r < RunsPerChannel; r++)
+        {
+            var run = Run(0, channel, r);
+            float scale = ScaleOf(run);
+            for (int i = run.Start; i < run.Start + RunLength; i++) sum += (elements[i] - (levels.LevelOf(codes[i]) * scale)) * InputAt(i + shift);
+        }
+
+        return sum;
     }
 
     /// <summary>Moves an element to the next level on its side.</summary>

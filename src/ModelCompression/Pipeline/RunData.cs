@@ -28,7 +28,8 @@ internal sealed class RunData : IDisposable
         this.validation = validation;
         this.calibration = calibration;
         this.training = training;
-        longer = SyntheticInputs.Longer(model, options.Seed);
+        // Not those that outputs are compared on: the figure would flatter what was fitted to them.
+        longer = SyntheticInputs.Longer(model, ~options.Seed);
         FidelitySamples = validation is not null ? new DataSetSamples(validation, SampleOrigin.Validation)
             : calibration is not null ? new DataSetSamples(calibration, SampleOrigin.Calibration)
             : SyntheticInputs.For(model, options.Seed);

@@ -28,6 +28,7 @@ internal sealed record MeanInput(float[] Means, float Variance)
         return new(result, Rounded((float)(variance / means.Length)));
     }
 
-    private static float Rounded(float value) =>
+    /// <summary>A number without the low bits that differ between processors.</summary>
+    internal static float Rounded(float value) =>
         BitConverter.Int32BitsToSingle((int)((BitConverter.SingleToUInt32Bits(value) + (1u << (MantissaBitsDropped - 1))) & ~((1u << MantissaBitsDropped) - 1)));
 }

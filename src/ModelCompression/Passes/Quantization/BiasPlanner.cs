@@ -26,7 +26,7 @@ internal sealed class BiasPlanner(Model model, CompressionSettings settings, Nam
     private const double MinSqnrDb = 65;
 
     /// <summary>Fewer elements save nothing where no others are stored with them.</summary>
-    private const int MinElements = 16;
+    internal const int MinElements = 16;
 
     private readonly AlreadyQuantized already = AlreadyQuantized.Of(model);
     private readonly IReadOnlyDictionary<OnnxGraph, GraphTarget> targets = GraphTarget.AllOf(model);

@@ -117,11 +117,17 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         where TLevels : struct, ICodeLevels<TCode>
     {
         int channels = plan.Layout.Channels;
+        float[]? means = plan.Offsets?.Means;
         double[] added = new double[Math.Min(channels, ElementBlocks.Count(layout.ElementCount))];
         Parallel.For(0, added.Length, part =>
         {
             int first = (int)((long)channels * part / added.Length), end = (int)((long)channels * (part + 1) / added.Length);
-            added[part] = ErrorBalance.Apply(new RoundingErrors<TCode, TLevels>(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, MemoryMarshal.Cast<byte, TCode>(codes.AsSpan())), first, end - first);
+            var errors = new RoundingErrors<TCode, TLevels>(weight.AsSpan<float>(), plan.Layout, layout, scales, levels, MemoryMarshal.Cast<byte, TCode>(codes.AsSpan()));
+            added[part] = ErrorBalance.Apply(errors, first, end - first);
+            if (means is null) return;
+            var weighted = errors.Weighted(means);
+            added[part] += ErrorBalance.Apply(weighted, first, end - first);
+            for (int c = first; c < end; c++) plan.Offsets!.Values[c] = (float)weighted.Sum(c);
         });
         double total = 0;
         foreach (double part in added) total += part;

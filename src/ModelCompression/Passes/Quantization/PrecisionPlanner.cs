@@ -61,6 +61,9 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
     /// </summary>
     private const double SmallestNoise = 3e-3;
 
+    /// <summary>True when the precisions that were set leave less noise than is worth any bytes.</summary>
+    public bool IsNoiseNegligible { get; private set; } = true;
+
     /// <summary>Sets the precision of the adaptive plans.</summary>
     public WeightDecision[] Refine(WeightDecision[] decisions)
     {
@@ -77,6 +80,7 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
         var chosen = smallest
             ? PrecisionAllocator.Choose([.. weighted], long.MaxValue, SmallestNoise)
             : PrecisionAllocator.Choose([.. weighted], ByteLimit(decisions, candidates), NoiseTarget);
+        IsNoiseNegligible = chosen.Sum(c => c.NoiseToSignal) <= NoiseTarget;
         var refined = decisions.ToArray();
         for (int k = 0; k < adaptive.Length; k++)
         {

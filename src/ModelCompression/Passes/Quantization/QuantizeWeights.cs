@@ -1,8 +1,10 @@
+using System.Collections.Concurrent;
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
+using ModelCompression.Passes.Quantization.BiasCorrection;
 using ModelCompression.Passes.Quantization.NBits;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Statistics;
@@ -37,10 +39,18 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var names = savedByNames > 0 ? NameStyle.Shortened : NameStyle.AsMade;
         var biases = new BiasPlanner(model, settings, names).Plan(catalog);
         var asked = catalog.Weights.Select(planner.Decide).Select(d => d.Plan is { } plan ? d with { Plan = plan with { Names = names } } : d);
-        var decisions = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + savedByNames, savedEarlier?.Invoke() ?? 0).Refine([.. asked]);
+        WeightDecision[] decisions = [.. asked];
+        var offsets = new RoundingOffsets(model, settings, statistics is null ? inputs : null);
+        offsets.Find(decisions);
+        var precision = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + savedByNames - offsets.AddedByteLength, savedEarlier?.Invoke() ?? 0);
+        decisions = offsets.Ask(precision.Refine(decisions), isWorthIt: !precision.IsNoiseNegligible);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
-        Parallel.For(0, decisions.Length, i => encoded[i] = Encode(decisions[i].Plan));
+        // Weights that wait for their inputs come last.
+        int[] order = [.. Enumerable.Range(0, decisions.Length).OrderBy(i => decisions[i].Plan?.Offsets is not null)];
+        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => encoded[i] = Encode(decisions[i].Plan));
+        // Biases are judged as they are when they are rounded.
+        if (offsets.Apply(decisions, Name, log)) biases = new BiasPlanner(model, settings, names).Plan(WeightCatalog.Of(model));
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
         new NBitQuantizer(model, statistics, inputs, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);

@@ -37,6 +37,9 @@ internal sealed record WeightPlan(
     /// <summary>How long the names of what the weight becomes will be.</summary>
     public NameStyle Names { get; init; } = NameStyle.AsMade;
 
+    /// <summary>What is known of the inputs of a convolution, and takes what its rounded filters leave; null when nobody asks.</summary>
+    public FilterOffsets? Offsets { get; init; }
+
     /// <summary>True when the planner may give the weight more bytes than one code per element to protect accuracy.</summary>
     public bool IsAdaptive { get; init; }
 

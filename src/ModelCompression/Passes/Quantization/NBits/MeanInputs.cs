@@ -1,6 +1,5 @@
 using ModelCompression.Analysis;
 using ModelCompression.Numerics.NBits;
-using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Statistics;
@@ -19,7 +18,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
     private readonly StatisticsPlan statistics = new() { SampleLimit = MostSamples };
     private readonly Dictionary<int, MeanRowStatistic> wanted = [];
     private IReadOnlyList<NBitPlan> plans = [];
-    private Task? run;
+    private BackgroundRun? run;
 
     /// <summary>True for weights whose rounding can use the mean input.</summary>
     private static bool CanUse(NBitPlan plan) =>
@@ -36,11 +35,11 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
             wanted.Add(i, statistics.Need(inputs.Tensor, MeanRowStatistic.Key(inputs.Rows, RowsPerSample), () => new MeanRowStatistic(inputs.Rows, RowsPerSample)));
         }
 
-        if (wanted.Count > 0) run = Task.Factory.StartNew(Collect, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        if (wanted.Count > 0) run = BackgroundRun.Start(model, source, statistics);
     }
 
     /// <summary>Waits until the model may be edited, also when no mean was asked for, as with weights that are not finite.</summary>
-    public void Finish() => run?.GetAwaiter().GetResult();
+    public void Finish() => run?.Wait();
 
     /// <summary>True for a matrix that is multiplied with made-up values themselves: which of its columns meet large ones is made up too. What a convolution meets is alike everywhere.</summary>
     private static bool IsNoise(NBitPlan plan, LayerInputs inputs)
@@ -59,7 +58,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
         if (!wanted.TryGetValue(plan, out var statistic)) return null;
         float[]? Measure()
         {
-            run!.GetAwaiter().GetResult();
+            run!.Wait();
             return statistic.RowCount == 0 || statistic.Width != length || !statistic.IsConsistent ? null : [.. Enumerable.Range(0, statistic.Groups).SelectMany(g => Make(statistic, g))];
         }
 
@@ -75,17 +74,5 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
         for (int k = 0; k < means.Length; k++) means[k] = statistic.Mean(group, k);
         var input = MeanInput.Of(means, statistic.Energy(group), statistic.RowCount);
         return input is null ? [.. new float[means.Length], -1] : [.. input.Means, input.Variance];
-    }
-
-    private void Collect()
-    {
-        try
-        {
-            source!.Collect(model, statistics);
-        }
-        catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB2040" or "MCB2041")
-        {
-            // A model that does not run on what is at hand is rounded without means; whoever compares outputs says why it does not run.
-        }
     }
 }
