@@ -52,7 +52,7 @@ internal sealed class BackwardPass
 
     /// <summary>Adds a part of a value's gradient.</summary>
     public void Accumulate(Value value, Value gradient) =>
-        gradients[value] = gradients.TryGetValue(value, out var sum) ? emit.Add(sum, gradient) : gradient;
+        gradients[value] = gradients.TryGetValue(value, out var sum) ? Rows.Sum(sum, gradient, () => dimsOf(value)) ?? emit.Add(sum, gradient) : gradient;
 
     /// <summary>States a value that backward nodes need anyway, equal to one of the model's but for rounding: at the end it takes the place of that one, whose node need not run then.</summary>
     public void Rewrite(Value value, Value equal) => rewritten[value] = equal;

@@ -24,12 +24,16 @@ internal sealed class ChannelRows(GradientEmitter emit, ChannelBlocks blocks)
         return blocks.Has(value, dims) ? (PixelsOf(value), [dims[0], dims[2], dims[3], dims[1]]) : null;
     }
 
-    /// <summary>A value [N, C, H, W] from one value [N, C, h, w] for each place of a tile of <paramref name="height"/> by <paramref name="width"/> elements, row by row.</summary>
-    public Value FromTile(IReadOnlyList<Value> places, int height, int width, long[] dims)
+    /// <summary>The sum of two values [N, C, H, W] that were made of rows; null for others.</summary>
+    public Value? Sum(Value a, Value b, Func<long[]> dims) => rows.TryGetValue(a, out var p) && rows.TryGetValue(b, out var q) && !pixels.ContainsKey(a) && !pixels.ContainsKey(b) ? ToPlanes(emit.Add(p, q), dims()) : null;
+
+    /// <summary>A value [N, C, H, W] from one value [N, C, h, w] for each place of a tile of <paramref name="height"/> by <paramref name="width"/> elements, row by row; zeros where there is none.</summary>
+    public Value FromTile(IReadOnlyList<Value?> places, int height, int width, long[] dims)
     {
         long n = dims[0], c = dims[1], h = dims[2] / height, w = dims[3] / width;
         // As matrices: ONNX Runtime would move the transpositions behind joins that keep the axes apart.
-        var pixels = places.Select(p => Of(p, [n, c, h, w])).ToList();
+        var nothing = places.Contains(null) ? emit.Zeros(n * h * w, c) : null;
+        var pixels = places.Select(p => p is null ? nothing! : Of(p, [n, c, h, w])).ToList();
         var lines = Enumerable.Range(0, height).Select(y => emit.Reshape(emit.Concat(pixels.GetRange(y * width, width), 1), n * h, w * width * c)).ToList();
         return ToPlanes(emit.Reshape(emit.Concat(lines, 1), n * h * height * w * width, c), dims);
     }

@@ -16,13 +16,19 @@ public sealed class ChannelRowsTests
     [DataRow(2, 2, 0, true)]
     [DataRow(3, 5, 1, true)]
     // Every other element is in no window.
-    [DataRow(2, 1, 0, false)]
+    [DataRow(2, 1, 0, true)]
+    // The last elements are in no window, which plain convolutions do not leave out.
+    [DataRow(3, 2, 0, true)]
+    [DataRow(3, 4, 0, false)]
     [DataRow(1, 3, 1, true, true)]
     [DataRow(2, 3, 1, true, true)]
     [DataRow(3, 5, 1, true, true)]
-    public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain, bool isDepthwise = false)
+    // As at the begin of a stage of a residual network.
+    [DataRow(2, 3, 1, true, false, true)]
+    [DataRow(3, 3, 0, true, false, true)]
+    public void Gradients_AreThoseOfPlanes(int stride, int kernel, int pad, bool isPlain, bool isDepthwise = false, bool hasSkip = false)
     {
-        using var model = Net(stride, kernel, pad, isDepthwise);
+        using var model = Net(stride, kernel, pad, isDepthwise, hasSkip);
         using var pictures = new SmallPictures(model);
         var weights = model.Graph.Initializers.Where(i => i.Initializer!.Rank > 0).ToArray();
         float[][] current = [.. weights.Select(w => w.Initializer!.AsSpan<float>().ToArray())], expected = Zeros(), actual = Zeros();
@@ -57,7 +63,7 @@ public sealed class ChannelRowsTests
         }
     }
 
-    private static Model Net(int stride, int kernel, int pad, bool isDepthwise)
+    private static Model Net(int stride, int kernel, int pad, bool isDepthwise, bool hasSkip)
     {
         var model = new Model(new OnnxGraph("net")) { IrVersion = 8 };
         model.OpsetImports[""] = 13;
@@ -71,6 +77,7 @@ public sealed class ChannelRowsTests
         var strided = isDepthwise
             ? Node("Conv", "c3", Clipped(Node("Conv", "c2", first, SmallNet.Weights(random, 0.3, 16, 1, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4), NodeAttribute.Of("group", 16L))), SmallNet.Weights(random, 0.2, 32, 16, 1, 1))
             : Node("Conv", "c2", first, SmallNet.Weights(random, 0.1, 32, 16, kernel, kernel), Ints("strides", stride, 2), Ints("pads", pad, 4));
+        if (hasSkip) strided = graph.AddNode("Add", [strided, Node("Conv", "skip", first, SmallNet.Weights(random, 0.2, 32, 16, 1, 1), Ints("strides", stride, 2))], ["sum"]).Outputs[0]!;
         var pooled = Node("AveragePool", "p", Node("Relu", "r2", strided, null), null, Ints("kernel_shape", 2, 2), Ints("strides", 2, 2));
         int size = (((12 + (2 * pad) - kernel) / stride) + 1) / 2;
         var y = Node("Gemm", "y", Node("Flatten", "f", pooled, null), SmallNet.Weights(random, 0.1, 32 * size * size, 4));

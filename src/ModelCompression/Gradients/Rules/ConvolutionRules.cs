@@ -62,18 +62,19 @@ internal static class ConvolutionRules
 
     /// <summary>
     /// For a window that moves by s, the gradients of every s-th element along each axis: each is a plain convolution with every s-th filter element, and together they cost as much as the convolution itself.
-    /// Null where such convolutions are not the faster way.
+    /// None where no window element meets an element. Null where such convolutions are not the faster way.
     /// </summary>
-    private static List<Value>? Phases(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
+    private static List<Value?>? Phases(NodeGradient n, ConvView view, WindowGeometry window, long[] x, long[] y)
     {
         bool isDepthwise = IsDepthwise(view.Group, x, y);
         if ((view.Group != 1 && !isDepthwise) || window.SpatialRank != 2 || n.Emit.Opset < 10 || !ChannelBlocks.Fits(y[1]) || n.Rows.Find(n.X(0), x) is null) return null;
         var places = WindowElements.Offsets(window.Strides).Select(p => Enumerable.Range(0, 2).Select(i => PhaseOf(window, i, p[i], x[i + 2], y[i + 2])).ToArray()).ToList();
-        if (places.Exists(p => p.Any(a => a.Taps < 1 || a.Begin < 0 || a.End < 0))) return null;
+        if (places.Exists(p => p.All(a => a.Taps > 0) && p.Any(a => a.Begin < 0 || a.End < 0))) return null;
         if (window.Dilations.Any(d => d != 1) || Enumerable.Range(0, 2).Any(i => x[i + 2] % window.Strides[i] != 0)) return null;
         var filters = isDepthwise ? n.X(1) : n.Emit.Transpose(n.X(1), 1, 0, 2, 3);
         return places.ConvertAll(p =>
         {
+            if (p.Any(a => a.Taps < 1)) return null;
             // From the last tap back to the first.
             var part = n.Emit.Slice(filters, [p[0].Last, p[1].Last], [long.MinValue, long.MinValue], [2, 3], [-window.Strides[0], -window.Strides[1]]);
             return n.Emit.Op("Conv", [n.DY, part], NodeAttribute.Of("kernel_shape", [p[0].Taps, p[1].Taps]), NodeAttribute.Of("pads", [p[0].Begin, p[1].Begin, p[0].End, p[1].End]), NodeAttribute.Of("group", (long)view.Group));
