@@ -19,7 +19,7 @@ internal static class CalibrationCost
 {
     private const int Rounds = 5;
 
-    /// <summary>Arguments: MODEL DATA [SAMPLES].</summary>
+    /// <summary>Arguments: MODEL DATA [SAMPLES [METHOD…]].</summary>
     public static int Run(string[] args)
     {
         string path = Path.GetFullPath(args[0]);
@@ -30,7 +30,7 @@ internal static class CalibrationCost
         new RaiseOpset().Run(model, new CompressionSettings(new() { Quantization = QuantizationMode.Static }), new PassLog());
 
         var kinds = new List<(string Name, Action<int> Run)> { ("bare runs", n => RunAll(path, data, n)) };
-        foreach (var method in Enum.GetValues<CalibrationMethod>())
+        foreach (var method in args.Length > 3 ? [.. args[3..].Select(Enum.Parse<CalibrationMethod>)] : Enum.GetValues<CalibrationMethod>())
         {
             kinds.Add(($"{method}", n => Collect(model, data, method, n, perChannel: false)));
             kinds.Add(($"{method} and channels", n => Collect(model, data, method, n, perChannel: true)));
