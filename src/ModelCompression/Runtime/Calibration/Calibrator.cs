@@ -61,8 +61,10 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     public void CollectInTurn(Model model, IReadOnlyList<CollectionTurn> turns, IEnumerable<StatisticsPlan> plans, CancellationToken cancellation = default)
     {
         using var pending = plans.GetEnumerator();
-        if (pending.MoveNext() && !TryCollectStaged(model, turns, pending, cancellation))
-            CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], Rest(pending), cancellation);
+        if (!pending.MoveNext() || TryCollectStaged(model, turns, pending, cancellation)) return;
+        // So many samples run in every turn that memory would peak here, with the garbage of all that came before in it.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        CollectInTurn(model, [.. turns.SelectMany(t => t.Tensors).Distinct()], Rest(pending), cancellation);
     }
 
     /// <inheritdoc/>

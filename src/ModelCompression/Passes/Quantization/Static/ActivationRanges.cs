@@ -14,7 +14,7 @@ internal sealed class ActivationRanges
     private const double ChannelMargin = 1.3;
 
     /// <summary>Means over all positions of a few samples weigh channels well enough.</summary>
-    private const int MomentSamples = 4;
+    private const int MomentSamples = 2;
 
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
