@@ -21,12 +21,12 @@ internal enum IntegerFill
 internal sealed record SyntheticAttempt(long Spatial, long Length, IntegerFill Fill = IntegerFill.Plausible, bool IsNormalized = false)
 {
     /// <summary>
-    /// The ladder, cheapest plausible sizes first: pictures in multiples of 32 as stride-32 networks want them, token counts, audio chunks (512 and 576 samples at 16 kHz,
-    /// 80 ms, 1 s), 30 s of 10 ms frames, single steps, then other fillings. Normalized pictures are for detectors that see nothing in others.
+    /// The ladder, cheapest plausible sizes first: pictures in multiples of 32 as stride-32 networks want them, token counts, audio chunks (576 and 512 samples at 16 kHz:
+    /// voice detectors that want 64 samples of what came before run without these, too, but hear nothing then; 80 ms, 1 s), 30 s of 10 ms frames, single steps, then other fillings. Normalized pictures are for detectors that see nothing in others.
     /// </summary>
     public static IReadOnlyList<SyntheticAttempt> Ladder { get; } =
     [
-        new(64, 16), new(224, 32), new(320, 128), new(320, 128, IsNormalized: true), new(256, 512), new(128, 576), new(640, 1280), new(480, 3000), new(512, 16000), new(32, 1), new(96, 80),
+        new(64, 16), new(224, 32), new(320, 128), new(320, 128, IsNormalized: true), new(256, 576), new(128, 512), new(640, 1280), new(480, 3000), new(512, 16000), new(32, 1), new(96, 80),
         new(64, 16, IntegerFill.Ones), new(64, 16, IntegerFill.Zeros), new(224, 512, IntegerFill.Ones), new(1, 1, IntegerFill.Ones), new(1, 1, IntegerFill.Zeros),
     ];
 
