@@ -27,7 +27,7 @@ static int Usage()
                                FOLDER keeps results for a later call, as for one that measures latency when the machine is quiet
           gradients MODEL DATA [MINI-BATCHES] [FILE]
                                CPU time of scores by gradients against the forward run of the same samples; FILE takes the gradient graph
-          calibration MODEL DATA [SAMPLES]
+          calibration MODEL DATA [SAMPLES [METHOD…]]
                                CPU time of collecting ranges by every method against bare runs over the same samples
           criteria MODEL TRAINING_DATA VALIDATION_DATA [EPOCHS]
                                metric of every pruning criterion at 30, 50, 70 and 90 %: without recovery, refitted, fine-tuned

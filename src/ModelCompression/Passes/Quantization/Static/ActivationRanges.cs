@@ -13,8 +13,8 @@ internal sealed class ActivationRanges
 {
     private const double ChannelMargin = 1.3;
 
-    /// <summary>Means over all positions of a few samples weigh channels well enough.</summary>
-    private const int MomentSamples = 2;
+    /// <summary>Means over all positions of a few samples weigh channels well enough; of every how many samples one tells them.</summary>
+    private const int FewestMoments = 2, MostMoments = 4, SamplesPerMoment = 8;
 
     private readonly Dictionary<Value, TensorStatistic> statistics = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Value, ChannelStatistic> channels = new(ReferenceEqualityComparer.Instance);
@@ -47,7 +47,7 @@ internal sealed class ActivationRanges
         var wanted = others ?? new StatisticsPlan();
         foreach (var tensor in plan.Tensors)
         {
-            ranges.Need(tensor, wanted, perChannel);
+            ranges.Need(tensor, wanted, perChannel ? Math.Clamp(source.SampleCount / SamplesPerMoment, FewestMoments, MostMoments) : null);
             // As they are called now: codes may take their names.
             ranges.names.Add(tensor.Tensor.Name, tensor.Tensor);
         }
@@ -144,14 +144,14 @@ internal sealed class ActivationRanges
         return scales;
     }
 
-    private void Need(QuantizedTensor tensor, StatisticsPlan wanted, bool perChannel)
+    private void Need(QuantizedTensor tensor, StatisticsPlan wanted, int? momentSamples)
     {
         var value = tensor.Tensor;
         if (record?.TryGetRange(value.Name, out float low, out float high) == true) ranges[value] = (low, high);
         bool needsRangeOnly = options.CalibrationMethod == CalibrationMethod.MinMax || ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null;
         // Which side of the tensor stays float may change later: whatever a convolution reads or returns may need its channels. They know the range of the whole tensor, too.
-        if (perChannel && (tensor.Source.Producer is { OpType: "Conv" } || value.Uses.Any(u => u.Node.OpType == "Conv" && u.Index == 0)))
-            channels[value] = wanted.Need(value, ChannelStatistic.Key(1, MomentSamples), () => new ChannelStatistic(1, MomentSamples));
+        if (momentSamples is { } moments && (tensor.Source.Producer is { OpType: "Conv" } || value.Uses.Any(u => u.Node.OpType == "Conv" && u.Index == 0)))
+            channels[value] = wanted.Need(value, ChannelStatistic.Key(1, moments), () => new ChannelStatistic(1, moments));
         statistics[value] = !needsRangeOnly ? wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic())
             : channels.TryGetValue(value, out var statistic) ? statistic
             : wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic());
