@@ -11,6 +11,14 @@ internal sealed class OutputSqnr
     /// <summary>In dB.</summary>
     public double Db => 10 * Math.Log10(signal / noise);
 
+    /// <summary>In dB, of one output of one sample.</summary>
+    public static double Of(float[] expected, float[] actual)
+    {
+        var one = new OutputSqnr();
+        one.Add(Array.ConvertAll(expected, v => (double)v), Array.ConvertAll(actual, v => (double)v));
+        return one.Db;
+    }
+
     /// <summary>Adds the outputs of one sample.</summary>
     public void Add(IReadOnlyList<NamedValue> expected, IReadOnlyList<NamedValue> actual)
     {

@@ -3,7 +3,13 @@ namespace ModelCompression.Numerics.NBits;
 /// <summary>The map of elements that share a scale: value = (code − <see cref="Zero"/>) · <see cref="Scale"/>, codes 0…2^bits − 1.</summary>
 /// <param name="Scale">Not 0; negative where the element of largest magnitude is positive and gets the code 0.</param>
 /// <param name="Zero">Code of the value 0, perhaps between two codes.</param>
-internal readonly record struct GroupMap(float Scale, float Zero);
+internal readonly record struct GroupMap(float Scale, float Zero)
+{
+    /// <summary>
+    /// Stands for the scale of a group of zeros, which may be any: so small that it makes no other scale coarser, and large enough to divide by. It is never stored; a scale that costs nothing takes its place.
+    /// </summary>
+    public const float AnyScale = 1e-30f;
+}
 
 /// <summary>Which maps a search may return.</summary>
 /// <param name="Bits">Bits of a code, 2…8.</param>

@@ -29,7 +29,7 @@ internal static class LaneSearch
         foreach (float cut in MapSearch.Cuts(columns.Length, codes.Bits)) Try(columns, full * Vector512.Create(cut), codes.Middle, ref best, ref most);
         for (int i = 0; i < Refinements; i++) Try(columns, best, codes.Middle, ref best, ref most);
         var vanishes = Vector512.LessThan(Vector512.MaxNative(max, -min), Vector512.Create(MapSearch.SmallestNormal * (1 << codes.Bits)));
-        return Vector512.ConditionalSelect(vanishes, Vector512<float>.One, best);
+        return Vector512.ConditionalSelect(vanishes, Vector512.Create(GroupMap.AnyScale), best);
     }
 
     /// <summary>Rounds with a scale, fits the scale to the codes, and takes it where it explains more.</summary>

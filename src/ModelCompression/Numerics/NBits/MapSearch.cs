@@ -26,7 +26,7 @@ internal static class MapSearch
     public static GroupMap Find(ReadOnlySpan<float> x, GroupCodes codes)
     {
         (float min, float max) = Extremes(x);
-        if (Math.Max(max, -min) < SmallestNormal * (1 << codes.Bits)) return new(1, codes.Kind == GroupCodeKind.Asymmetric ? 0 : codes.Middle);
+        if (Math.Max(max, -min) < SmallestNormal * (1 << codes.Bits)) return new(GroupMap.AnyScale, codes.Kind == GroupCodeKind.Asymmetric ? 0 : codes.Middle);
         return codes.Kind switch
         {
             GroupCodeKind.Asymmetric => Asymmetric(x, codes, Math.Min(min, 0), Math.Max(max, 0)),

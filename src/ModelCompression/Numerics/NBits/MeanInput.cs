@@ -11,6 +11,9 @@ internal sealed record MeanInput(float[] Means, float Variance)
 {
     private const int MantissaBitsDropped = 12;
 
+    /// <summary>True when the inputs were made up from noise, so that the mean of real ones may be another.</summary>
+    public bool IsMadeUp { get; init; }
+
     /// <summary>Makes one from a sample, or returns null when its mean says nothing.</summary>
     /// <param name="means">Means of the sample.</param>
     /// <param name="energy">Mean over rows of Σ x².</param>

@@ -64,7 +64,7 @@ internal sealed class MeanInputs(Model model, IStatisticsSource? source, bool is
 
         // The sums behind means depend on the processor, so builds on others take those of the record.
         float[]? numbers = source!.Record is { } record ? record.Numbers($"mean inputs of {plans[plan].Site.Value.Name}", statistic.Groups * (length + 1), Measure) : Measure();
-        return numbers is null ? null : [.. numbers.Chunk(length + 1).Select(n => n[length] < 0 ? null : new MeanInput(n[..length], n[length]))];
+        return numbers is null ? null : [.. numbers.Chunk(length + 1).Select(n => n[length] < 0 ? null : new MeanInput(n[..length], n[length]) { IsMadeUp = isMadeUp })];
     }
 
     /// <summary>Means and variance of a group; a negative variance when there are none to be had.</summary>

@@ -45,7 +45,7 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
     private GroupMap[] LargestPerGroup() => PerGroup((x, _) =>
     {
         float largest = x.IsEmpty ? 0 : Math.Abs(TensorPrimitives.MaxMagnitude(x));
-        return float.IsNormal(largest) ? largest : 1;
+        return float.IsNormal(largest) ? largest : GroupMap.AnyScale;
     });
 
     private GroupMap[] FittedScales(PaletteCodes palette, StoredScales scales) => PerGroup((x, scale) => palette.FitScale(x, scales.Effective[scale]));

@@ -7,7 +7,7 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <param name="Multiples">−127…127 per scale number when a scale is a multiple of its row's step; else empty.</param>
 /// <param name="Steps">Per scale row, with multiples; else empty.</param>
 /// <param name="IsHalf">True when, without multiples, all scales are binary16 numbers.</param>
-/// <remarks>Two-level scales follow Dettmers et al., "QLoRA", 2023 (double quantization): 8 instead of 32 bits per block. Codes are made for the effective scale.</remarks>
+/// <remarks>Groups of zeros get the scale 1, as ONNX Runtime's tools have it, or the smallest multiple of their row's step. Two-level scales follow Dettmers et al., "QLoRA", 2023 (double quantization): 8 instead of 32 bits per block. Codes are made for the effective scale.</remarks>
 internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[] Steps, bool IsHalf)
 {
     private const int MaxMultiple = sbyte.MaxValue;
@@ -37,7 +37,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     public static StoredScales Of(GroupMap[] maps, WeightGrid grid, GroupCodeKind kind)
     {
         if (AreOfRows(grid, kind)) return InMultiples(maps, grid);
-        float[] wanted = Array.ConvertAll(maps, m => m.Scale);
+        float[] wanted = Array.ConvertAll(maps, m => m.Scale == GroupMap.AnyScale ? 1 : m.Scale);
         if (wanted.Length < LeastHalves || !Array.TrueForAll(wanted, s => FitsHalf(s, kind))) return new(wanted, [], [], false);
         return new(Array.ConvertAll(wanted, s => (float)(Half)s), [], [], true);
     }
@@ -59,7 +59,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     {
         float largest = 0;
         foreach (var map in blocks) largest = Math.Max(largest, Math.Abs(map.Scale));
-        float step = Steps[row] = largest / MaxMultiple;
+        float step = Steps[row] = largest == GroupMap.AnyScale ? 1 : largest / MaxMultiple;
         for (int b = 0; b < blocks.Length; b++)
         {
             int multiple = (int)MathF.Round(Math.Abs(blocks[b].Scale) / step);

@@ -4,6 +4,7 @@ using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Pruning;
 using ModelCompression.Passes.Quantization;
+using ModelCompression.Tests.Passes.Pruning;
 using ModelCompression.Tests.Passes.Simplification;
 
 namespace ModelCompression.Tests.Passes.Quantization.NBits;
@@ -37,6 +38,32 @@ public sealed class PrunedWeightsTests
             if (granularity == QuantizationGranularity.Block) continue;
             // A tenth of 36,000 weights with 4 bits and a distance of about as many: a good seventeenth of the floats.
             Assert.IsLessThan(before.Length * sizeof(float) / 17, log.Layers[0].CompressedBytes);
+        }
+    }
+
+    /// <summary>Scales of a row's blocks are multiples of a common step, which no block of zeros must determine.</summary>
+    [TestMethod]
+    [DataRow(QuantizationScheme.Symmetric, 32)]
+    [DataRow(QuantizationScheme.Symmetric, 128)]
+    [DataRow(QuantizationScheme.Asymmetric, 32)]
+    [DataRow(QuantizationScheme.Codebook, 32)]
+    public void BlocksOfZeros_LeaveTheScalesOfOthersAlone(QuantizationScheme scheme, int block)
+    {
+        var options = new CompressionOptions { Quantization = QuantizationMode.WeightOnly, WeightBits = 4, QuantizationScheme = scheme, QuantizationGranularity = QuantizationGranularity.Block, BlockSize = block };
+        double full = Sqnr(zeroRows: 0), part = Sqnr(zeroRows: block), none = Sqnr(zeroRows: 1024);
+        Assert.AreEqual(full, part, 0.5);
+        Assert.AreEqual(double.PositiveInfinity, none);
+
+        double Sqnr(int zeroRows)
+        {
+            var model = new TestModel(13);
+            float[] elements = model.RandomTensor(1024, 16).AsSpan<float>().ToArray();
+            // The step of such small weights is far below 1, the scale that a group of zeros has by convention.
+            var weight = Tensor.Float([1024, 16], [.. elements.Select((e, i) => i < 16 * zeroRows ? 0 : e / 100)]);
+            model.Output(model.Node("MatMul", [model.Input("x", 3, 1024), model.Constant("w", weight)]));
+            var original = SmallNet.Run(model.Model);
+            model.Run(new QuantizeWeights(), options);
+            return zeroRows == 1024 && SmallNet.Run(model.Model).All(y => y == 0) ? double.PositiveInfinity : OutputSqnr.Of(original, SmallNet.Run(model.Model));
         }
     }
 
