@@ -11,6 +11,9 @@ internal static class OptionCombinations
         // No error: what a search found without training is pasted in place of Strategy=Auto, beside the data that the search was given.
         if (given.Contains("TrainingData") && !ruled.Append(options).Any(UsesTrainingData))
             problems.Warn(source, "MCB1004", $"{source.What} sets TrainingData, which nothing uses: it is for FineTuneEpochs, Pruning=GradientStability or Taylor, and Strategy=Auto.");
+        // No error: the target stays true whatever is done for it.
+        if (given.Contains("TargetCpu") && options.TargetCpu != TargetCpu.Any && options.Strategy != CompressionStrategy.Auto && !ruled.Append(options).Any(ComputesWithIntegers))
+            problems.Warn(source, "MCB1004", $"{source.What} sets TargetCpu={options.TargetCpu}, which changes nothing here: it keeps products of integers from saturating with Quantization=Dynamic and Static; this model computes with floats.");
         // A rule may make use of what the item sets.
         var ofRules = ruled.Select(r => Dependencies(r).Select(d => d.IsUseful).ToList()).ToList();
         foreach (var (i, (name, isUseful, need)) in Dependencies(options).Index())
@@ -26,6 +29,8 @@ internal static class OptionCombinations
         CheckAvailable(source, options, problems);
     }
 
+    private static bool ComputesWithIntegers(CompressionOptions o) => o.Quantization is QuantizationMode.Dynamic or QuantizationMode.Static;
+
     private static bool UsesTrainingData(CompressionOptions o) =>
         o.FineTuneEpochs > 0 || o.Pruning is PruningCriterion.GradientStability or PruningCriterion.Taylor || o.Strategy == CompressionStrategy.Auto;
 
@@ -33,7 +38,7 @@ internal static class OptionCombinations
     {
         bool prunes = o.Pruning != PruningCriterion.None;
         bool integer = o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static;
-        bool activations = o.Quantization is QuantizationMode.Dynamic or QuantizationMode.Static;
+        bool activations = ComputesWithIntegers(o);
         const string needsPruning = "it needs Pruning other than None";
         const string needsInteger = "it needs Quantization=WeightOnly, Dynamic or Static";
         foreach (string name in new[] { "PruningPattern", "Sparsity", "PruningScope", "Compensation" }) yield return (name, prunes, needsPruning);

@@ -67,7 +67,7 @@ public static partial class OptionSchema
         yield return b.Choice<QuantizationAlgorithm>("QuantizationAlgorithm", "How weights are rounded.", (o, v) => o with { QuantizationAlgorithm = v }, o => o.QuantizationAlgorithm, "RoundToNearest", rule: true);
         yield return b.Choice<Equalization>("Equalization", "Rescaling across layers before quantization.", (o, v) => o with { Equalization = v }, o => o.Equalization, "None", rule: true);
         yield return b.Boolean("BiasCorrection", "Corrects biases for the mean error of quantized weights.", (o, v) => o with { BiasCorrection = v }, o => o.BiasCorrection, "true when data is there");
-        yield return b.Choice<TargetCpu>("TargetCpu", "CPU the result is for: without VNNI, int8×uint8 products must not saturate.", (o, v) => o with { TargetCpu = v }, o => o.TargetCpu, "Any");
+        yield return b.Choice<TargetCpu>("TargetCpu", "CPU the result is for: without VNNI, int8×uint8 products must not saturate. Matters with `Quantization=Dynamic` and `Static` only.", (o, v) => o with { TargetCpu = v }, o => o.TargetCpu, "Any");
     }
 
     private static IEnumerable<OptionDefinition> Calibration()

@@ -146,6 +146,23 @@ public sealed class OptionParserTests
     }
 
     [TestMethod]
+    [DataRow("Quantization=WeightOnly;TargetCpu=Arm64", "", true)]
+    [DataRow("TargetCpu=Auto", "", true)]
+    [DataRow("TargetCpu=Any", "", false)]
+    [DataRow("Quantization=Dynamic;TargetCpu=Arm64", "", false)]
+    [DataRow("TargetCpu=Arm64", "Quantization=Dynamic", false)]
+    [DataRow("Strategy=Auto;TargetCpu=Arm64", "", false)]
+    public void TargetCpuWithoutIntegerArithmetic_IsAWarning(string item, string rule, bool warned)
+    {
+        var diagnostics = new List<Diagnostic>();
+        SettingsSource[] rules = rule.Length == 0 ? [] : [Source([.. Pairs(rule), ("Nodes", "*")])];
+
+        Assert.IsNotNull(OptionParser.Parse(Source([.. Pairs(item)]), rules, diagnostics), string.Join(' ', diagnostics.Select(d => d.Message)));
+
+        CollectionAssert.AreEqual(warned ? new[] { ("MCB1004", DiagnosticSeverity.Warning) } : [], diagnostics.Select(d => (d.Code, d.Severity)).ToArray());
+    }
+
+    [TestMethod]
     [DataRow("WeightOnly", "QuantizationFormat", "QOperator")]
     [DataRow("Dynamic", "QuantizationScheme", "Codebook")]
     [DataRow("Dynamic", "QuantizationScheme", "PowerOfTwo")]
