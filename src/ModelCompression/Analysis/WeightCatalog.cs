@@ -31,11 +31,11 @@ public sealed class WeightCatalog
         var others = new List<UntreatedConstant>();
         foreach (var graph in model.AllGraphs())
         {
-            foreach (var value in Constants(graph))
+            foreach (var value in ConstantsOf(graph))
             {
                 if (!value.TryGetConstant(out var tensor) || !tensor.DataType.IsFloatingPoint() || value.IsUnused) continue;
                 var uses = new List<WeightUse>();
-                string? reason = WhyUntouchable(value) ?? CollectUses(value, tensor, uses);
+                string? reason = WhyUntouchable(value) ?? CollectUses(model, value, tensor, uses);
                 if (reason is null) weights.Add(new WeightSite(value, tensor, uses));
                 else others.Add(new UntreatedConstant(value, tensor, reason));
             }
@@ -44,7 +44,8 @@ public sealed class WeightCatalog
         return new WeightCatalog(weights, others);
     }
 
-    private static IEnumerable<Value> Constants(OnnxGraph graph)
+    /// <summary>Stored constants of a graph without its subgraphs: initializers, then outputs of <c>Constant</c> nodes.</summary>
+    internal static IEnumerable<Value> ConstantsOf(OnnxGraph graph)
     {
         foreach (var value in graph.Initializers) yield return value;
         foreach (var node in graph.Nodes)
@@ -56,16 +57,27 @@ public sealed class WeightCatalog
         : value.IsReferencedByName ? "referenced by training information"
         : null;
 
-    private static string? CollectUses(Value value, Tensor tensor, List<WeightUse> uses)
+    private static string? CollectUses(Model model, Value value, Tensor tensor, List<WeightUse> uses)
     {
         foreach (var use in value.Uses)
         {
             if (WeightRoles.TryClassify(use.Node, use.Index, tensor, out var weightUse)) uses.Add(weightUse);
             else if (BehindTranspose(use, tensor) is { } transposed) uses.AddRange(transposed);
-            else return $"used by {use.Node.OpType} as input {use.Index}";
+            else return WhyNoWeight(model, use, tensor);
         }
 
         return null;
+    }
+
+    private static string WhyNoWeight(Model model, Use use, Tensor tensor)
+    {
+        var node = use.Node;
+        string input = FormattableString.Invariant($"used by {node.OpType} as input {use.Index}");
+        if (model.Functions.Any(f => f.Name == node.OpType && f.Domain == node.Domain)) return $"{input}: handed to a function of the model, which every call may give another";
+        if (!node.Is("Gather") || use.Index != 0) return input;
+        return tensor.Rank == 2
+            ? FormattableString.Invariant($"{input} with axis {node.GetInt("axis", 0)}: only tables whose rows are picked (axis 0) are treated as weights")
+            : FormattableString.Invariant($"{input} with {tensor.Rank} axes: only tables of rows, with two, are treated as weights");
     }
 
     /// <summary>

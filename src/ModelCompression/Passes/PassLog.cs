@@ -74,7 +74,10 @@ public sealed class PassLog
 
     /// <summary>Elements of a quantized weight that are not zero as they are computed with; null for others.</summary>
     /// <param name="value">The value that held the weight before.</param>
-    internal long? NonZeroCountOf(Value value) => layers.GetValueOrDefault(value)?.NonZeroCount;
+    internal long? NonZeroCountOf(Value value) => LayerOf(value)?.NonZeroCount;
+
+    /// <summary>The record of the weight that <paramref name="value"/> held originally; null when nobody has made one.</summary>
+    internal LayerRecord? LayerOf(Value value) => layers.GetValueOrDefault(value);
 
     /// <summary>The record of the weight that <paramref name="value"/> held originally; made on first use.</summary>
     public LayerRecord Layer(Value value, Func<LayerRecord> make)

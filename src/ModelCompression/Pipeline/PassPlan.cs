@@ -34,10 +34,11 @@ internal static class PassPlan
     /// <param name="cancellation">Stops between passes.</param>
     public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, ModelCounter counter, CancellationToken cancellation)
     {
-        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
+        var overridable = OverridableWeights.Of(model);
+        var widened = CleanUp(model, settings, log);
         bool remembered = false;
         var record = statistics?.Record ?? gradients?.Record;
-        foreach (var pass in Weights(settings, statistics, inputs, gradients, log, cancellation))
+        foreach (var pass in Weights(settings, statistics, inputs, gradients, widened, log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
             if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16 or PackSparseWeights))
@@ -52,10 +53,26 @@ internal static class PassPlan
 
         if (!remembered) counter.Remember(model);
         // The graph was verified behind the last pass, and is again behind each of these that edits it.
+        new NarrowStoredWeights(widened).RunOnVerified(model, settings, log);
         foreach (var pass in Closing) pass.RunOnVerified(model, settings, log);
+        overridable.ReportMissing(model, log);
     }
 
-    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, CancellationToken cancellation)
+    /// <summary>What comes before all passes that change weights.</summary>
+    internal static WidenStoredWeights CleanUp(Model model, CompressionSettings settings, PassLog log)
+    {
+        var widened = new WidenStoredWeights();
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None || o.Quantization != QuantizationMode.None || o.FineTuneEpochs > 0))
+        {
+            new RaiseIrVersion().RunOnVerified(model, settings, log);
+            widened.RunOnVerified(model, settings, log);
+        }
+
+        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, log);
+        return widened;
+    }
+
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, WidenStoredWeights widened, PassLog log, CancellationToken cancellation)
     {
         foreach (var pass in PruningPasses.Of(asks => AnyOptions(settings, asks), statistics, gradients, log, cancellation)) yield return pass;
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
@@ -67,7 +84,7 @@ internal static class PassPlan
         if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true), decisions.HasCorrected);
         foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
-        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights();
+        if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights(widened);
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>

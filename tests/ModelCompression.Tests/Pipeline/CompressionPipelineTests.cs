@@ -247,6 +247,41 @@ public sealed class CompressionPipelineTests
         Assert.IsTrue(fixture.Diagnostics.Any(d => d.Severity == DiagnosticSeverity.Message && d.Code.StartsWith("MCB40", StringComparison.Ordinal)), Text(fixture));
     }
 
+    /// <summary>As exporters write it that keep initializers among the inputs: a session's inputs are the same with and without.</summary>
+    [TestMethod]
+    [DataRow("Channel", "8", 4)]
+    [DataRow("Block", "4", 4)]
+    [DataRow("Channel", "8", 3)]
+    public void WeightThatIsAGraphInput_IsCompressedAndNoLongerReplaceable(string granularity, string bits, int irVersion)
+    {
+        using var fixture = new PipelineFixture();
+        string weight;
+        using (var model = OnnxReader.Read(fixture.Source))
+        {
+            model.IrVersion = irVersion;
+            foreach (var value in model.Graph.Initializers.Where(v => !v.IsGraphInput).ToArray())
+            {
+                var tensor = value.Initializer!;
+                var listed = model.Graph.AddInput(value.Name + "_in", new TensorType(tensor.DataType, Shape.Of(tensor.Dims)));
+                model.Graph.SetInitializer(listed, tensor);
+                value.ReplaceAllUsesWith(listed);
+                model.Graph.RemoveInitializer(value);
+            }
+
+            weight = model.Graph.Initializers.MaxBy(v => v.Initializer!.ByteLength)!.Name;
+            fixture.Source = Path.Combine(fixture.Folder, "listed.onnx");
+            OnnxWriter.Write(model, fixture.Source);
+        }
+
+        var outcome = fixture.Run(("Quantization", "WeightOnly"), ("WeightBits", bits), ("QuantizationGranularity", granularity));
+
+        Assert.AreEqual(CompressionStatus.Compressed, outcome.Status, Text(fixture));
+        string[] reasons = [.. outcome.Report!.Layers.Where(l => l.Action.StartsWith("weight-only", StringComparison.Ordinal)).Select(l => l.Reason)];
+        Assert.AreEqual(irVersion >= 4, reasons.All(r => r.EndsWith("was also a graph input that callers could pass another weight for; it no longer is", StringComparison.Ordinal)), string.Join(" | ", reasons));
+        using var result = OnnxReader.Read(fixture.Output);
+        CollectionAssert.DoesNotContain(result.Graph.Inputs.Select(i => i.Name).ToArray(), weight);
+    }
+
     [TestMethod]
     public void NothingToGain_ShipsTheOriginalBytes()
     {

@@ -14,8 +14,6 @@ public sealed class RaiseOpset : ModelPass
     /// <summary>The IR version that belongs to opset 13.</summary>
     private const long IrVersion = 7;
 
-    private const long FreeInitializersIrVersion = 4;
-
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
@@ -31,11 +29,7 @@ public sealed class RaiseOpset : ModelPass
         ShapeInference.Run(model);
         foreach (var node in nodes) OpsetRules.Convert(node, from);
         model.OpsetImports[""] = OpsetRules.Newest;
-        // Up to IR 3 every initializer is listed as an input; from IR 4 on that would let callers override it.
-        if (model.IrVersion < FreeInitializersIrVersion)
-            foreach (var graph in model.Graph.SelfAndSubgraphs())
-                foreach (var initializer in graph.Initializers.ToArray()) graph.RemoveInput(initializer);
-        model.IrVersion = Math.Max(model.IrVersion, IrVersion);
+        RaiseIrVersion.To(model, IrVersion);
         log.Applied(Name, "model", FormattableString.Invariant($"opset {from} converted to {OpsetRules.Newest}"));
     }
 

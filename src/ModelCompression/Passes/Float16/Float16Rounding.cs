@@ -21,6 +21,24 @@ internal static class Float16Rounding
 {
     private static readonly Half Smallest = Half.Epsilon;
 
+    /// <summary>The same numbers as binary16; null when it does not hold all of them.</summary>
+    public static Tensor? TryNarrowExactly(Tensor tensor)
+    {
+        const int chunkLength = 4096;
+        var source = tensor.AsSpan<float>();
+        var halves = new Half[source.Length];
+        var back = new float[Math.Min(chunkLength, source.Length)];
+        for (int at = 0; at < source.Length; at += chunkLength)
+        {
+            var chunk = source.Slice(at, Math.Min(chunkLength, source.Length - at));
+            TensorPrimitives.ConvertToHalf(chunk, halves.AsSpan(at));
+            TensorPrimitives.ConvertToSingle(halves.AsSpan(at, chunk.Length), back);
+            if (!chunk.SequenceEqual(back.AsSpan(0, chunk.Length))) return null;
+        }
+
+        return Tensor.Create(DataType.Float16, tensor.Dims, halves);
+    }
+
     /// <summary>Rounds a tensor; null when it has NaN or infinite elements.</summary>
     public static Float16Tensor? TryRound(Tensor tensor)
     {

@@ -3,6 +3,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 using ModelCompression.Packing;
+using ModelCompression.Passes.Float16;
 
 namespace ModelCompression.Passes.Pruning;
 
@@ -11,7 +12,8 @@ namespace ModelCompression.Passes.Pruning;
 /// <c>SparseStorage=Dense</c> leaves weights alone; <c>Gaps</c> and <c>Bitmask</c> take that form where it saves bytes; <c>Auto</c> takes the form with the fewest.
 /// A weight is unpacked once, in the graph that owns it. Weights in function bodies, and before IR version 4 all of them, are kept in <c>Constant</c> nodes.
 /// </remarks>
-public sealed class PackSparseWeights : ModelPass
+/// <param name="widened">Weights that were stored in two bytes per element and shall be so again; null for none.</param>
+public sealed class PackSparseWeights(WidenStoredWeights? widened = null) : ModelPass
 {
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
@@ -22,7 +24,7 @@ public sealed class PackSparseWeights : ModelPass
         var plans = new PackingPlan[sites.Length];
         Parallel.For(0, sites.Length, i =>
         {
-            plans[i] = TensorPacking.Plan(sites[i].Tensor, Request(model, sites[i], settings));
+            plans[i] = TensorPacking.Plan(widened?.Narrowed(sites[i].Value, sites[i].Tensor) ?? sites[i].Tensor, Request(model, sites[i], settings));
             if (plans[i].Kind != PackingKind.Dense) plans[i].Prepare();
         });
         var sections = new Dictionary<OnnxGraph, UnpackingSection>(ReferenceEqualityComparer.Instance);
@@ -37,7 +39,9 @@ public sealed class PackSparseWeights : ModelPass
             var graph = sites[i].Value.Graph;
             if (!sections.TryGetValue(graph, out var section)) sections.Add(graph, section = new UnpackingSection(graph));
             Record(sites[i], plans[i], log);
-            Replace(sites[i].Value, plans[i].Emit(section, sites[i].Value.Name));
+            var unpacked = plans[i].Emit(section, sites[i].Value.Name);
+            if (plans[i].Tensor.DataType != sites[i].Tensor.DataType) unpacked = section.AddNode("Cast", [unpacked], sites[i].Value.Name, NodeAttribute.Of("to", (long)sites[i].Tensor.DataType));
+            Replace(sites[i].Value, unpacked);
         }
     }
 

@@ -1,6 +1,7 @@
 using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Passes.Float16;
 
 namespace ModelCompression.Passes.Pruning;
 
@@ -18,11 +19,12 @@ internal static class PruningRecord
     public static LayerRecord Of(PassLog log, Value value, Tensor tensor, Node consumer)
     {
         string name = value.Name;
+        var stored = WidenedTensorData.StoredAs(tensor);
         return log.Layer(value, () => new LayerRecord(consumer.DisplayName, consumer.OpType, name)
         {
-            OriginalBytes = tensor.ByteLength,
-            CompressedBytes = tensor.ByteLength,
-            Bits = tensor.DataType.BitWidth(),
+            OriginalBytes = stored.ByteLength,
+            CompressedBytes = stored.ByteLength,
+            Bits = stored.DataType.BitWidth(),
         });
     }
 

@@ -93,16 +93,14 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
 
     private void Record(WeightPlan plan, EncodedWeight weight, CodeStorage codes, LayerRecord record, PassLog log)
     {
-        bool wasInput = plan.Site.Value.IsGraphInput;
         string name = plan.Site.Value.Name;
         record.Bits = plan.Precision.Bits;
         record.CompressedBytes = codes.ByteLength + weight.BlockMultiples.Length + (weight.Scales.Length * (plan.Precision.HasHalfScales ? sizeof(short) : plan.Codes.IsSymmetric ? sizeof(float) : 2 * sizeof(float)));
         record.Round(weight.Noise, weight.NonZeroCount, plan.Site.Tensor.ElementCount);
         string action = codes.Description.Length == 0 ? plan.Action : $"{plan.Action}, {codes.Description}";
         record.AddAction(action);
-        string note = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
         // What has been said before, such as why the layer does not compute with integers, stands.
-        if (note.Length > 0 || plan.Options.Quantization == QuantizationMode.WeightOnly) record.Reason = note;
+        if (plan.Note.Length > 0 || plan.Options.Quantization == QuantizationMode.WeightOnly) record.Reason = plan.Note;
         log.Applied(Name, name, action);
     }
 

@@ -4,6 +4,7 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Packing;
+using ModelCompression.Passes.Float16;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -15,7 +16,7 @@ internal static class StoredSize
 
     /// <summary>The weight as it is now.</summary>
     public static long OfFloat(WeightSite site) =>
-        OfConstant(site.Tensor.DataType, site.Tensor.Dims, Encoding.UTF8.GetByteCount(site.Value.Name), site.Value.Producer is not null);
+        OfConstant(WidenedTensorData.StoredAs(site.Tensor).DataType, site.Tensor.Dims, Encoding.UTF8.GetByteCount(site.Value.Name), site.Value.Producer is not null);
 
     /// <summary>The weight as planned, codes stored densely.</summary>
     public static long Of(WeightPlan plan)

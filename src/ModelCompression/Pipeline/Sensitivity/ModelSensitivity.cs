@@ -5,7 +5,6 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
-using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 
@@ -57,7 +56,7 @@ public sealed record SensitivityMeter
     {
         var settings = ReadSettings();
         using var model = OnnxReader.Read(ModelPath);
-        new SimplificationPipeline(new OrtConstantEvaluator()).Run(model, settings, new PassLog());
+        PassPlan.CleanUp(model, settings, new PassLog());
         using var data = DataSet.Open(Data, ModelInterface.Of(model));
         var source = new DataSetSamples(data, SampleOrigin.Calibration);
         var samples = Enumerable.Range(0, Math.Min(SampleCount, data.Count)).Select(i => data.Read(i)).ToArray();

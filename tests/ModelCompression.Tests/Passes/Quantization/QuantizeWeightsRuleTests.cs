@@ -42,6 +42,30 @@ public sealed class QuantizeWeightsRuleTests
     public void OpsetWithoutBroadcasting_StaysFloat() => AssertRefused(MatMul(new(6), new TestModel().RandomTensor(32, 32)), WeightOnly, "opset 6");
 
     [TestMethod]
+    public void ConstantOfUnknownUse_SaysWhatItsUseIs()
+    {
+        var picked = new TestModel();
+        picked.Output(picked.Node("Gather", [picked.Weight("w", 60, 40), picked.Ints(1, 2)], NodeAttribute.Of("axis", 1L)));
+        Assert.AreEqual("used by Gather as input 0 with axis 1: only tables whose rows are picked (axis 0) are treated as weights", Reason(picked));
+
+        var deep = new TestModel();
+        deep.Output(deep.Node("Gather", [deep.Weight("w", 10, 20, 30), deep.Ints(1, 2)]));
+        Assert.AreEqual("used by Gather as input 0 with 3 axes: only tables of rows, with two, are treated as weights", Reason(deep));
+
+        var handed = new TestModel();
+        var body = new OnnxGraph("Dense");
+        body.AddOutput(body.AddNode("MatMul", [body.AddInput("a", null), body.AddInput("b", null)], ["c"]).Outputs[0]!);
+        var function = new Function("local", "Dense", body);
+        function.OpsetImports[""] = 13;
+        handed.Model.AddFunction(function);
+        handed.Model.OpsetImports["local"] = 1;
+        handed.Output(handed.Graph.AddNode("Dense", [handed.Input("x", 4, 40), handed.Weight("w", 40, 40)], ["y"], domain: "local").Outputs[0]!);
+        Assert.AreEqual("used by Dense as input 1: handed to a function of the model, which every call may give another", Reason(handed));
+
+        static string Reason(TestModel model) => model.Run(new QuantizeWeights(), WeightOnly).Layers.Single().Reason;
+    }
+
+    [TestMethod]
     public void ExcludedNodeAndOperator_StayFloat()
     {
         AssertRefused(MatMul(new(), new TestModel().RandomTensor(32, 32)), WeightOnly with { ExcludeOpTypes = ["Mat*"] }, "in ExcludeOpTypes");

@@ -68,7 +68,6 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
     private void Write(NBitPlan plan, Outcome outcome, NBitForm form, LayerRecord record, string name)
     {
         var value = plan.Site.Value;
-        bool wasInput = value.IsGraphInput;
         if (!sections.TryGetValue(value.Graph, out var section)) sections.Add(value.Graph, section = new UnpackingSection(value.Graph));
         form.Write(section, name);
         if (value.Producer is { } constant) value.Graph.RemoveNode(constant);
@@ -79,7 +78,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         string action = plan.Action(form.Description) + outcome.Remark;
         record.AddAction(action);
         record.IsFitted = outcome.IsFitted;
-        record.Reason = wasInput && plan.Note.Length == 0 ? "was listed as a graph input; it no longer is" : plan.Note;
+        record.Reason = plan.Note;
         log.Applied(passName, record.Weight, action);
     }
 
