@@ -162,16 +162,15 @@ public sealed class QuantizeWeightsRuleTests
     }
 
     [TestMethod]
-    public void InitializerListedAsInput_LeavesTheInputs_AndItIsReported()
+    public void InitializerListedAsInput_LeavesTheInputs()
     {
         var model = new TestModel(irVersion: 4);
         var x = model.Input("x", 2, 32);
         var weight = model.Input("w", 32, 40);
         model.Graph.SetInitializer(weight, model.RandomTensor(32, 40));
         model.Output(model.Node("MatMul", [x, weight]));
-        var log = model.Run(new QuantizeWeights(), WeightOnly);
+        model.Run(new QuantizeWeights(), WeightOnly);
         Assert.HasCount(1, model.Graph.Inputs);
-        Assert.Contains("graph input", log.Layers.Single().Reason);
         Assert.Contains("Mul", OptimizedOrNot(model));
     }
 

@@ -50,9 +50,9 @@ public sealed class PrunedWeightsTests
     public void BlocksOfZeros_LeaveTheScalesOfOthersAlone(QuantizationScheme scheme, int block)
     {
         var options = new CompressionOptions { Quantization = QuantizationMode.WeightOnly, WeightBits = 4, QuantizationScheme = scheme, QuantizationGranularity = QuantizationGranularity.Block, BlockSize = block };
-        double full = Sqnr(zeroRows: 0), part = Sqnr(zeroRows: block), none = Sqnr(zeroRows: 1024);
-        Assert.AreEqual(full, part, 0.5);
-        Assert.AreEqual(double.PositiveInfinity, none);
+        // Asymmetric zero points have places behind the point only where no weight is 0; that is worth 0.8 dB here.
+        Assert.AreEqual(Sqnr(zeroRows: 0), Sqnr(zeroRows: block), 1);
+        Assert.AreEqual(double.PositiveInfinity, Sqnr(zeroRows: 1024));
 
         double Sqnr(int zeroRows)
         {
@@ -61,9 +61,12 @@ public sealed class PrunedWeightsTests
             // The step of such small weights is far below 1, the scale that a group of zeros has by convention.
             var weight = Tensor.Float([1024, 16], [.. elements.Select((e, i) => i < 16 * zeroRows ? 0 : e / 100)]);
             model.Output(model.Node("MatMul", [model.Input("x", 3, 1024), model.Constant("w", weight)]));
-            var original = SmallNet.Run(model.Model);
-            model.Run(new QuantizeWeights(), options);
-            return zeroRows == 1024 && SmallNet.Run(model.Model).All(y => y == 0) ? double.PositiveInfinity : OutputSqnr.Of(original, SmallNet.Run(model.Model));
+            float[] original = SmallNet.Run(model.Model);
+            double? measured = model.Run(new QuantizeWeights(), options).Layers[0].SqnrDb;
+            if (measured is not { } reported) return SmallNet.Run(model.Model).All(y => y == 0) ? double.PositiveInfinity : 0;
+            // Errors of outputs are those of weights but for the chance of 48 numbers.
+            Assert.AreEqual(reported, OutputSqnr.Of(original, SmallNet.Run(model.Model)), 4);
+            return reported;
         }
     }
 
