@@ -36,8 +36,8 @@ public sealed class CompressModels : ModelTask, ICancelableTask
     /// <summary>Most threads the worker may use; empty = what MSBuild grants.</summary>
     public string? MaxCpuCount { get; set; }
 
-    /// <summary>Whether the package's native program may do the work where there is one; results are the same.</summary>
-    public bool NativeWorker { get; set; } = true;
+    /// <summary><c>false</c> keeps the package's native program from doing the work where there is one; results are the same.</summary>
+    public string? NativeWorker { get; set; }
 
     /// <summary>Folder or address of the result cache.</summary>
     public string? CachePath { get; set; }
@@ -95,7 +95,7 @@ public sealed class CompressModels : ModelTask, ICancelableTask
         Host = DotNetHostCandidates,
         Worker = EffectiveWorkerPath,
         IsOwnWorker = EffectiveWorkerPath == Path.GetFullPath(WorkerPath),
-        MayBeNative = NativeWorker,
+        NativeWorker = NativeWorker,
         MaxCpuCount = MaxCpuCount,
         Request = NewRequest(),
     };

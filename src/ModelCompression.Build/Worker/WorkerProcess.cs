@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.IO;
 using System.Text;
 using Microsoft.Build.Framework;
@@ -32,8 +33,14 @@ internal sealed class WorkerProcess : ToolTask
         StandardErrorImportance = nameof(MessageImportance.High);
     }
 
+    /// <summary>True if it is no error when the system does not start the program.</summary>
+    public bool MayBeRefused { get; set; }
+
     /// <summary>True once the worker reported a coded error.</summary>
     public bool ReportedError { get; private set; }
+
+    /// <summary>Why the system refused to start the program, or null.</summary>
+    public string? Refusal { get; private set; }
 
     protected override string ToolName => Path.GetFileName(_host ?? _worker);
 
@@ -57,6 +64,20 @@ internal sealed class WorkerProcess : ToolTask
         line.AppendSwitch("build");
         line.AppendFileNameIfNotNull(_request);
         return line.ToString();
+    }
+
+    /// <summary>A native program that is not for this machine is no error: the caller has another. Of others the base class tells.</summary>
+    protected override int ExecuteTool(string pathToTool, string responseFileCommands, string commandLineCommands)
+    {
+        try
+        {
+            return base.ExecuteTool(pathToTool, responseFileCommands, commandLineCommands);
+        }
+        catch (Win32Exception e) when (MayBeRefused)
+        {
+            Refusal = e.Message;
+            return -1;
+        }
     }
 
     protected override void LogToolCommand(string message) => Log.LogCommandLine(MessageImportance.Low, message);

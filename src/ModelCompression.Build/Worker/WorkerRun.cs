@@ -27,8 +27,8 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
     /// <summary>True for the worker of the package, whose platforms are known.</summary>
     public bool IsOwnWorker { get; set; }
 
-    /// <summary>Whether the package's native program may do the work.</summary>
-    public bool MayBeNative { get; set; }
+    /// <summary>Whether the package's native program may do the work: <c>true</c>, <c>false</c>, or empty for true.</summary>
+    public string? NativeWorker { get; set; }
 
     public string? MaxCpuCount { get; set; }
 
@@ -47,11 +47,10 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
     public void Compress(List<ModelItem> models, string outputDirectory, Action<ModelItem, List<InputRecord>, WorkerResult> finished)
     {
         var host = FindHost();
-        if (!CanRun(host) || !TryParseCpuCount(out var requestedCores)) return;
+        if (!CanRun(host) || !TryParseCpuCount(out var requestedCores) || !TryFindNative()) return;
         var inputs = new Dictionary<ModelItem, List<InputRecord>>();
         foreach (var model in models) inputs.Add(model, ResultState.Inputs(model, Request.ProjectDirectory));
         Sweep(models);
-        FindNative();
         try
         {
             Request.Threads = CoreGrant.Request(task.BuildEngine, requestedCores);
@@ -72,8 +71,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
     public void WritePage(string outputDirectory)
     {
         var host = FindHost();
-        if (!CanRun(host)) return;
-        FindNative();
+        if (!CanRun(host) || !TryFindNative()) return;
         Request.Threads = 1;
         Request.ParentProcessId = Process.GetCurrentProcess().Id;
         RunOnce(host, [], outputDirectory, (_, _) => { });
@@ -93,8 +91,9 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
             _process = Start(host, requestFile);
             if (_native is not null && !HasStarted(_process))
             {
-                log.LogMessage(MessageImportance.Normal, "The native worker does not run on this machine (exit code {0}); the portable one does its work: {1}", _process.ExitCode, _native);
-                NativeWorker.Forget(_native);
+                var reason = _process.Refusal ?? "exit code " + _process.ExitCode.ToString(CultureInfo.InvariantCulture);
+                log.LogMessage(MessageImportance.Normal, "The native worker does not run on this machine ({0}); the portable one does its work: {1}", reason, _native);
+                NativeProgram.Forget(_native);
                 _native = null;
                 _process = Start(host, requestFile);
             }
@@ -112,7 +111,7 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
 
     private WorkerProcess Start(string? host, string requestFile)
     {
-        _process = new WorkerProcess(task.BuildEngine, _native is null ? host : null, _native ?? Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject };
+        _process = new WorkerProcess(task.BuildEngine, _native is null ? host : null, _native ?? Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject, MayBeRefused = _native is not null };
         cancellation.ThrowIfRequested();
         _process.Execute();
         cancellation.ThrowIfRequested();
@@ -120,9 +119,22 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
     }
 
     /// <summary>False if a program ended before it did anything: the system's loader or its own first look at the processor made it stop.</summary>
-    private bool HasStarted(WorkerProcess process) => process.ExitCode == 0 || process.ReportedError || File.Exists(Request.ResponseFile);
+    private bool HasStarted(WorkerProcess process) => process.ReportedError || File.Exists(Request.ResponseFile) || (Request.Models.Count == 0 && process.ExitCode == 0);
 
-    private void FindNative() => _native = MayBeNative && IsOwnWorker ? NativeWorker.Find(Worker) : null;
+    private bool TryFindNative()
+    {
+        _native = null;
+        var wanted = string.IsNullOrWhiteSpace(NativeWorker) ? "true" : NativeWorker!.Trim();
+        if (wanted.Equals("false", StringComparison.OrdinalIgnoreCase)) return true;
+        if (wanted.Equals("true", StringComparison.OrdinalIgnoreCase))
+        {
+            if (IsOwnWorker) _native = NativeProgram.Find(Worker);
+            return true;
+        }
+
+        diagnostics.Error(BuildDiagnostics.InvalidPropertyCode, Request.ProjectFile, 0, 0, BuildDiagnostics.InvalidProperty("ModelCompressionNativeWorker", NativeWorker!, "true or false"));
+        return false;
+    }
 
     private bool Settle(WorkerProcess process, List<ModelItem> open, Action<ModelItem, WorkerResult> finished)
     {

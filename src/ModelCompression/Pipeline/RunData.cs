@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Diagnostics;
@@ -19,7 +20,7 @@ internal sealed class RunData : IDisposable
     private readonly DataSet? validation;
     private readonly DataSet? calibration;
     private readonly DataSet? training;
-    private readonly SyntheticInputs longer;
+    private readonly SyntheticInputs? longer;
     private GradientRunner? gradients;
 
     private RunData(CompressionOptions options, DataSet? validation, DataSet? calibration, DataSet? training, Model model)
@@ -29,7 +30,8 @@ internal sealed class RunData : IDisposable
         this.calibration = calibration;
         this.training = training;
         // Not those that outputs are compared on: the figure would flatter what was fitted to them.
-        longer = SyntheticInputs.Longer(model, ~options.Seed);
+        // And none where every run would tell something else, and make other bytes of it.
+        longer = RandomOperators.FirstIn(model) is null ? SyntheticInputs.Longer(model, ~options.Seed) : null;
         FidelitySamples = validation is not null ? new DataSetSamples(validation, SampleOrigin.Validation)
             : calibration is not null ? new DataSetSamples(calibration, SampleOrigin.Calibration)
             : SyntheticInputs.For(model, options.Seed);

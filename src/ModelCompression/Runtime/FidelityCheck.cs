@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
@@ -30,11 +31,6 @@ public sealed class FidelityCheck
 
     private const long MinReleasedByteLength = 1L << 20;
 
-    private static readonly HashSet<string> RandomOperators = new(StringComparer.Ordinal)
-    {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli",
-    };
-
     private readonly SampleSource samples;
     private readonly string? randomOperator;
     private readonly string originalPath;
@@ -64,7 +60,7 @@ public sealed class FidelityCheck
     public static FidelityCheck Start(string originalPath, Model model, SampleSource samples, int maxSamples = DefaultMaxSamples, bool optimizes = false, CancellationToken cancellation = default)
     {
         var settings = (optimizes || IsQuantized(model) ? SessionSettings.Default with { ReuseMemory = false } : SessionSettings.Lean) with { Threads = ThreadCount };
-        string? randomOperator = model.AllGraphs().SelectMany(g => g.Nodes).FirstOrDefault(n => n.IsOnnxDomain && RandomOperators.Contains(n.OpType))?.OpType;
+        string? randomOperator = RandomOperators.FirstIn(model);
         var weights = settings.PrepackWeights ? null : LentWeights.Of(model);
         // Calibration keeps all cores busy, and needs the same samples' runs sooner than anybody needs these.
         OriginalRun Run() => OriginalRunner.Run(originalPath, samples, maxSamples, settings, weights, cancellation);

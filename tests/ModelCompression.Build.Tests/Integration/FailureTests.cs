@@ -103,6 +103,7 @@ public sealed class FailureTests : IDisposable
     [TestMethod]
     [DataRow("ModelCompressionWorkerPath=none.dll", "MCB9051")]
     [DataRow("ModelCompressionMaxCpuCount=many", "MCB1052")]
+    [DataRow("ModelCompressionNativeWorker=perhaps", "MCB1052")]
     [DataRow("ModelCompressionReports=Pdf", "MCB1052")]
     public void Build_WrongProperty_IsOneCodedError(string property, string code)
     {

@@ -34,12 +34,24 @@ public sealed class NativeWorkerTests : IDisposable
 
     [TestMethod]
     [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
-    public void Build_NativeProgramDoesNotStart_ThePortableWorkerDoesTheWork()
+    [DataRow("127")]
+    [DataRow("0")]
+    public void Build_NativeProgramEndsBeforeItDidAnything_ThePortableWorkerDoesTheWork(string exitCode)
     {
-        File.WriteAllText(Log + TestPackage.StopNative, "");
+        File.WriteAllText(Log + TestPackage.StopNative, exitCode);
         var build = _solution.Build("app", "-v:n").CompressedOnly("m.onnx");
         Assert.AreEqual(1, Starts);
-        Assert.Contains("The native worker does not run on this machine (exit code 127)", build.Output);
+        Assert.Contains($"The native worker does not run on this machine (exit code {exitCode})", build.Output);
+        Assert.IsTrue(_solution.IsCompressed("app/bin/Debug/net10.0/m.onnx"));
+    }
+
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public void Build_SystemRefusesTheNativeProgram_ThePortableWorkerDoesTheWork()
+    {
+        _solution.Edit("app/app.csproj", TestPackage.NativeVersion, TestPackage.RefusedVersion);
+        var build = _solution.Build("app", "-v:n").CompressedOnly("m.onnx");
+        Assert.Contains("The native worker does not run on this machine (", build.Output);
         Assert.IsTrue(_solution.IsCompressed("app/bin/Debug/net10.0/m.onnx"));
     }
 

@@ -23,7 +23,10 @@ public static class TestPackage
     /// <summary>A version with a native program beside the worker: a script that passes its work on, or stops at once where <see cref="StopNative"/> is set.</summary>
     public static string NativeVersion { get; } = Version + ".native";
 
-    /// <summary>Of a log of the fake worker: if this file is beside it, the native program does not start.</summary>
+    /// <summary>A version whose native program no system starts.</summary>
+    public static string RefusedVersion { get; } = Version + ".refused";
+
+    /// <summary>Of a log of the fake worker: if this file is beside it, the native program stops at once, with the exit code in it.</summary>
     public const string StopNative = ".stop";
 
     /// <summary>Of a log of the fake worker: how often the native program was started, a line each.</summary>
@@ -42,10 +45,11 @@ public static class TestPackage
         Directory.CreateDirectory(Feed);
         Pack(Version);
         Pack(NextVersion, "another.dll", "x");
+        Pack(RefusedVersion, $"runtimes/{RuntimePlatform.Current()}/native/modelcompress", "\u007FELF of another machine");
         Pack(NativeVersion, $"runtimes/{RuntimePlatform.Current()}/native/modelcompress", $"""
             #!/bin/sh
             echo started >> "$FAKE_WORKER_LOG{NativeStarts}"
-            if [ -e "$FAKE_WORKER_LOG{StopNative}" ]; then echo "a library is too old" >&2; exit 127; fi
+            if [ -e "$FAKE_WORKER_LOG{StopNative}" ]; then echo "a library is too old" >&2; exit $(cat "$FAKE_WORKER_LOG{StopNative}"); fi
             exec dotnet exec "$(dirname "$0")/../../../modelcompress.dll" "$@"
 
             """.ReplaceLineEndings("\n"));

@@ -9,14 +9,14 @@ namespace ModelCompression.Runtime.Calibration;
 /// Collects statistics over <see cref="SyntheticInputs"/>, for methods without data that need a rough idea of what layers see. Of the ways to make inputs the first is taken whose outputs are not
 /// saturated, as when outputs are compared.
 /// </summary>
-/// <param name="samples">Inputs made up from the model's interface.</param>
-public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
+/// <param name="samples">Inputs made up from the model's interface; null for none.</param>
+public sealed class SimulatedRuns(SyntheticInputs? samples) : IStatisticsSource
 {
     /// <summary>Fixed, so that results do not depend on the machine's number of cores.</summary>
     private const int ThreadCount = 2;
 
     /// <inheritdoc/>
-    public int SampleCount => samples.Count;
+    public int SampleCount => samples?.Count ?? 0;
 
     /// <inheritdoc/>
     public MeasurementRecord? Record { get; init; }
@@ -24,7 +24,7 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
-        if (samples.Count == 0) return;
+        if (samples is null || samples.Count == 0) return;
         var tensors = new WantedTensors(model, plan);
         using var session = ObservingSession.OpenForFewRuns(model, tensors.Computed, ThreadCount);
         string[] outputs = [.. model.Graph.Outputs.Select(o => o.Name)];
@@ -50,7 +50,7 @@ public sealed class SimulatedRuns(SyntheticInputs samples) : IStatisticsSource
 
     private SampleRun Run(ModelSession session, int attempt, int index, StatisticsPlan plan, IReadOnlyCollection<string> names)
     {
-        var sample = SampleTensors.Completed(samples.Read(attempt, index), SampleTensors.Others(plan));
+        var sample = SampleTensors.Completed(samples!.Read(attempt, index), SampleTensors.Others(plan));
         return new(attempt, index, sample, session.Observe(sample.Inputs, names));
     }
 

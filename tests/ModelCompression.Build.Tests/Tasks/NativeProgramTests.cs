@@ -5,7 +5,7 @@ using ModelCompression.Testing;
 namespace ModelCompression.Build.Tests.Tasks;
 
 [TestClass]
-public sealed class NativeWorkerFileTests : IDisposable
+public sealed class NativeProgramTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -17,7 +17,7 @@ public sealed class NativeWorkerFileTests : IDisposable
     public void Find_NoProgramOfThisPlatform_IsNull()
     {
         _folder.Write("runtimes/plan9-mips/native/modelcompress", "");
-        Assert.IsNull(NativeWorker.Find(Portable));
+        Assert.IsNull(NativeProgram.Find(Portable));
     }
 
     [TestMethod]
@@ -27,9 +27,9 @@ public sealed class NativeWorkerFileTests : IDisposable
     {
         string program = _folder.Write($"runtimes/{RuntimePlatform.Current()}/native/modelcompress", "");
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        Assert.IsNull(NativeWorker.Find(Portable));
+        Assert.IsNull(NativeProgram.Find(Portable));
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        Assert.AreEqual(program, NativeWorker.Find(Portable));
+        Assert.AreEqual(program, NativeProgram.Find(Portable));
     }
 
     [TestMethod]
@@ -39,7 +39,7 @@ public sealed class NativeWorkerFileTests : IDisposable
     {
         string program = _folder.Write($"runtimes/{RuntimePlatform.Current()}/native/modelcompress", "");
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        NativeWorker.Forget(program);
-        Assert.IsNull(NativeWorker.Find(Portable));
+        NativeProgram.Forget(program);
+        Assert.IsNull(NativeProgram.Find(Portable));
     }
 }

@@ -9,7 +9,7 @@ namespace ModelCompression.Build.Worker;
 /// The worker as a native program, which packages hold for some platforms beside the library it needs. It does what the portable worker does, in less time;
 /// where it does not start (an older C library, another processor, files that may not be executed) the portable one takes its place.
 /// </summary>
-internal static class NativeWorker
+internal static class NativeProgram
 {
     private const int ExecutePermission = 1;
 
