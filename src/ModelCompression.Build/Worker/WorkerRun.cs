@@ -88,17 +88,18 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         try
         {
             AtomicFile.WriteText(requestFile, Request.ToJson(locations));
-            _process = Start(host, requestFile);
-            if (_native is not null && !HasStarted(_process))
+            var process = Start(host, requestFile);
+            if (_native is not null && !HasStarted(process))
             {
-                var reason = _process.Refusal ?? "exit code " + _process.ExitCode.ToString(CultureInfo.InvariantCulture);
+                var reason = process.Refusal ?? "exit code " + process.ExitCode.ToString(CultureInfo.InvariantCulture);
                 log.LogMessage(MessageImportance.Normal, "The native worker does not run on this machine ({0}); the portable one does its work: {1}", reason, _native);
                 NativeProgram.Forget(_native);
                 _native = null;
-                _process = Start(host, requestFile);
+                process = Start(host, requestFile);
             }
-            var again = Settle(_process, open, finished);
-            keep = Failed |= log.HasLoggedErrors || _process.ReportedError;
+
+            var again = Settle(process, open, finished);
+            keep = Failed |= log.HasLoggedErrors || process.ReportedError;
             return again;
         }
         finally
@@ -111,11 +112,12 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
 
     private WorkerProcess Start(string? host, string requestFile)
     {
-        _process = new WorkerProcess(task.BuildEngine, _native is null ? host : null, _native ?? Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject, MayBeRefused = _native is not null };
+        var process = new WorkerProcess(task.BuildEngine, _native is null ? host : null, _native ?? Worker, requestFile, Request.ProjectDirectory) { HostObject = task.HostObject, MayBeRefused = _native is not null };
+        _process = process;
         cancellation.ThrowIfRequested();
-        _process.Execute();
+        process.Execute();
         cancellation.ThrowIfRequested();
-        return _process;
+        return process;
     }
 
     /// <summary>False if a program ended before it did anything: the system's loader or its own first look at the processor made it stop.</summary>

@@ -2,8 +2,6 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
-using ModelCompression.Passes;
-using ModelCompression.Passes.Quantization;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 using ModelCompression.Statistics;
@@ -22,20 +20,20 @@ public sealed class RoundingOffsetsTests
     [DataRow(8)]
     public void MeansOfOutputs_AreKept_AndOutputsComeCloser(int group)
     {
-        var (plain, kept) = (Quantize(Network(group), Options, null), Quantize(Network(group), Options, MadeUp(group)));
+        var (plain, kept) = (WeightRounding.Quantize(Network(group), Options, null), WeightRounding.Quantize(Network(group), Options, MadeUp(group)));
         var (plainShift, plainNoise) = Distance(group, plain);
         var (keptShift, keptNoise) = Distance(group, kept);
         Assert.IsGreaterThan(1e-5, plainShift, "Rounding shifts nothing here: the test shows nothing.");
         // Other pictures have slightly other means; Σ m·(w − ŵ) itself is left to a bias in binary16.
         Assert.IsLessThan(0.3 * plainShift, keptShift);
         Assert.IsLessThan(plainNoise, keptNoise);
-        CollectionAssert.AreEqual(kept, Quantize(Network(group), Options, MadeUp(group)), "the same again");
+        CollectionAssert.AreEqual(kept, WeightRounding.Quantize(Network(group), Options, MadeUp(group)), "the same again");
     }
 
     [TestMethod]
     public void LayersOfOneChannel_HaveBiasesForWhatCodesCannotBalance()
     {
-        byte[] bytes = Quantize(Network(8), Options, MadeUp(8));
+        byte[] bytes = WeightRounding.Quantize(Network(8), Options, MadeUp(8));
         using var model = OnnxReader.Read(bytes);
         Assert.IsTrue(model.Graph.Nodes.Where(n => n.OpType == "Conv").All(n => n.Input(2) is not null), "the last one had none");
     }
@@ -43,19 +41,19 @@ public sealed class RoundingOffsetsTests
     [TestMethod]
     public void NothingChanges_WhereNobodyAsksOrNothingRuns()
     {
-        byte[] plain = Quantize(Network(1), Options, null);
-        CollectionAssert.AreEqual(plain, Quantize(Network(1), Options with { BiasCorrection = false }, MadeUp(1)), "BiasCorrection=false");
-        CollectionAssert.AreEqual(plain, Quantize(Network(1), Options, new SimulatedRuns(SyntheticInputs.For(Misfit()))), "inputs do not fit");
-        byte[] folded = Quantize(Network(1), Options with { QuantizationFormat = QuantizationFormat.Folded }, null);
-        CollectionAssert.AreEqual(folded, Quantize(Network(1), Options with { QuantizationFormat = QuantizationFormat.Folded }, MadeUp(1)), "a format that is asked for does nothing else");
+        byte[] plain = WeightRounding.Quantize(Network(1), Options, null);
+        CollectionAssert.AreEqual(plain, WeightRounding.Quantize(Network(1), Options with { BiasCorrection = false }, MadeUp(1)), "BiasCorrection=false");
+        CollectionAssert.AreEqual(plain, WeightRounding.Quantize(Network(1), Options, new SimulatedRuns(SyntheticInputs.For(WeightRounding.Misfit()))), "inputs do not fit");
+        byte[] folded = WeightRounding.Quantize(Network(1), Options with { QuantizationFormat = QuantizationFormat.Folded }, null);
+        CollectionAssert.AreEqual(folded, WeightRounding.Quantize(Network(1), Options with { QuantizationFormat = QuantizationFormat.Folded }, MadeUp(1)), "a format that is asked for does nothing else");
     }
 
     [TestMethod]
     public void RecordedMeans_AreTakenInsteadOfARun()
     {
         var measured = new MeasurementRecord();
-        byte[] first = Quantize(Network(1), Options, new SimulatedRuns(SyntheticInputs.For(Network(1).Model)) { Record = measured });
-        byte[] again = Quantize(Network(1), Options, new NoRuns(new(measured.Measured)));
+        byte[] first = WeightRounding.Quantize(Network(1), Options, new SimulatedRuns(SyntheticInputs.For(Network(1).Model)) { Record = measured });
+        byte[] again = WeightRounding.Quantize(Network(1), Options, new NoRuns(new(measured.Measured)));
         CollectionAssert.AreEqual(first, again);
     }
 
@@ -78,19 +76,6 @@ public sealed class RoundingOffsetsTests
         x = model.Node("Conv", [model.Node("Relu", [x]), model.Weight("w1", 32, 32 / group, 3, 3), model.Weight("b1", 32)], NodeAttribute.Of("group", (long)group));
         model.Output(model.Node("Conv", [model.Node("Relu", [x]), model.Weight("w2", 24, 32, 1, 1)]));
         return model;
-    }
-
-    private static Model Misfit()
-    {
-        var model = new TestModel();
-        model.Output(model.Node("Relu", [model.Input("x", 5, 7)]));
-        return model.Model;
-    }
-
-    private static byte[] Quantize(TestModel model, CompressionOptions options, IStatisticsSource? inputs)
-    {
-        new QuantizeWeights(inputs: inputs).Run(model.Model, new(options), new PassLog());
-        return OnnxWriter.ToBytes(model.Model);
     }
 
     /// <summary>Root mean square of the shifts of channels' means, and of all errors, on pictures of another seed.</summary>

@@ -3,8 +3,6 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
-using ModelCompression.Passes;
-using ModelCompression.Passes.Quantization;
 using ModelCompression.Runtime;
 using ModelCompression.Runtime.Calibration;
 using ModelCompression.Statistics;
@@ -34,8 +32,8 @@ public sealed class MeanInputsTests
     [TestMethod]
     public void ModelThatDoesNotRun_IsRoundedWithoutMeans()
     {
-        byte[] plain = Quantize(Network(), Options(QuantizationAlgorithm.Hqq), null);
-        byte[] failed = Quantize(Network(), Options(QuantizationAlgorithm.Hqq), new SimulatedRuns(SyntheticInputs.For(Misfit())));
+        byte[] plain = WeightRounding.Quantize(Network(), Options(QuantizationAlgorithm.Hqq), null);
+        byte[] failed = WeightRounding.Quantize(Network(), Options(QuantizationAlgorithm.Hqq), new SimulatedRuns(SyntheticInputs.For(WeightRounding.Misfit())));
         CollectionAssert.AreEqual(plain, failed);
     }
 
@@ -84,7 +82,7 @@ public sealed class MeanInputsTests
         var model = new TestModel();
         model.Output(model.Node("MatMul", [model.Node("Sigmoid", [model.Input("x", 4, 64)]), model.Constant("w", Tensor.Float([64, 64], weight))]));
         var slow = new SlowSource();
-        Quantize(model, Options(QuantizationAlgorithm.Hqq), slow);
+        WeightRounding.Quantize(model, Options(QuantizationAlgorithm.Hqq), slow);
         Assert.AreEqual((1, 1), (slow.Started, slow.Finished));
     }
 
@@ -122,23 +120,10 @@ public sealed class MeanInputsTests
         return model;
     }
 
-    private static Model Misfit()
-    {
-        var model = new TestModel();
-        model.Output(model.Node("Relu", [model.Input("x", 5, 7)]));
-        return model.Model;
-    }
-
-    private static byte[] Quantize(TestModel model, CompressionOptions options, IStatisticsSource? inputs)
-    {
-        new QuantizeWeights(inputs: inputs).Run(model.Model, new(options), new PassLog());
-        return OnnxWriter.ToBytes(model.Model);
-    }
-
     private static double Sqnr(CompressionOptions options, Func<Model, IStatisticsSource?> inputs, out byte[] quantized)
     {
         var model = Network();
-        quantized = Quantize(model, options, inputs(model.Model));
+        quantized = WeightRounding.Quantize(model, options, inputs(model.Model));
         using var one = Equivalence.Open(OnnxWriter.ToBytes(Network().Model));
         using var two = Equivalence.Open(quantized);
         var sqnr = new OutputSqnr();
