@@ -76,6 +76,6 @@ internal static class InspectCommand
             return inspection.QuantizedNodes > 0 ? $"Nothing to compress: {inspection.QuantizedNodes} nodes compute with integers already." : "Nothing to compress: the model has no floating point weights.";
         long total = inspection.Figures.Bytes, rest = total - inspection.CompressibleBytes;
         return $"Compressible: {ResultConsole.Bytes(inspection.CompressibleBytes)} of weights ({100 * inspection.CompressibleBytes / total} % of the file). "
-            + $"8 bits per weight would give about {ResultConsole.Bytes(rest + (inspection.CompressibleBytes / 4))}, 4 bits about {ResultConsole.Bytes(rest + (inspection.CompressibleBytes * 9 / 64))}.";
+            + $"8 bits per weight would give about {ResultConsole.Bytes(rest + inspection.CompressibleWeights)}, 4 bits about {ResultConsole.Bytes(rest + (inspection.CompressibleWeights * 9 / 16))}.";
     }
 }

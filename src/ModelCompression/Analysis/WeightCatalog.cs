@@ -52,7 +52,8 @@ public sealed class WeightCatalog
             if (node.Is("Constant") && node.Output() is { } output) yield return output;
     }
 
-    private static string? WhyUntouchable(Value value) =>
+    /// <summary>Why a constant cannot change whatever its uses are; null when it can.</summary>
+    internal static string? WhyUntouchable(Value value) =>
         value.IsGraphOutput ? "returned by a graph"
         : value.IsReferencedByName ? "referenced by training information"
         : null;
@@ -61,16 +62,20 @@ public sealed class WeightCatalog
     {
         foreach (var use in value.Uses)
         {
-            if (WeightRoles.TryClassify(use.Node, use.Index, tensor, out var weightUse)) uses.Add(weightUse);
-            else if (BehindTranspose(use, tensor) is { } transposed) uses.AddRange(transposed);
+            if (TryClassify(use, tensor) is { } roles) uses.AddRange(roles);
             else return WhyNoWeight(model, use, tensor);
         }
 
         return null;
     }
 
+    /// <summary>What a constant does in a use: one role, or one for each reader behind a Transpose; null when it is no weight there.</summary>
+    internal static IReadOnlyList<WeightUse>? TryClassify(Use use, Tensor tensor) =>
+        WeightRoles.TryClassify(use.Node, use.Index, tensor, out var role) ? [role] : BehindTranspose(use, tensor);
+
     private static string WhyNoWeight(Model model, Use use, Tensor tensor)
     {
+        if (ConvertedWeights.Readers(use) is [var reader, ..]) return WhyNoWeight(model, reader, tensor) + " behind a Cast";
         var node = use.Node;
         string input = FormattableString.Invariant($"used by {node.OpType} as input {use.Index}");
         if (model.Functions.Any(f => f.Name == node.OpType && f.Domain == node.Domain)) return $"{input}: handed to a function of the model, which every call may give another";

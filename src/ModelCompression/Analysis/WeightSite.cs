@@ -33,7 +33,7 @@ public enum WeightRole
 /// <param name="ReductionAxis">The axis that is summed over, along which N:M runs and blocks lie; for Conv 1, which with the kernel axes is summed.</param>
 public sealed record WeightUse(Node Node, int InputIndex, WeightRole Role, IReadOnlyList<int> ChannelAxes, int ReductionAxis)
 {
-    /// <summary>The operator that computes with the weight, whose settings count: <see cref="Node"/>, or what lies behind it when that is a Transpose.</summary>
+    /// <summary>The operator that computes with the weight, whose settings count: <see cref="Node"/>, or what lies behind it when that is a Transpose or a Cast.</summary>
     public Node Operator { get; init; } = Node;
 }
 
@@ -45,6 +45,9 @@ public sealed record WeightSite(Value Value, Tensor Tensor, IReadOnlyList<Weight
 {
     /// <summary>The first consumer, which names the layer in reports.</summary>
     public Node Node => Uses[0].Node;
+
+    /// <summary>The first operator that computes with the weight: the first consumer, or what lies behind it when that only transposes or converts.</summary>
+    public Node Operator => Uses[0].Operator;
 
     /// <summary>Role in the first consumer.</summary>
     public WeightRole Role => Uses[0].Role;

@@ -90,6 +90,20 @@ public sealed class CostModelTests
     }
 
     [TestMethod]
+    public void Count_PartsOfOneStoredConstant_CountEach()
+    {
+        // Biases in binary16 are stored as one constant, which Split cuts up.
+        var model = GraphFixture.NewModel(13);
+        var stored = model.Graph.AddInitializer("halves", Tensor.Create(DataType.Float16, [12], new Half[12]));
+        var sizes = model.Graph.AddInitializer("sizes", Tensor.Int64([2], 8, 4));
+        var split = model.Graph.AddNode("Split", [model.Add("Cast", [stored], NodeAttribute.Of("to", (long)DataType.Float)), sizes], ["a", "b"]);
+        model.Graph.AddOutput(model.Add("Add", [model.Input("x", 1, 8), split.Outputs[0]!]));
+        model.Graph.AddOutput(model.Add("Add", [model.Input("y", 1, 4), split.Outputs[1]!]));
+
+        Assert.AreEqual(8 + 4, ParameterCounter.Count(model).Parameters);
+    }
+
+    [TestMethod]
     public void Count_PackedWeights_CountLogically()
     {
         // Stored in 4 bits, unpacked by operators: 8 x 4 weights, one scale per row.

@@ -73,6 +73,21 @@ public sealed class CompressionPipelineTests
     }
 
     [TestMethod]
+    [DataRow("Auto")]
+    [DataRow("QOperator")]
+    public void PrunedWeights_TakeFewerBytesInBinary16(string format)
+    {
+        using var fixture = new PipelineFixture();
+        long floats = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.8"), ("Quantization", "None")).Report!.Compressed.Bytes;
+
+        var report = fixture.Run(("Pruning", "Magnitude"), ("Sparsity", "0.8"), ("Quantization", "Float16"), ("QuantizationFormat", format)).Report!;
+
+        // Of 32 + 5 bits per weight that is kept, 16 + 5 are left.
+        Assert.IsLessThan(0.6 * floats, report.Compressed.Bytes);
+        Assert.IsLessThan(0.21 * report.Original.NonZeroParameters, report.Compressed.NonZeroParameters);
+    }
+
+    [TestMethod]
     public void ResultFarFromTheOriginal_IsWarnedAboutUnlessAMetricJudges()
     {
         using var fixture = new PipelineFixture();

@@ -72,13 +72,15 @@ public static class ParameterCounter
     /// <summary>The stored tensor a weight is made of; the weight itself when it is stored.</summary>
     private static Value SourceOf(Value weight, ConstantExpressions constants) => constants.CodesOf(weight) ?? FloatSource(weight) ?? weight;
 
-    /// <summary>The stored floating point tensor of rank 1 or more that a computed constant comes from by its first inputs, or null.</summary>
+    /// <summary>The stored floating point tensor of rank 1 or more that a computed constant comes from by its first inputs, or null; the part of it when a Split cuts it up.</summary>
     private static Value? FloatSource(Value value)
     {
+        Value? part = null;
         for (int depth = 0; depth < 8 && value.Producer is { } node; depth++)
         {
             if (node.Inputs.FirstOrDefault(i => i is not null) is not { } input) return null;
-            if (input.TryGetConstant(out var tensor)) return tensor.DataType.IsFloatingPoint() && tensor.Rank > 0 ? input : null;
+            if (node.Is("Split")) part ??= value;
+            if (input.TryGetConstant(out var tensor)) return tensor.DataType.IsFloatingPoint() && tensor.Rank > 0 ? part ?? input : null;
             value = input;
         }
 

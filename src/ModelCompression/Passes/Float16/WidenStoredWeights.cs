@@ -24,30 +24,35 @@ public sealed class WidenStoredWeights : ModelPass
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
-        ConstantExpressions? constants = null;
-        foreach (var graph in model.AllGraphs().ToArray())
+        foreach (var (value, tensor) in Find(model).ToArray())
         {
-            foreach (var value in WeightCatalog.ConstantsOf(graph).ToArray())
+            ConstantStorage.Replace(value, new Tensor(DataType.Float, tensor.Dims, new WidenedTensorData(tensor)));
+            foreach (var use in value.Uses.ToArray())
             {
-                if (!value.TryGetConstant(out var tensor) || tensor.DataType is not (DataType.Float16 or DataType.BFloat16) || tensor.ElementCount > Array.MaxLength) continue;
-                if (value.IsUnused || value.IsGraphOutput || value.IsReferencedByName || GraphScope.IsOverridable(model, value)) continue;
-                if (constants is null)
-                {
-                    constants = ConstantExpressions.Of(model);
-                    if (AlreadyQuantized.Of(model, constants).Any) return;
-                }
-
-                if (!value.Uses.All(u => WidensForOperators(u.Node, constants))) continue;
-                ConstantStorage.Replace(value, new Tensor(DataType.Float, tensor.Dims, new WidenedTensorData(tensor)));
-                foreach (var use in value.Uses.ToArray())
-                {
-                    use.Node.Outputs[0]!.ReplaceAllUsesWith(value);
-                    use.Node.Graph!.RemoveNode(use.Node);
-                }
-
-                widened.Add(value);
-                log.Applied(Name, value.Name, $"stored as {tensor.DataType}, treated as the binary32 weight that its Cast yields");
+                use.Node.Outputs[0]!.ReplaceAllUsesWith(value);
+                use.Node.Graph!.RemoveNode(use.Node);
             }
+
+            widened.Add(value);
+            log.Applied(Name, value.Name, $"stored as {tensor.DataType}, treated as the binary32 weight that its Cast yields");
+        }
+    }
+
+    /// <summary>What the pass would widen, with what is stored.</summary>
+    internal static IEnumerable<(Value Value, Tensor Stored)> Find(Model model)
+    {
+        ConstantExpressions? constants = null;
+        foreach (var value in model.AllGraphs().SelectMany(WeightCatalog.ConstantsOf))
+        {
+            if (!value.TryGetConstant(out var tensor) || tensor.DataType is not (DataType.Float16 or DataType.BFloat16) || tensor.ElementCount > Array.MaxLength) continue;
+            if (value.IsUnused || value.IsGraphOutput || value.IsReferencedByName || GraphScope.IsOverridable(model, value)) continue;
+            if (constants is null)
+            {
+                constants = ConstantExpressions.Of(model);
+                if (AlreadyQuantized.Of(model, constants).Any) yield break;
+            }
+
+            if (value.Uses.All(u => WidensForOperators(u.Node, constants))) yield return (value, tensor);
         }
     }
 

@@ -10,6 +10,7 @@ namespace ModelCompression.Passes.Pruning;
 /// <summary>Stores floating point weights with many zeros in fewer bytes; they unpack themselves when a session is created, bit for bit.</summary>
 /// <remarks>
 /// <c>SparseStorage=Dense</c> leaves weights alone; <c>Gaps</c> and <c>Bitmask</c> take that form where it saves bytes; <c>Auto</c> takes the form with the fewest.
+/// A weight that a Cast converts, as <c>Quantization=Float16</c> leaves it, is unpacked in front of the Cast: zeros take no bytes, and the others two each.
 /// A weight is unpacked once, in the graph that owns it. Weights in function bodies, and before IR version 4 all of them, are kept in <c>Constant</c> nodes.
 /// </remarks>
 /// <param name="widened">Weights that were stored in two bytes per element and shall be so again; null for none.</param>
@@ -18,8 +19,9 @@ public sealed class PackSparseWeights(WidenStoredWeights? widened = null) : Mode
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
-        var sites = WeightCatalog.Of(model).Weights
-            .Where(s => settings.For(s.Node).SparseStorage != SparseStorage.Dense && s.Uses.All(u => settings.ReasonToSkip(u.Node) is null))
+        var catalog = WeightCatalog.Of(model);
+        var sites = catalog.Weights.Concat(ConvertedWeights.Of(catalog))
+            .Where(s => settings.For(s.Operator).SparseStorage != SparseStorage.Dense && s.Uses.All(u => settings.ReasonToSkip(u.Operator) is null))
             .ToArray();
         var plans = new PackingPlan[sites.Length];
         Parallel.For(0, sites.Length, i =>
@@ -50,7 +52,7 @@ public sealed class PackSparseWeights(WidenStoredWeights? widened = null) : Mode
         var root = site.Value.Graph;
         while (root.ParentNode?.Graph is { } outer) root = outer;
         var function = model.Functions.FirstOrDefault(f => f.Body == root);
-        return new PackingRequest(settings.For(site.Node).SparseStorage, (function?.OpsetImports ?? model.OpsetImports).Onnx)
+        return new PackingRequest(settings.For(site.Operator).SparseStorage, (function?.OpsetImports ?? model.OpsetImports).Onnx)
         {
             UseConstantNodes = function is not null || model.IrVersion < 4,
             NameByteLength = Encoding.UTF8.GetByteCount(site.Value.Name),
@@ -72,14 +74,14 @@ public sealed class PackSparseWeights(WidenStoredWeights? widened = null) : Mode
         if (plan.PaletteBits > 0) record.Bits = plan.PaletteBits;
         string action = $"stored as {plan.Description}";
         record.AddAction(action);
-        log.Applied(Name, site.Node.DisplayName, action);
+        log.Applied(Name, site.Operator.DisplayName, action);
     }
 
     private void Refuse(WeightSite site, PackingPlan plan, PassLog log)
     {
         // Without zeros there is nothing to explain.
         if (plan.Sparsity == 0) return;
-        log.Refused(Name, site.Node.DisplayName, plan.Reason);
+        log.Refused(Name, site.Operator.DisplayName, plan.Reason);
         PruningRecord.Of(log, site).Reason = $"stored dense: {plan.Reason}";
     }
 }

@@ -9,7 +9,7 @@ namespace ModelCompression.Passes.Pruning;
 internal static class PruningRecord
 {
     /// <summary>The record of a weight, made on first use.</summary>
-    public static LayerRecord Of(PassLog log, WeightSite site) => Of(log, site.Value, site.Tensor, site.Node);
+    public static LayerRecord Of(PassLog log, WeightSite site) => Of(log, site.Value, site.Tensor, site.Operator);
 
     /// <summary>The record of a constant, made on first use.</summary>
     /// <param name="log">The log.</param>

@@ -30,7 +30,7 @@ internal sealed class WeightPlanner
     public WeightDecision Decide(WeightSite site)
     {
         if (ReasonAgainst(site) is { } reason) return new(site, null, reason);
-        var options = settings.For(site.Uses[0].Operator);
+        var options = settings.For(site.Operator);
         if (NBitRules.Apply(options)) return DecideNBits(site, options);
         var axes = options.QuantizationGranularity == QuantizationGranularity.Tensor ? [] : ScaledUse(site).ChannelAxes;
         var target = targets[site.Value.Graph];
@@ -64,11 +64,11 @@ internal sealed class WeightPlanner
 
     private string? Disagreement(WeightSite site)
     {
-        var first = settings.For(site.Uses[0].Operator);
+        var first = settings.For(site.Operator);
         foreach (var use in site.Uses)
         {
             var other = settings.For(use.Operator);
-            if (!Same(first, other)) return $"shared by {site.Uses[0].Operator.DisplayName} and {use.Operator.DisplayName}, whose quantization settings differ";
+            if (!Same(first, other)) return $"shared by {site.Operator.DisplayName} and {use.Operator.DisplayName}, whose quantization settings differ";
         }
 
         return first.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static ? null : $"Quantization={first.Quantization}";

@@ -40,6 +40,9 @@ public sealed record ModelInspection
     /// <summary>Bytes of the weights that can be compressed.</summary>
     public required long CompressibleBytes { get; init; }
 
+    /// <summary>How many numbers they are.</summary>
+    public required long CompressibleWeights { get; init; }
+
     /// <summary>Bytes of other floating point constants.</summary>
     public required long OtherBytes { get; init; }
 

@@ -3,6 +3,8 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Passes.Float16;
+using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
 
 namespace ModelCompression.Pipeline.Inspection;
@@ -11,14 +13,22 @@ namespace ModelCompression.Pipeline.Inspection;
 public sealed class ModelInspector
 {
     private readonly Dictionary<Node, List<InspectedWeight>> weights = new(ReferenceEqualityComparer.Instance);
-    private readonly WeightCatalog catalog;
+    private readonly IReadOnlyList<Tensor> compressible;
+    private readonly IReadOnlyList<UntreatedConstant> others;
 
     private ModelInspector(Model model)
     {
-        catalog = WeightCatalog.Of(model);
-        foreach (var site in catalog.Weights) Add(site.Node, site.Value, site.Tensor, true, RoleText(site));
-        foreach (var other in catalog.Others)
-            if (other.Value.Uses.Count > 0) Add(other.Value.Uses[0].Node, other.Value, other.Tensor, false, other.Reason);
+        var catalog = WeightCatalog.Of(model);
+        foreach (var site in catalog.Weights) Add(site.Operator, site.Value, site.Tensor, true, RoleText(site));
+        var widened = new HashSet<Value>(WidenStoredWeights.Find(model).Select(w => w.Value), ReferenceEqualityComparer.Instance);
+        // Doubles are converted ahead like all constants whose conversion takes less room.
+        var converted = ConvertedWeights.Of(catalog).Where(s => widened.Contains(s.Value) || (s.Tensor.DataType == DataType.Double && !GraphScope.IsOverridable(model, s.Value))).ToArray();
+        foreach (var site in converted) Add(site.Operator, site.Value, site.Tensor, true, RoleText(site) + ", behind a Cast");
+        compressible = [.. catalog.Weights.Concat(converted).Select(s => s.Tensor)];
+        var taken = new HashSet<Value>(converted.Select(s => s.Value), ReferenceEqualityComparer.Instance);
+        others = [.. catalog.Others.Where(o => !taken.Contains(o.Value))];
+        foreach (var other in others)
+            if (other.Value.Uses.Count > 0) Add(ConsumerOf(other.Value.Uses[0]), other.Value, other.Tensor, false, other.Reason);
     }
 
     /// <summary>Inspects a file.</summary>
@@ -41,8 +51,9 @@ public sealed class ModelInspector
             ExternalData = [.. model.ExternalDataFiles.Select(f => Path.GetRelativePath(folder, f).Replace('\\', '/')).Order(StringComparer.Ordinal)],
             Graphs = [inspector.Look(model.Graph, "main graph"), .. model.Functions.Select(f => inspector.Look(f.Body, $"function {f.Domain}.{f.Name}"))],
             QuantizedNodes = AlreadyQuantized.Of(model).Nodes.Count,
-            CompressibleBytes = inspector.catalog.Weights.Sum(w => w.Tensor.ByteLength),
-            OtherBytes = inspector.catalog.Others.Sum(o => o.Tensor.ByteLength),
+            CompressibleBytes = inspector.compressible.Sum(w => w.ByteLength),
+            CompressibleWeights = inspector.compressible.Sum(w => w.ElementCount),
+            OtherBytes = inspector.others.Sum(o => o.Tensor.ByteLength),
         };
     }
 
@@ -68,6 +79,9 @@ public sealed class ModelInspector
         var subgraphs = graph.Nodes.SelectMany(n => n.Subgraphs.Select(s => Look(s, $"{n.OpType} {n.DisplayName}")));
         return new InspectedGraph(name, [.. operators], [.. subgraphs]);
     }
+
+    /// <summary>The node that uses a constant, which is not one that only converts it.</summary>
+    private static Node ConsumerOf(Use use) => ConvertedWeights.Readers(use) is [var reader, ..] ? reader.Node : use.Node;
 
     private void Add(Node node, Value value, Tensor tensor, bool compressible, string role)
     {

@@ -3,6 +3,7 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
+using ModelCompression.Passes.Float16;
 using ModelCompression.Passes.Pruning;
 
 namespace ModelCompression.Tests.Passes.Pruning;
@@ -32,6 +33,37 @@ public sealed class PackSparseWeightsTests
             StringAssert.Contains(record.Action, storage == SparseStorage.Gaps ? "stored as gaps" : "stored as ");
             Assert.AreEqual(64 * 256 * 4, record.OriginalBytes);
         }
+    }
+
+    [TestMethod]
+    [DataRow(SparseStorage.Gaps, 0.13)]
+    [DataRow(SparseStorage.Bitmask, 0.14)]
+    [DataRow(SparseStorage.Auto, 0.13)]
+    public void WeightsRoundedToBinary16_ArePackedInFrontOfTheirCasts(SparseStorage storage, double maxRatio)
+    {
+        foreach (long opset in new[] { 9L, 13L, 21L })
+        {
+            using var pruned = Pruned(0.9, storage, opset);
+            long floats = OnnxWriter.ToBytes(pruned).Length;
+            var log = Rounded(pruned);
+            float[] expected = SmallNet.Run(pruned);
+            Pack(pruned, storage, log);
+            Assert.IsLessThan(maxRatio, OnnxWriter.ToBytes(pruned).Length / (double)floats, $"opset {opset}");
+            CollectionAssert.AreEqual(expected, SmallNet.Run(pruned));
+            var record = log.Layers.Single(l => l.Weight == "matrix");
+            Assert.AreEqual(("gemm", 64 * 256 * 4L, 16), (record.Node, record.OriginalBytes, record.Bits));
+            StringAssert.Contains(record.Action, "stored as float16, folded, stored as ");
+        }
+    }
+
+    [TestMethod]
+    public void ExcludedOperatorBehindACast_KeepsItsWeightDense()
+    {
+        using var model = Pruned(0.9, SparseStorage.Auto, 13);
+        Rounded(model);
+        long before = OnnxWriter.ToBytes(model).Length;
+        new PackSparseWeights().Run(model, new CompressionSettings(new CompressionOptions { ExcludeOpTypes = ["Gemm", "Conv"] }), new PassLog());
+        Assert.AreEqual(before, OnnxWriter.ToBytes(model).Length);
     }
 
     [TestMethod]
@@ -117,9 +149,16 @@ public sealed class PackSparseWeightsTests
         return model;
     }
 
-    private static PassLog Pack(Model model, SparseStorage storage)
+    private static PassLog Rounded(Model model)
     {
         var log = new PassLog();
+        new ConvertToFloat16().Run(model, new CompressionSettings(new CompressionOptions { Quantization = QuantizationMode.Float16 }), log);
+        return log;
+    }
+
+    private static PassLog Pack(Model model, SparseStorage storage, PassLog? log = null)
+    {
+        log ??= new PassLog();
         new PackSparseWeights().Run(model, new CompressionSettings(new CompressionOptions { SparseStorage = storage }), log);
         return log;
     }
