@@ -58,7 +58,48 @@ internal static class LaneTile
         var vectors = MemoryMarshal.Cast<byte, Vector128<byte>>(codes)[..grid.Length];
         int pairs = vectors.Length / 2;
         for (int i = 0; i < pairs; i++) vectors[i] = vectors[2 * i] | (vectors[(2 * i) + 1] << 4);
-        for (int row = 0; row < count; row++) CopyLane(codes, row, result.Slice((first + row) * pairs, pairs));
+        int done = CopyEights(vectors[..pairs], count, result.Slice(first * pairs, count * pairs));
+        for (int row = 0; row < count; row++) CopyLane(codes[(done * Lanes)..], row, result.Slice(((first + row) * pairs) + done, pairs - done));
+    }
+
+    /// <summary>Copies as many bytes of every row as eights hold; returns how many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int CopyEights(ReadOnlySpan<Vector128<byte>> columns, int count, Span<byte> rows)
+    {
+        const int eight = sizeof(ulong);
+        Span<Vector128<ulong>> turned = stackalloc Vector128<ulong>[eight];
+        var own = MemoryMarshal.Cast<Vector128<ulong>, ulong>(turned)[..count];
+        int k = 0;
+        for (; k <= columns.Length - eight; k += eight)
+        {
+            var (a, b) = Interleave(columns[k], columns[k + 1]);
+            var (c, d) = Interleave(columns[k + 2], columns[k + 3]);
+            var (e, f) = Interleave(columns[k + 4], columns[k + 5]);
+            var (g, h) = Interleave(columns[k + 6], columns[k + 7]);
+            Interleave(Interleave(a, c), Interleave(e, g), turned);
+            Interleave(Interleave(b, d), Interleave(f, h), turned[(eight / 2)..]);
+            ref byte target = ref rows[k];
+            for (int row = 0; row < own.Length; row++) Unsafe.WriteUnaligned(ref Unsafe.Add(ref target, row * columns.Length), own[row]);
+        }
+
+        return k;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<ushort> Low, Vector128<ushort> High) Interleave(Vector128<byte> even, Vector128<byte> odd) =>
+        (Vector128.WidenLower(even) | (Vector128.WidenLower(odd) << 8), Vector128.WidenUpper(even) | (Vector128.WidenUpper(odd) << 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<uint> Low, Vector128<uint> High) Interleave(Vector128<ushort> even, Vector128<ushort> odd) =>
+        (Vector128.WidenLower(even) | (Vector128.WidenLower(odd) << 16), Vector128.WidenUpper(even) | (Vector128.WidenUpper(odd) << 16));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Interleave((Vector128<uint> Low, Vector128<uint> High) even, (Vector128<uint> Low, Vector128<uint> High) odd, Span<Vector128<ulong>> result)
+    {
+        result[0] = Vector128.WidenLower(even.Low) | (Vector128.WidenLower(odd.Low) << 32);
+        result[1] = Vector128.WidenUpper(even.Low) | (Vector128.WidenUpper(odd.Low) << 32);
+        result[2] = Vector128.WidenLower(even.High) | (Vector128.WidenLower(odd.High) << 32);
+        result[3] = Vector128.WidenUpper(even.High) | (Vector128.WidenUpper(odd.High) << 32);
     }
 
     /// <summary>Copies the codes of one row.</summary>
@@ -105,6 +146,7 @@ internal sealed class LaneSpace
     private byte[] codes = [];
     private float[] row = [];
     private byte[] rowCodes = [];
+    private GroupMap[] rowMaps = [];
 
     /// <summary>Working memory of <see cref="MeanPreservingRounding"/>.</summary>
     public MoveSpace Moves { get; } = new();
@@ -116,11 +158,12 @@ internal sealed class LaneSpace
         return MemoryMarshal.Cast<float, Vector512<float>>(floats.Span[..(count * LaneTile.Lanes)]);
     }
 
-    /// <summary>Room for one row and its codes; the content is undefined.</summary>
-    public (Memory<float> Elements, Memory<byte> Codes) Row(int length)
+    /// <summary>Room for one row, its codes and the maps of its blocks; the content is undefined.</summary>
+    public (Memory<float> Elements, Memory<byte> Codes, Memory<GroupMap> Maps) Row(int length, int blocks)
     {
         if (row.Length < length) (row, rowCodes) = (new float[length], new byte[length]);
-        return (row.AsMemory(0, length), rowCodes.AsMemory(0, length));
+        if (rowMaps.Length < blocks) rowMaps = new GroupMap[blocks];
+        return (row.AsMemory(0, length), rowCodes.AsMemory(0, length), rowMaps.AsMemory(0, blocks));
     }
 
     /// <summary>Room for codes; the content is undefined.</summary>

@@ -24,6 +24,7 @@ internal sealed class LaneEncoder
     private readonly MeanInput?[]? means;
     private readonly bool packs;
     private readonly int rowsPerTile;
+    private readonly bool storesRows;
     private readonly GroupMap[] maps;
     private readonly float[] found;
     private readonly byte[] result;
@@ -39,8 +40,8 @@ internal sealed class LaneEncoder
         this.means = means;
         this.packs = packs;
         grid = plan.Grid;
-        maps = new GroupMap[grid.ScaleCount];
-        found = StoredScales.AreOfRows(grid, plan.Codes.Kind) ? [] : new float[grid.ScaleCount];
+        storesRows = StoredScales.AreOfRows(grid, plan.Codes.Kind);
+        (maps, found) = storesRows ? ([], []) : (new GroupMap[grid.ScaleCount], new float[grid.ScaleCount]);
         result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
         rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
@@ -66,7 +67,7 @@ internal sealed class LaneEncoder
 
     private NBitWeight? Encode()
     {
-        var scales = StoredScales.AreOfRows(grid, plan.Codes.Kind) ? StoredScales.OfRows(grid) : null;
+        var scales = storesRows ? StoredScales.OfRows(grid) : null;
         Run(finds: true, scales);
         double energy = energies.Sum();
         if (!NBitEncoder.IsInReach(energy, weight.ElementCount)) return null;
@@ -100,8 +101,8 @@ internal sealed class LaneEncoder
         for (int row = 0; row < count; row += LaneTile.Lanes)
         {
             var group = new RowGroup(first + row, Math.Min(LaneTile.Lanes, count - row), columns.Slice(row / LaneTile.Lanes * grid.Length, grid.Length), vectors[length..]);
-            var shift = finds ? Find(group, keeps: scales is null) : Recall(group);
-            if (scales is not null) noise += Round(group, scales, finds, shift, space, ref zeroed);
+            var shift = finds ? Find(group) : Recall(group);
+            if (scales is not null) noise += Round(group, scales, shift, space, ref zeroed);
         }
 
         noises[tile] = noise;
@@ -109,23 +110,19 @@ internal sealed class LaneEncoder
     }
 
     /// <summary>Finds the scales that fit best and those that keep the outputs; returns what rounding with the former does to the outputs.</summary>
-    private Vector512<float> Find(RowGroup group, bool keeps)
+    private Vector512<float> Find(RowGroup group)
     {
         for (int b = 0, start = 0; b < grid.Blocks; b++, start += grid.BlockLength)
             group.Found[b] = LaneSearch.Find(group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start)), plan.Codes);
         var input = InputOf(group.First);
-        if (keeps && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
+        if (!storesRows && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
         var shift = ShiftOf(group);
         if (input is not null) LaneRounding.Fit(shift, group.Sums, input.Variance, group.Found, group.Stored);
         else group.Found.CopyTo(group.Stored);
-        for (int row = 0; row < group.Count; row++)
+        for (int row = 0; row < group.Count && !storesRows; row++)
         {
             int first = (group.First + row) * grid.Blocks;
-            for (int b = 0; b < grid.Blocks; b++)
-            {
-                maps[first + b] = new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle);
-                if (keeps) found[first + b] = RowGroup.Lane(group.Found, b, row);
-            }
+            for (int b = 0; b < grid.Blocks; b++) (maps[first + b], found[first + b]) = (new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle), RowGroup.Lane(group.Found, b, row));
         }
 
         return shift;
@@ -138,26 +135,18 @@ internal sealed class LaneEncoder
         return ShiftOf(group);
     }
 
-    private double Round(RowGroup group, StoredScales stored, bool storesRows, Vector512<float> shift, LaneSpace space, ref long zeroed)
+    private double Round(RowGroup group, StoredScales stored, Vector512<float> shift, LaneSpace space, ref long zeroed)
     {
-        Span<double> noise = stackalloc double[LaneTile.Lanes], error = stackalloc double[LaneTile.Lanes];
+        Span<double> noise = stackalloc double[LaneTile.Lanes];
         var input = InputOf(group.First);
-        for (int row = 0; row < group.Count; row++)
-        {
-            if (storesRows) stored.SetRow(group.First + row, maps.AsSpan((group.First + row) * grid.Blocks, grid.Blocks));
-            if (input is not null) error[row] = Keep(group, row, stored, storesRows, shift[row], input.Variance);
-            int first = (group.First + row) * grid.Blocks;
-            for (int b = 0; b < grid.Blocks; b++) maps[first + b] = maps[first + b] with { Scale = stored.Effective[first + b] };
-        }
-
-        Spread(group, stored.Effective, group.Stored);
+        var error = Store(group, stored, shift, input);
         var codes = space.Codes(grid.Length * LaneTile.Lanes);
         LaneRounding.ToNearest(group.Columns, grid.BlockLength, input is null ? group.Stored : group.Found, group.Stored, plan.Codes.Middle, codes, noise);
         double total = 0;
         for (int row = 0; row < group.Count; row++)
         {
             total += noise[row];
-            if (!IsToNearest && input is not null && error[row] * error[row] > LeastShare * input.Variance * noise[row]) total += Move(group, row, input, codes, space);
+            if (!IsToNearest && input is not null && (double)error[row] * error[row] > LeastShare * input.Variance * noise[row]) total += Move(group, row, input, codes, space);
         }
 
         // Lanes without a row hold zeros.
@@ -167,12 +156,26 @@ internal sealed class LaneEncoder
         return total;
     }
 
-    /// <summary>What the stored scales of a row leave of its shift; where they are multiples, some of them change for that.</summary>
-    private double Keep(RowGroup group, int row, StoredScales stored, bool mayChange, double shift, double variance)
+    /// <summary>Turns wanted scales into stored ones; returns what these leave of a row's shift. Where they are multiples, some of them change for that.</summary>
+    private Vector512<float> Store(RowGroup group, StoredScales stored, Vector512<float> shift, MeanInput? input)
     {
-        int first = (group.First + row) * grid.Blocks;
-        for (int b = 0; b < grid.Blocks; b++) shift -= (stored.Effective[first + b] - (double)RowGroup.Lane(group.Found, b, row)) * RowGroup.Lane(group.Sums, b, row);
-        return mayChange ? stored.KeepOutput(group.First + row, shift, MemoryMarshal.Cast<Vector512<float>, float>(group.Sums)[row..], LaneTile.Lanes, grid.Blocks * LaneTile.Lanes, variance) : shift;
+        if (!storesRows)
+        {
+            Spread(group, stored.Effective, group.Stored);
+            return input is null ? default : LaneScales.ShiftWith(shift, group.Sums, group.Found, group.Stored, Vector512<float>.One);
+        }
+
+        var steps = LaneScales.ToMultiples(group.Stored, StoredScales.MaxMultiple);
+        var error = Vector512<float>.Zero;
+        if (input is not null)
+        {
+            error = LaneScales.ShiftWith(shift, group.Sums, group.Found, group.Stored, steps);
+            error = LaneScales.KeepOutput(group.Stored, steps, error, group.Sums, input.Variance, StoredScales.MaxMultiple);
+        }
+
+        for (int row = 0; row < group.Count; row++) stored.SetRow(group.First + row, MemoryMarshal.Cast<Vector512<float>, float>(group.Stored)[row..], LaneTile.Lanes, steps[row]);
+        foreach (ref var scale in group.Stored) scale *= steps;
+        return error;
     }
 
     private Vector512<float> ShiftOf(RowGroup group) =>
@@ -193,13 +196,14 @@ internal sealed class LaneEncoder
     /// <summary>Moves codes of one row so that its output for the mean input stays, and returns by how much Σ (x − x̂)² has changed.</summary>
     private double Move(RowGroup group, int row, MeanInput input, Span<byte> codes, LaneSpace space)
     {
-        var room = space.Row(grid.Length);
+        var room = space.Row(grid.Length, grid.Blocks);
         Span<float> elements = room.Elements.Span;
         Span<byte> own = room.Codes.Span;
         var lanes = MemoryMarshal.Cast<Vector512<float>, float>(group.Columns);
         for (int k = 0; k < elements.Length; k++) elements[k] = lanes[(k * LaneTile.Lanes) + row];
         LaneTile.CopyLane(codes, row, own);
-        double change = MeanPreservingRounding.Apply(elements, maps.AsSpan((group.First + row) * grid.Blocks, grid.Blocks), grid.BlockLength, input, plan.Codes.Highest, own, space.Moves);
+        for (int b = 0; b < room.Maps.Length; b++) room.Maps.Span[b] = new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle);
+        double change = MeanPreservingRounding.Apply(elements, room.Maps.Span, grid.BlockLength, input, plan.Codes.Highest, own, space.Moves);
         if (change != 0)
             for (int k = 0; k < own.Length; k++) codes[(k * LaneTile.Lanes) + row] = own[k];
         return change;

@@ -10,16 +10,14 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <remarks>Groups of zeros get the scale 1, as ONNX Runtime's tools have it, or the smallest multiple of their row's step. Two-level scales follow Dettmers et al., "QLoRA", 2023 (double quantization): 8 instead of 32 bits per block. Codes are made for the effective scale.</remarks>
 internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[] Steps, bool IsHalf)
 {
-    private const int MaxMultiple = sbyte.MaxValue;
+    /// <summary>The multiple of a row's largest scale.</summary>
+    public const int MaxMultiple = sbyte.MaxValue;
 
     /// <summary>Blocks of a row from which multiples take fewer bytes than binary16.</summary>
     private const int LeastBlocks = 8;
 
     /// <summary>Scales from which binary16 pays for the node that widens it.</summary>
     private const int LeastHalves = 32;
-
-    /// <summary>Most scales of a row that are changed for its output.</summary>
-    private const int MostChanges = 6;
 
     private const float SmallestNormalHalf = 6.1035156e-5f;
     private const float LargestHalf = 65504f;
@@ -49,7 +47,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <summary>True when the storage of a row's scales depends on nothing but these, so that <see cref="OfRows"/> may be filled row by row.</summary>
     public static bool AreOfRows(WeightGrid grid, GroupCodeKind kind) => kind != GroupCodeKind.PowerOfTwo && grid.Blocks >= LeastBlocks;
 
-    /// <summary>Two-level scales to be filled by <see cref="SetRow"/>.</summary>
+    /// <summary>Two-level scales to be filled row by row.</summary>
     public static StoredScales OfRows(WeightGrid grid) => new(new float[grid.ScaleCount], new sbyte[grid.ScaleCount], new float[grid.ScaleRows], false);
 
     /// <summary>Stores the wanted scales of one row. Rows may be stored at the same time.</summary>
@@ -69,41 +67,18 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
         }
     }
 
-    /// <summary>
-    /// Lets some scales of a row take the next multiple while its codes stay, so that it keeps its output for the mean input: first the one that leaves least.
-    /// </summary>
+    /// <summary>Stores the scales of one row. Rows may be stored at the same time.</summary>
     /// <param name="row">The scale row.</param>
-    /// <param name="error">Σ (x − x̂)·m of the row.</param>
-    /// <param name="sums">Per block at distance <paramref name="stride"/>: Σ q·m; from <paramref name="costs"/> on Σ q².</param>
-    /// <param name="stride">Distance of blocks in <paramref name="sums"/>.</param>
-    /// <param name="costs">Where Σ q² begins.</param>
-    /// <param name="variance">Variance of an input.</param>
-    /// <returns>What is left of <paramref name="error"/>.</returns>
-    public double KeepOutput(int row, double error, ReadOnlySpan<float> sums, int stride, int costs, double variance)
+    /// <param name="multiples">Whole numbers of −<see cref="MaxMultiple"/>…<see cref="MaxMultiple"/> per block, <paramref name="stride"/> apart.</param>
+    /// <param name="stride">Distance of blocks.</param>
+    /// <param name="step">Their unit.</param>
+    public void SetRow(int row, ReadOnlySpan<float> multiples, int stride, float step)
     {
         int blocks = Multiples.Length / Steps.Length;
-        var own = Multiples.AsSpan(row * blocks, blocks);
-        double step = Steps[row];
-        for (int change = 0; change < MostChanges; change++)
-        {
-            int best = -1, direction = 0;
-            double least = error * error;
-            for (int b = 0; b < own.Length; b++)
-            {
-                double effect = step * sums[b * stride], cost = variance * step * step * sums[costs + (b * stride)];
-                int towards = error * effect > 0 ? 1 : -1, multiple = Math.Abs(own[b] + towards);
-                double left = error - (towards * effect), all = (left * left) + cost;
-                if (all >= least || multiple is 0 or > MaxMultiple) continue;
-                (best, direction, least) = (b, towards, all);
-            }
-
-            if (best < 0) break;
-            error -= direction * step * sums[best * stride];
-            own[best] = (sbyte)(own[best] + direction);
-            Effective[(row * blocks) + best] = own[best] * Steps[row];
-        }
-
-        return error;
+        Span<sbyte> own = Multiples.AsSpan(row * blocks, blocks);
+        Span<float> effective = Effective.AsSpan(row * blocks, blocks);
+        Steps[row] = step;
+        for (int b = 0, at = 0; b < own.Length; b++, at += stride) (own[b], effective[b]) = ((sbyte)multiples[at], multiples[at] * step);
     }
 
     private static StoredScales InMultiples(GroupMap[] maps, WeightGrid grid)
