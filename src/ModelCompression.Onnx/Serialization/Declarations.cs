@@ -18,6 +18,17 @@ public static class Declarations
         return info.Type is not null && info.DocString.Length == 0 && info.MetadataProps.Count == 0 && info.Type.Denotation.Length == 0 && TypeConversion.Covers(info.Type, known);
     }
 
+    /// <summary>Declares the type that an inner value has: it is written with the model from now on. An entry that states as much stays as it is.</summary>
+    /// <returns>False if there is nothing to add.</returns>
+    public static bool State(Value value)
+    {
+        if (value.Type is not { } type || (value.Opaque is ValueInfoProto { Type: { } declared } && type.Equals(TypeConversion.Read(declared)))) return false;
+        var info = value.Opaque as ValueInfoProto;
+        value.Opaque = info?.Clone() ?? new ValueInfoProto();
+        ((ValueInfoProto)value.Opaque).Type = TypeConversion.Write(type);
+        return true;
+    }
+
     /// <summary>Drops the entry of an inner value.</summary>
     public static void Remove(Value value)
     {

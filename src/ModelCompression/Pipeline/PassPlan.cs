@@ -21,7 +21,7 @@ namespace ModelCompression.Pipeline;
 internal static class PassPlan
 {
     /// <summary>What tidies up behind all others.</summary>
-    private static readonly IReadOnlyList<ModelPass> Closing = [new RemoveUnusedNodes(), new RemoveUnusedOpsetImports(), new JoinHalfConstants(), new RemoveDefaultAttributes(), new ShortenNames()];
+    private static readonly IReadOnlyList<ModelPass> Closing = [new RemoveUnusedNodes(), new RemoveUnusedOpsetImports(), new JoinHalfConstants(), new RemoveDefaultAttributes(), new ShortenNames(), new StateShapes()];
 
     /// <summary>Runs them on <paramref name="model"/>.</summary>
     /// <param name="model">The model.</param>
