@@ -88,6 +88,7 @@ public static class OnnxReader
         {
             full = Path.GetFullPath(path);
             if (Directory.Exists(full)) throw ReadContext.Error(path, "MCB2001", "The model is a folder. Give the path of the .onnx file in it.");
+            if (FileKind.OtherThanFile(full) is { } kind) throw ReadContext.Error(path, "MCB2001", $"The model is {kind}. Write it to a file, and give the path of that.");
             if (!File.Exists(full)) throw ReadContext.Error(path, "MCB2001", "The model file does not exist. Check the path.");
             if (new FileInfo(full).Length == 0 && IsReallyEmpty(full)) throw ReadContext.Error(path, "MCB2002", "The model file is empty. Export or download it again.");
             return MappedFile.Open(full);

@@ -41,7 +41,11 @@ public static class TensorFile
         return isKnown ? tensors : throw new InvalidDataException($"it holds elements of kind {kind}, and only dense tensors ({DenseTensorKind}) can be read");
     }
 
-    private static byte[] ReadBytes(string path) => File.ReadAllBytes(path);
+    private static byte[] ReadBytes(string path)
+    {
+        FileKind.Require(path);
+        return File.ReadAllBytes(path);
+    }
 
     private static T Convert<T>(string path, Func<T> read)
     {

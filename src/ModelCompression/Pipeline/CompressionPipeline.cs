@@ -43,6 +43,7 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
     private CompressionOutcome Compress(CompressionRequest request, CancellationToken cancellation)
     {
         if (ReadSettings(request) is not { } settings) return new() { Status = CompressionStatus.Failed };
+        foreach (string path in ReportFiles.PathsFor(request.OutputPath, request.Reports).Prepend(request.OutputPath)) StagingFolder.RequireReplaceable(path);
         var digest = Task.Run(() => FileDigest.Sha256(request.SourcePath), cancellation);
         var measurements = new MeasurementRecord();
         ChosenSettings? locked = null;

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Security.Cryptography;
+using ModelCompression.Onnx.Serialization;
 
 namespace ModelCompression.Pipeline;
 
@@ -16,8 +17,10 @@ internal static class FileDigest
     private const int CompressedByteLength = 1 << 16;
 
     /// <summary>SHA-256 in lower-case hexadecimal.</summary>
+    /// <exception cref="IOException">It cannot be read, or is no file.</exception>
     public static string Sha256(string path)
     {
+        FileKind.Require(path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = new byte[BufferByteLength];

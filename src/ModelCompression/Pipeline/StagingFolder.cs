@@ -1,4 +1,5 @@
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Serialization;
 
 namespace ModelCompression.Pipeline;
 
@@ -36,6 +37,14 @@ internal sealed class StagingFolder : IDisposable
 
     /// <summary>Where the model is made.</summary>
     public string ModelPath { get; }
+
+    /// <summary>Refuses to write where something stands that is no file: a rename would take its place, and nobody means that.</summary>
+    /// <exception cref="DiagnosticException">MCB4010.</exception>
+    public static void RequireReplaceable(string path)
+    {
+        if (FileKind.OtherThanFile(path) is { } kind)
+            throw new DiagnosticException("MCB4010", $"'{path}' cannot be written: it is {kind}, which no file takes the place of. Give the path of a file, or remove it first.");
+    }
 
     /// <summary>Puts a copy of the source and its external data in the place of what was made.</summary>
     /// <param name="sourcePath">Source model.</param>
@@ -102,6 +111,7 @@ internal sealed class StagingFolder : IDisposable
             }
 
             if (read.Contains(outputPath, SamePath)) throw Overwrites(outputPath);
+            foreach (string destination in others.Select(o => o.Destination).Append(outputPath)) RequireReplaceable(destination);
             foreach (var (file, destination) in others)
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(destination)!);

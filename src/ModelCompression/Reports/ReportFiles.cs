@@ -13,6 +13,12 @@ internal static class ReportFiles
         ("Markdown", ".report.md", MarkdownReport.Serialize),
     ];
 
+    /// <summary>Full paths of the reports of a model, JSON first.</summary>
+    /// <param name="modelPath">The model.</param>
+    /// <param name="formats">Formats asked for.</param>
+    public static IEnumerable<string> PathsFor(string modelPath, IReadOnlyList<string> formats) =>
+        Formats.Where(f => formats.Contains(f.Format, StringComparer.OrdinalIgnoreCase)).Select(f => modelPath + f.Extension);
+
     /// <summary>Writes the formats asked for beside a model that is still being made: the reports are published together with it, or not at all.</summary>
     /// <param name="report">What to say.</param>
     /// <param name="modelPath">The model, under its final file name.</param>

@@ -20,6 +20,30 @@ public sealed class OnnxReaderFileTests : IDisposable
     public void Folder_IsRefused() => Assert.AreEqual("MCB2001", BadInput.RefusedFile(folder.Path).Code);
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    [Timeout(60_000, CooperativeCancellation = false)]
+    public void Pipe_IsRefusedAndNotWaitedFor()
+    {
+        string path = folder.Combine("m.onnx");
+        Assert.AreEqual(0, ExternalCommand.Run("mkfifo", [path], folder.Path).ExitCode);
+        Assert.AreEqual("a named pipe", FileKind.OtherThanFile(path));
+        Assert.AreEqual("MCB2001", BadInput.RefusedFile(path).Code);
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void Kinds_AreTold()
+    {
+        File.CreateSymbolicLink(folder.Combine("file"), folder.Write("m.onnx", "x"));
+        File.CreateSymbolicLink(folder.Combine("nothing"), folder.Combine("none"));
+        File.CreateSymbolicLink(folder.Combine("folder"), folder.Path);
+        Assert.IsNull(FileKind.OtherThanFile(folder.Combine("file")));
+        Assert.IsNull(FileKind.OtherThanFile(folder.Combine("nothing")));
+        Assert.AreEqual("a folder", FileKind.OtherThanFile(folder.Combine("folder")));
+        Assert.AreEqual("a character device", FileKind.OtherThanFile("/dev/null"));
+    }
+
+    [TestMethod]
     [DataRow("")]
     [DataRow("a\0b")]
     public void ImpossiblePath_IsRefused(string path) => Assert.AreEqual("MCB2001", BadInput.RefusedFile(path).Code);

@@ -65,6 +65,7 @@ internal sealed class ExternalDataReader(string? modelPath, string? folder) : ID
         try
         {
             if (!File.Exists(path)) throw Error("MCB2014", $"{where} keeps its data in '{location}', which is missing beside the model. Copy that file together with the model.");
+            FileKind.Require(path);
             if (new FileInfo(path).Length == 0) throw Error("MCB2015", $"{where} keeps its data in '{location}', which is empty. Fetch that file again.");
             file = MappedFile.Open(path);
         }

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using ModelCompression.Onnx.Serialization;
 
 namespace ModelCompression.Data.Arrays;
 
@@ -26,6 +27,7 @@ internal sealed class DataFile : IDisposable
     {
         try
         {
+            FileKind.Require(path);
             return new DataFile(path, File.OpenHandle(path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Onnx.Serialization;
 using ModelCompression.Reports;
 
 namespace ModelCompression.Pipeline.Locking;
@@ -21,6 +22,7 @@ public static class LockFile
         try
         {
             if (!File.Exists(path)) return new LockDocument();
+            FileKind.Require(path);
             content = File.ReadAllBytes(path);
             var document = JsonSerializer.Deserialize(content, LockJson.Readable.LockDocument);
             if (document is { Version: LockDocument.CurrentVersion }) return document.Projects is null ? new LockDocument() : document;
