@@ -19,6 +19,9 @@ public sealed class StateShapes : ModelPass
     /// <summary>Dimensions of the sums that ONNX Runtime joins: batch, sequence, channels.</summary>
     private const int Rank = 3;
 
+    /// <summary>Most bytes for it, as a share of the model that was read: what the default preset leaves of its budget.</summary>
+    private const double MaxStatedRatio = 0.0005;
+
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
@@ -26,15 +29,17 @@ public sealed class StateShapes : ModelPass
         Node[] sums = [.. model.Graph.Nodes.Select(SumBefore).OfType<Node>().Distinct()];
         if (sums.Length == 0) return;
         var types = ShapeInference.Run(model);
-        int stated = 0;
-        foreach (var sum in sums)
-        {
-            if (types.ShapeOf(sum.Inputs[0]!) is not { Rank: Rank, IsStatic: false } shape || !shape.Equals(types.ShapeOf(sum.Inputs[1]!)) || shape.Dimensions.Any(d => d == Dimension.Unknown)) continue;
-            stated += sum.Inputs.Count(s => s!.Producer is not null && !s.IsGraphOutput && Declarations.State(s));
-        }
-
+        Value[] summands = [.. sums.Where(s => AreAlike(types.ShapeOf(s.Inputs[0]!), types.ShapeOf(s.Inputs[1]!))).SelectMany(s => s.Inputs.OfType<Value>()).Where(v => v.Producer is not null && !v.IsGraphOutput).Distinct()];
+        if (model.StoredByteLength > 0 && summands.Sum(v => v.Name.Length + TextOf(types.ShapeOf(v)!)) > model.StoredByteLength * MaxStatedRatio) return;
+        int stated = summands.Count(Declarations.State);
         if (stated > 0) log.Applied(Name, "model", FormattableString.Invariant($"{stated} shapes in front of layer normalizations are stated, so that ONNX Runtime can join sum and normalization"));
     }
+
+    private static bool AreAlike(Shape? left, Shape? right) =>
+        left is { Rank: Rank, IsStatic: false } && left.Equals(right) && !left.Dimensions.Contains(Dimension.Unknown);
+
+    /// <summary>About the bytes of an entry besides its name: two for each message, its type and each dimension.</summary>
+    private static int TextOf(Shape shape) => 12 + shape.Dimensions.Sum(d => 4 + (d.Symbol?.Length ?? 2));
 
     /// <summary>The sum of two activations that a layer normalization takes.</summary>
     private static Node? SumBefore(Node node) =>

@@ -3,8 +3,11 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes;
 using ModelCompression.Passes.Simplification;
 using ModelCompression.Runtime;
+using ModelCompression.Testing;
 using ModelCompression.Tests.Passes.Quantization;
 
 namespace ModelCompression.Tests.Passes.Simplification;
@@ -46,6 +49,18 @@ public sealed class StateShapesTests
         var taken = Block(false, Batch, Length);
         taken.Output(taken.Node("Neg", [taken.Graph.Nodes.Single(n => n.OpType == "LayerNormalization").Inputs[0]]));
         Assert.IsEmpty(taken.Run(new StateShapes()).Edits, "the sum is taken twice");
+    }
+
+    [TestMethod]
+    public void SmallModels_KeepTheirBytes()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Combine("small.onnx");
+        File.WriteAllBytes(path, OnnxWriter.ToBytes(Block(false, Batch, Length).Model));
+        using var small = OnnxReader.Read(path);
+        var log = new PassLog();
+        new StateShapes().Run(small, new CompressionSettings(new CompressionOptions()), log);
+        Assert.IsEmpty(log.Edits);
     }
 
     [TestMethod]
