@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Numerics.NBits;
 
@@ -19,52 +21,75 @@ internal static class LaneSearch
     /// <summary>Finds the scales of one block of sixteen rows.</summary>
     /// <param name="columns">Elements of the block, 1…64 vectors.</param>
     /// <param name="codes">Symmetric codes.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes)
     {
-        Vector512<float> max = Vector512<float>.Zero, min = Vector512<float>.Zero;
-        foreach (var v in columns) (max, min) = (Vector512.MaxNative(max, v), Vector512.MinNative(min, v));
-        var full = Vector512.ConditionalSelect(Vector512.GreaterThan(max, -min), max, min) / Vector512.Create(-(float)codes.Middle);
-        Vector512<float> best = full, most = Vector512.Create(-1f);
-        foreach (float cut in MapSearch.Cuts(columns.Length, codes.Bits)) Try(columns, full * Vector512.Create(cut), codes.Middle, ref best, ref most);
-        for (int i = 0; i < Refinements; i++) Try(columns, best, codes.Middle, ref best, ref most);
-        var vanishes = Vector512.LessThan(Vector512.MaxNative(max, -min), Vector512.Create(MapSearch.SmallestNormal * (1 << codes.Bits)));
-        return Vector512.ConditionalSelect(vanishes, Vector512.Create(GroupMap.AnyScale), best);
+        var scales = Vector512<float>.Zero;
+        ref float first = ref Unsafe.As<Vector512<float>, float>(ref MemoryMarshal.GetReference(columns)), found = ref Unsafe.As<Vector512<float>, float>(ref scales);
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Find<SixteenLanes>(ref first, columns.Length, codes).Store(ref found);
+        }
+        else
+        {
+            // Half the rows after the other: the sums of all sixteen would not fit into the registers.
+            Find<EightLanes>(ref first, columns.Length, codes).Store(ref found);
+            Find<EightLanes>(ref Unsafe.Add(ref first, EightLanes.Count), columns.Length, codes).Store(ref Unsafe.Add(ref found, EightLanes.Count));
+        }
+
+        return scales;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static T Find<T>(ref float columns, int count, GroupCodes codes) where T : struct, IVectorLanes<T>
+    {
+        T zero = T.Fill(0), max = zero, min = zero;
+        for (int k = 0; k < count; k++)
+        {
+            var x = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes));
+            (max, min) = (T.Largest(max, x), T.Smallest(min, x));
+        }
+
+        var below = T.Subtract(zero, min);
+        var full = T.Divide(T.IfGreater(max, below, max, min), T.Fill(-(float)codes.Middle));
+        T best = full, most = T.Fill(-1);
+        foreach (float cut in MapSearch.Cuts(count, codes.Bits)) Try(ref columns, count, T.Multiply(full, T.Fill(cut)), codes.Middle, ref best, ref most);
+        for (int i = 0; i < Refinements; i++) Try(ref columns, count, best, codes.Middle, ref best, ref most);
+        return T.IfGreater(T.Fill(MapSearch.SmallestNormal * (1 << codes.Bits)), T.Largest(max, below), T.Fill(GroupMap.AnyScale), best);
     }
 
     /// <summary>Rounds with a scale, fits the scale to the codes, and takes it where it explains more.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Try(ReadOnlySpan<Vector512<float>> columns, Vector512<float> scale, int middle, ref Vector512<float> best, ref Vector512<float> most)
+    private static void Try<T>(ref float columns, int count, T scale, int middle, ref T best, ref T most) where T : struct, IVectorLanes<T>
     {
-        var inverse = Vector512<float>.One / scale;
-        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f);
-        Vector512<float> product0 = default, square0 = default, product1 = default, square1 = default;
+        var inverse = T.Divide(T.Fill(1), scale);
+        T low = T.Fill(-(float)middle), high = T.Fill(middle - 1f);
+        T product0 = T.Fill(0), square0 = product0, product1 = product0, square1 = product0;
         int k = 0;
-        for (; k <= columns.Length - 2; k += 2)
+        for (; k <= count - 2; k += 2)
         {
-            var (a, b) = (columns[k], columns[k + 1]);
-            var q0 = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(a * inverse), low), high);
-            var q1 = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(b * inverse), low), high);
-            product0 = Vector512.FusedMultiplyAdd(a, q0, product0);
-            square0 = Vector512.FusedMultiplyAdd(q0, q0, square0);
-            product1 = Vector512.FusedMultiplyAdd(b, q1, product1);
-            square1 = Vector512.FusedMultiplyAdd(q1, q1, square1);
+            T a = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes)), b = T.Load(ref Unsafe.Add(ref columns, (k + 1) * LaneTile.Lanes));
+            var q0 = T.Smallest(T.Largest(T.Round(T.Multiply(a, inverse)), low), high);
+            var q1 = T.Smallest(T.Largest(T.Round(T.Multiply(b, inverse)), low), high);
+            product0 = T.MultiplyAdd(a, q0, product0);
+            square0 = T.MultiplyAdd(q0, q0, square0);
+            product1 = T.MultiplyAdd(b, q1, product1);
+            square1 = T.MultiplyAdd(q1, q1, square1);
         }
 
-        if (k < columns.Length)
+        if (k < count)
         {
-            var q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(columns[k] * inverse), low), high);
-            product0 = Vector512.FusedMultiplyAdd(columns[k], q, product0);
-            square0 = Vector512.FusedMultiplyAdd(q, q, square0);
+            var a = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes));
+            var q = T.Smallest(T.Largest(T.Round(T.Multiply(a, inverse)), low), high);
+            product0 = T.MultiplyAdd(a, q, product0);
+            square0 = T.MultiplyAdd(q, q, square0);
         }
 
-        var product = product0 + product1;
-        var fitted = product / (square0 + square1);
-        var explained = product * fitted;
+        var product = T.Add(product0, product1);
+        var fitted = T.Divide(product, T.Add(square0, square1));
+        T explained = T.Multiply(product, fitted), change = T.Multiply(fitted, inverse), none = T.Fill(float.NegativeInfinity);
         // A scale that changes its sign, overflows or vanishes is no better one; NaN fails every comparison.
-        var usable = Vector512.GreaterThan(fitted * inverse, Vector512.Create(0.25f)) & Vector512.GreaterThan(Vector512.Create(4f), fitted * inverse);
-        var better = Vector512.GreaterThan(explained, most) & usable;
-        best = Vector512.ConditionalSelect(better, fitted, best);
-        most = Vector512.ConditionalSelect(better, explained, most);
+        var usable = T.IfGreater(change, T.Fill(0.25f), T.IfGreater(T.Fill(4), change, explained, none), none);
+        best = T.IfGreater(usable, most, fitted, best);
+        most = T.IfGreater(usable, most, usable, most);
     }
 }
