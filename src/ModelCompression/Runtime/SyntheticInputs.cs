@@ -17,8 +17,7 @@ public sealed class SyntheticInputs : SampleSource
 {
     private const long BigModelByteLength = 64L << 20;
     private const long HugeModelByteLength = 256L << 20;
-    private const int LeastLongerCount = 4;
-    private const int LeastLongerCountOfHugeModel = 2;
+    private const int LongerCount = 4;
     private const double MaxElementCount = 1 << 26;
     private const double BigInputElementCount = 1 << 16;
 
@@ -32,7 +31,7 @@ public sealed class SyntheticInputs : SampleSource
         this.seed = seed;
         attempts = DistinctAttempts(plans, ladder);
         Refusal = refusal ?? (attempts.Count == 0 ? "its inputs are too large to make up values for" : null);
-        Count = Refusal is not null ? 0 : ElementCount(plans, attempts[0]) > BigInputElementCount ? Math.Min(count, 2) : count;
+        if (Refusal is null) Count = HasOpenBatch(plans, attempts[0]) ? count / attempts[0].Batch : ElementCount(plans, attempts[0]) > BigInputElementCount ? Math.Min(count, 2) : count;
     }
 
     /// <inheritdoc/>
@@ -51,13 +50,21 @@ public sealed class SyntheticInputs : SampleSource
     public static SyntheticInputs For(Model model, int seed = 0) => For(model, seed, SyntheticAttempt.Ladder);
 
     /// <summary>Inputs that are longer where the model leaves that open: what layers see of them comes closer to what they see of real ones.</summary>
-    internal static SyntheticInputs Longer(Model model, int seed) => For(model, seed, [SyntheticAttempt.Longer, .. SyntheticAttempt.Ladder], LeastLongerCount);
+    /// <remarks>4 samples; from 256 MiB of weights on 2, in one run where a batch may have any size.</remarks>
+    internal static SyntheticInputs Longer(Model model, int seed) => Longer(model, seed, isHuge: WeightByteLength(model) >= HugeModelByteLength);
 
-    private static SyntheticInputs For(Model model, int seed, IReadOnlyList<SyntheticAttempt> ladder, int leastCount = 1)
+    /// <inheritdoc cref="Longer(Model, int)"/>
+    internal static SyntheticInputs Longer(Model model, int seed, bool isHuge)
     {
-        long weights = model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
-        int count = weights >= HugeModelByteLength ? 1 : weights >= BigModelByteLength ? 2 : 4;
-        count = Math.Max(count, weights >= HugeModelByteLength ? Math.Min(leastCount, LeastLongerCountOfHugeModel) : leastCount);
+        if (!isHuge) return For(model, seed, [SyntheticAttempt.Longer, .. SyntheticAttempt.Ladder], LongerCount);
+        var batch = SyntheticAttempt.LongerBatch;
+        return For(model, seed, [batch, SyntheticAttempt.Longer, .. SyntheticAttempt.Ladder], batch.Batch);
+    }
+
+    private static SyntheticInputs For(Model model, int seed, IReadOnlyList<SyntheticAttempt> ladder, int? wantedCount = null)
+    {
+        long weights = WeightByteLength(model);
+        int count = wantedCount ?? (weights >= HugeModelByteLength ? 1 : weights >= BigModelByteLength ? 2 : 4);
         try
         {
             var inputs = model.Graph.Inputs.Where(i => i.Initializer is null && i.SparseInitializer is null);
@@ -79,6 +86,11 @@ public sealed class SyntheticInputs : SampleSource
             return new NamedValue(plan.Name, plan.IsSequence ? new SequenceValue([tensor]) : tensor);
         })]);
     }
+
+    private static long WeightByteLength(Model model) => model.Graph.Initializers.Sum(i => i.Initializer?.ByteLength ?? 0);
+
+    private static bool HasOpenBatch(IReadOnlyList<InputPlan> plans, SyntheticAttempt attempt) =>
+        attempt.Batch > 1 && ElementCount(plans, attempt) > ElementCount(plans, attempt with { Batch = 1 });
 
     /// <summary>In floating point: claimed sizes may be beyond any integer.</summary>
     private static double ElementCount(IReadOnlyList<InputPlan> plans, SyntheticAttempt attempt) =>

@@ -51,6 +51,29 @@ public sealed class SyntheticInputsTests
         Assert.IsTrue(Longs(SyntheticInputs.For(model).Read(0, 0), 0).All(v => v is >= 0 and < 4));
     }
 
+    /// <summary>Reading its weights takes most of a huge model's run, so that two samples go through it together where they may.</summary>
+    [TestMethod]
+    public void Longer_HugeModel_HasItsSamplesInOneBatch()
+    {
+        using var model = SmallModel.Empty();
+        model.Input("x", DataType.Float, N, S, 3);
+        model.Input("position_ids", DataType.Int64, N, S);
+        var one = SyntheticInputs.Longer(model, seed: 3, isHuge: true);
+        Assert.AreEqual(1, one.Count);
+        var sample = one.Read(0, 0);
+        CollectionAssert.AreEqual(new long[] { 2, 32, 3 }, TensorOf(sample, 0).Dims.ToArray());
+        CollectionAssert.AreEqual(Enumerable.Range(0, 64).Select(i => i % 32L).ToArray(), Longs(sample, 1));
+        // A model that does not take a batch gets one sample after all.
+        CollectionAssert.AreEqual(new long[] { 1, 32, 3 }, TensorOf(one.Read(1, 0), 0).Dims.ToArray());
+        Assert.AreEqual(4, SyntheticInputs.Longer(model, seed: 3, isHuge: false).Count);
+
+        using var single = SmallModel.Empty();
+        single.Input("x", DataType.Float, Dimension.Of(1), S, 3);
+        var two = SyntheticInputs.Longer(single, seed: 3, isHuge: true);
+        Assert.AreEqual(2, two.Count);
+        CollectionAssert.AreEqual(new long[] { 1, 32, 3 }, TensorOf(two.Read(0, 0), 0).Dims.ToArray());
+    }
+
     [TestMethod]
     public void Read_NamesAreUnderstood()
     {

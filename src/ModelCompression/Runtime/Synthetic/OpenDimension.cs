@@ -17,7 +17,7 @@ internal static class OpenDimension
             return terms.Sum(t => long.TryParse(t, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : SizeOf(t, axis, rank, isPicture, attempt));
 
         string name = symbol?.ToLowerInvariant() ?? "";
-        if (IsBatch(name) || (axis == 0 && rank > 1 && !IsLength(name))) return 1;
+        if (IsBatch(name) || (axis == 0 && rank > 1 && !IsLength(name))) return attempt.Batch;
         if (name.Contains("past", StringComparison.Ordinal) || name.Contains("cache", StringComparison.Ordinal)) return 1;
         if (name.Contains("channel", StringComparison.Ordinal)) return 3;
         if (IsSpatial(name) || (isPicture && axis >= 2 && !IsLength(name))) return attempt.Spatial;

@@ -32,4 +32,10 @@ internal sealed record SyntheticAttempt(long Spatial, long Length, IntegerFill F
 
     /// <summary>A choice that costs more to run and shows more.</summary>
     public static SyntheticAttempt Longer { get; } = new(128, 32);
+
+    /// <summary>As many samples in one run, for models that take most of a run's time to read their weights.</summary>
+    public static SyntheticAttempt LongerBatch { get; } = Longer with { Batch = 2 };
+
+    /// <summary>Samples in a batch of open size.</summary>
+    public int Batch { get; init; } = 1;
 }

@@ -20,11 +20,11 @@ internal static class SyntheticTensor
             return FromFloats(plan.Type, shape, SyntheticSignal.Make(plan, shape, attempt.IsNormalized, random));
 
         var integers = new long[count];
-        FillIntegers(integers, plan, attempt, random);
+        FillIntegers(integers, attempt.Batch > 1 && shape.Length > 1 ? shape[^1] : count, plan, attempt, random);
         return FromIntegers(plan.Type, shape, integers);
     }
 
-    private static void FillIntegers(long[] values, InputPlan plan, SyntheticAttempt attempt, SeededRandom random)
+    private static void FillIntegers(long[] values, long sequence, InputPlan plan, SyntheticAttempt attempt, SeededRandom random)
     {
         var words = NameWords.Of(plan.Name);
         if (plan.Type == DataType.Bool)
@@ -46,7 +46,7 @@ internal static class SyntheticTensor
         }
         else if (words.Any("position"))
         {
-            for (int i = 0; i < values.Length; i++) values[i] = i % (plan.IndexBound ?? long.MaxValue);
+            for (int i = 0; i < values.Length; i++) values[i] = i % sequence % (plan.IndexBound ?? long.MaxValue);
         }
         else if (plan.IndexBound is { } bound)
         {
