@@ -15,6 +15,9 @@ internal static class LaneTile
     private const int MostGroups = 4;
     private const int WantedElements = 1 << 16;
 
+    /// <summary>Lines of a transposed weight are so far apart that the processor does not foresee the next one.</summary>
+    private const int LinesAhead = 16;
+
     /// <summary>Groups of sixteen rows that are worked on one after the other: of a transposed weight neighbouring cache lines, all that a second-level cache holds.</summary>
     public static int GroupCount(WeightGrid grid) => Math.Clamp(WantedElements / (Lanes * Math.Max(1, grid.Length)), 1, MostGroups);
 
@@ -125,6 +128,7 @@ internal static class LaneTile
         for (int k = 0; k < grid.Length; k++)
         {
             var line = weight.Slice((k * grid.Rows) + first, count);
+            if (k < grid.Length - LinesAhead) LineAligned.Prefetch(ref MemoryMarshal.GetReference(weight[(((k + LinesAhead) * grid.Rows) + first)..]), count);
             int row = 0;
             for (; row <= count - Lanes; row += Lanes) Vector512.Create<float>(line[row..]).CopyTo(target[((row * grid.Length) + (k * Lanes))..]);
             if (row < count) line[row..].CopyTo(target[((row * grid.Length) + (k * Lanes))..]);
