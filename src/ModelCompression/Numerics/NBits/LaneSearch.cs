@@ -64,10 +64,11 @@ internal static class LaneSearch
         var inverse = T.Divide(T.Fill(1), scale);
         T low = T.Fill(-(float)middle), high = T.Fill(middle - 1f);
         T product0 = T.Fill(0), square0 = product0, product1 = product0, square1 = product0;
-        int k = 0;
-        for (; k <= count - 2; k += 2)
+        ref float at = ref columns;
+        for (int pairs = count / 2; pairs > 0; pairs--)
         {
-            T a = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes)), b = T.Load(ref Unsafe.Add(ref columns, (k + 1) * LaneTile.Lanes));
+            T a = T.Load(ref at), b = T.Load(ref Unsafe.Add(ref at, LaneTile.Lanes));
+            at = ref Unsafe.Add(ref at, 2 * LaneTile.Lanes);
             var q0 = T.Smallest(T.Largest(T.Round(T.Multiply(a, inverse)), low), high);
             var q1 = T.Smallest(T.Largest(T.Round(T.Multiply(b, inverse)), low), high);
             product0 = T.MultiplyAdd(a, q0, product0);
@@ -76,9 +77,9 @@ internal static class LaneSearch
             square1 = T.MultiplyAdd(q1, q1, square1);
         }
 
-        if (k < count)
+        if (count % 2 != 0)
         {
-            var a = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes));
+            var a = T.Load(ref at);
             var q = T.Smallest(T.Largest(T.Round(T.Multiply(a, inverse)), low), high);
             product0 = T.MultiplyAdd(a, q, product0);
             square0 = T.MultiplyAdd(q, q, square0);
