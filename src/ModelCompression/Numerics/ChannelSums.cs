@@ -42,12 +42,38 @@ internal sealed class ChannelSums(int channels)
     public void MeasureExtremes(ReadOnlySpan<float> elements, int inner)
     {
         Forget();
+        AddExtremes(elements, inner);
+    }
+
+    /// <summary>Adds the extremes of another tensor with as many channels.</summary>
+    public void AddExtremes(ReadOnlySpan<float> elements, int inner)
+    {
+        if (inner == 1)
+        {
+            for (int at = 0; at < elements.Length; at += Sums.Length) AddExtremes(elements.Slice(at, Sums.Length));
+            return;
+        }
+
         for (int at = 0, c = 0; at < elements.Length; at += inner, c = c + 1 == Sums.Length ? 0 : c + 1)
         {
             var range = SpanRange.Of(elements.Slice(at, inner));
             Min[c] = Math.Min(Min[c], range.Min);
             Max[c] = Math.Max(Max[c], range.Max);
             AllFinite &= range.AllFinite;
+        }
+    }
+
+    /// <summary>One element of every channel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddExtremes(ReadOnlySpan<float> row)
+    {
+        for (int c = 0; c < row.Length; c++)
+        {
+            float x = row[c];
+            AllFinite &= float.IsFinite(x);
+            if (!float.IsFinite(x)) continue;
+            if (x < Min[c]) Min[c] = x;
+            if (x > Max[c]) Max[c] = x;
         }
     }
 

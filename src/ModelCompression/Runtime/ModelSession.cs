@@ -217,7 +217,7 @@ public sealed class ModelSession : IDisposable
             IntraOpNumThreads = settings.Threads,
             InterOpNumThreads = 1,
             EnableCpuMemArena = settings.ReuseMemory,
-            EnableMemoryPattern = settings.ReuseMemory,
+            EnableMemoryPattern = settings.ReuseMemory && settings.PlanMemory,
         };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         if (settings.WeightsFolder is { } folder) options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", folder);

@@ -31,6 +31,12 @@ public sealed record SessionSettings
     /// <summary>Whether buffers are kept between runs: faster from the second run on, never given back while the session lives.</summary>
     public bool ReuseMemory { get; init; } = true;
 
+    /// <summary>
+    /// Whether buffers of inputs of the same shapes are planned ahead, in one piece of memory from the second run on: that piece is brought in page by page, beside what the first run has used,
+    /// which takes many runs to be worth it. Only with <see cref="ReuseMemory"/>.
+    /// </summary>
+    public bool PlanMemory { get; init; } = true;
+
     /// <summary>Folder of external weights of a model that is opened from memory; null when it has none.</summary>
     internal string? WeightsFolder { get; init; }
 

@@ -38,8 +38,8 @@ public sealed class ChannelStatistic(int axis, int momentSamples = int.MaxValue)
     /// <summary>Means of the squares of all channels.</summary>
     public double[] MeanSquares => Array.ConvertAll(squares, s => s / Count);
 
-    /// <summary>Elements of an average sample; 0 before the first.</summary>
-    public double ElementCount => SampleCount == 0 ? 0 : (double)Count * Channels / Math.Min(SampleCount, momentSamples);
+    /// <inheritdoc/>
+    public override double ElementCount => SampleCount == 0 ? 0 : (double)Count * Channels / Math.Min(SampleCount, momentSamples);
 
     /// <inheritdoc/>
     public override int WholeSamples => axis == 1 ? momentSamples : int.MaxValue;
@@ -60,7 +60,12 @@ public sealed class ChannelStatistic(int axis, int momentSamples = int.MaxValue)
     public override object? Measure(TensorView x) => Sums(x, axis, merged.Take(), onlyExtremes: x.Sample >= momentSamples);
 
     /// <inheritdoc/>
-    public override object? MeasurePeaks(TensorView peaks) => Sums(peaks, axis, merged.Take(), onlyExtremes: true);
+    public override object? MeasureExtremes(TensorView highs, TensorView lows)
+    {
+        var extremes = Sums(highs, axis, merged.Take(), onlyExtremes: true);
+        extremes?.AddExtremes(lows.Data, 1);
+        return extremes;
+    }
 
     /// <summary>Sums along an axis of one sample; null when it has no such axis or no elements.</summary>
     /// <param name="x">The tensor.</param>

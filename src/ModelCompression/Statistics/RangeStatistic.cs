@@ -2,8 +2,13 @@ using ModelCompression.Numerics;
 
 namespace ModelCompression.Statistics;
 
-/// <summary>Smallest and largest element of a tensor over all samples. Of a tensor without elements below 0 the smallest may be given as 0.</summary>
-public sealed class RangeStatistic : TensorStatistic
+/// <summary>
+/// Smallest and largest element of a tensor over all samples. Of a tensor without elements below 0 the smallest may be given as 0, and of one without elements above 0 some element, or 0, as the
+/// largest: every range of codes includes 0.
+/// </summary>
+/// <param name="floor">Where it does not matter how much smaller elements get; the smallest found so far may then be given.</param>
+/// <param name="ceiling">Where it does not matter how much larger they get.</param>
+public sealed class RangeStatistic(double floor = double.NegativeInfinity, double ceiling = double.PositiveInfinity) : TensorStatistic
 {
     private readonly MergedParts<Part> merged = new();
     private long total;
@@ -21,8 +26,8 @@ public sealed class RangeStatistic : TensorStatistic
     /// <summary>True if some element was NaN or infinite.</summary>
     public bool HasNonFinite { get; private set; }
 
-    /// <summary>Elements of an average sample; 0 before the first.</summary>
-    public double ElementCount => counted == 0 ? 0 : (double)total / counted;
+    /// <inheritdoc/>
+    public override double ElementCount => counted == 0 ? 0 : (double)total / counted;
 
     /// <summary>True if there was a finite element.</summary>
     public bool IsKnown => Min <= Max;
@@ -31,10 +36,17 @@ public sealed class RangeStatistic : TensorStatistic
     public override int WholeSamples => 1;
 
     /// <inheritdoc/>
+    public override Extremes Open => (Min > floor ? Extremes.Low : Extremes.None) | (Max < ceiling ? Extremes.High : Extremes.None);
+
+    /// <inheritdoc/>
     public override object? Measure(TensorView x) => Found(SpanRange.Of(x.Data), x.Data.Length);
 
     /// <inheritdoc/>
-    public override object? MeasurePeaks(TensorView peaks) => Found(SpanRange.Of(peaks.Data) with { Min = 0 }, null);
+    public override object? MeasureExtremes(TensorView highs, TensorView lows)
+    {
+        var (high, low) = (SpanRange.Of(highs.Data), SpanRange.Of(lows.Data));
+        return Found(new(low.Min, high.Max, high.AllFinite && low.AllFinite), null);
+    }
 
     private Part Found(SpanRange range, int? count)
     {

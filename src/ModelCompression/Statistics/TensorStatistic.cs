@@ -14,21 +14,25 @@ public abstract class TensorStatistic
     /// </summary>
     public virtual bool MeasuresInOrder => false;
 
-    /// <summary>
-    /// Samples of which it must see every element: the first ones. Of the others the peaks of the channels are enough where a tensor has no elements below 0:
-    /// see <see cref="MeasurePeaks"/>.
-    /// </summary>
+    /// <summary>Samples of which it must see every element: the first ones. Of the others the extremes of the channels are enough: see <see cref="MeasureExtremes"/>.</summary>
     public virtual int WholeSamples => int.MaxValue;
+
+    /// <summary>Elements of an average sample; 0 before the first, and where they are not counted.</summary>
+    public virtual double ElementCount => 0;
+
+    /// <summary>What further samples may change, apart from <see cref="WholeSamples"/>; a statistic that has settled need not see them.</summary>
+    public virtual Extremes Open => Extremes.Both;
 
     /// <summary>Looks at the tensor of one sample. Called for several samples at once unless <see cref="MeasuresInOrder"/>; must then not change the statistic.</summary>
     /// <returns>What <see cref="Merge"/> needs, or null.</returns>
     public abstract object? Measure(TensorView x);
 
-    /// <summary>Looks at the largest element per channel instead of at the tensor; see <see cref="WholeSamples"/>, otherwise like <see cref="Measure"/>.</summary>
-    /// <param name="peaks">[N, C, 1, …].</param>
-    public virtual object? MeasurePeaks(TensorView peaks) => throw new NotSupportedException($"{GetType().Name} must see every element.");
+    /// <summary>Looks at the extremes of the channels instead of at the tensor; see <see cref="WholeSamples"/>, otherwise like <see cref="Measure"/>.</summary>
+    /// <param name="highs">[N, C, 1, …]: the largest elements, or some element where that is not <see cref="Open"/>.</param>
+    /// <param name="lows">[N, C, 1, …]: the smallest, likewise.</param>
+    public virtual object? MeasureExtremes(TensorView highs, TensorView lows) => throw new NotSupportedException($"{GetType().Name} must see every element.");
 
-    /// <summary>Adds what <see cref="Measure"/> or <see cref="MeasurePeaks"/> returned. Called in sample order, one at a time, so that results do not depend on the number of threads.</summary>
+    /// <summary>Adds what <see cref="Measure"/> or <see cref="MeasureExtremes"/> returned. Called in sample order, one at a time, so that results do not depend on the number of threads.</summary>
     public abstract void Merge(object? partial);
 
     internal void Add(object? partial)

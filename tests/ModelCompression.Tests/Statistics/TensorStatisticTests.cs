@@ -42,6 +42,40 @@ public sealed class TensorStatisticTests
     }
 
     [TestMethod]
+    public void Range_IsOpenUntilItReachesBounds()
+    {
+        var unbounded = new RangeStatistic();
+        var bounded = new RangeStatistic(-1, 6);
+        Assert.AreEqual(Extremes.Both, bounded.Open);
+        foreach (var (x, open) in new[] { (new[] { -0.5f, 2 }, Extremes.Both), ([-1, 2], Extremes.High), ([0, 6], Extremes.None) })
+        {
+            foreach (var statistic in new[] { unbounded, bounded }) statistic.Add(statistic.Measure(new(x, [2], 0)));
+            Assert.AreEqual(open, bounded.Open);
+            Assert.AreEqual(Extremes.Both, unbounded.Open);
+        }
+    }
+
+    [TestMethod]
+    public void ExtremesOfChannels_TellWhatTheTensorDoes()
+    {
+        float[] x = RandomFloats.Make(5, 2 * 3 * 7);
+        float[] highs = [.. x.Chunk(7).Select(c => c.Max())], lows = [.. x.Chunk(7).Select(c => c.Min())];
+        var (range, wholeRange, channels, wholeChannels) = (new RangeStatistic(), new RangeStatistic(), new ChannelStatistic(1, 0), new ChannelStatistic(1, 0));
+
+        range.Add(range.MeasureExtremes(new(highs, [2, 3, 1], 0), new(lows, [2, 3, 1], 0)));
+        channels.Add(channels.MeasureExtremes(new(highs, [2, 3, 1], 0), new(lows, [2, 3, 1], 0)));
+        foreach (var whole in new TensorStatistic[] { wholeRange, wholeChannels }) whole.Add(whole.Measure(new(x, [2, 3, 7], 0)));
+
+        Assert.AreEqual((wholeRange.Min, wholeRange.Max, false), (range.Min, range.Max, range.HasNonFinite));
+        CollectionAssert.AreEqual(wholeChannels.Min, channels.Min);
+        CollectionAssert.AreEqual(wholeChannels.Max, channels.Max);
+        range.Add(range.MeasureExtremes(new(highs, [2, 3, 1], 1), new([.. lows.Skip(1), float.NegativeInfinity], [2, 3, 1], 1)));
+        channels.Add(channels.MeasureExtremes(new(highs, [2, 3, 1], 1), new([.. lows.Skip(1), float.NegativeInfinity], [2, 3, 1], 1)));
+        Assert.IsTrue(range.HasNonFinite);
+        Assert.IsFalse(channels.AllFinite);
+    }
+
+    [TestMethod]
     [DataRow(-1), DataRow(1), DataRow(0)]
     public void MeanRow_EqualsScalarMeans(int axis)
     {

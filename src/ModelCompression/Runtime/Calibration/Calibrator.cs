@@ -14,7 +14,7 @@ namespace ModelCompression.Runtime.Calibration;
 public sealed class Calibrator(SampleSource samples, int maxSamples, int threads) : IStatisticsSource
 {
     /// <summary>One of so many tensors must be reducible.</summary>
-    private const int LeastPeakShare = 4;
+    private const int LeastReducedShare = 4;
 
     private const int LeastReducedSamples = 4;
 
@@ -32,9 +32,25 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         int count = CountFor(plan);
         if (count == 0) return;
         var tensors = new WantedTensors(model, plan);
-        using var quick = OpenForPeaks(model, plan, tensors, count, out var reduced, out int whole);
+        int whole = WholeSamples(model, plan, tensors, count);
         using (var session = Open(model, tensors.Computed)) Collect(session, tensors, plan, 0, whole, cancellation);
-        if (quick is not null) Collect(quick, reduced, plan, whole, count, cancellation);
+        if (whole < count) CollectReduced(model, plan, tensors, whole, count, cancellation);
+    }
+
+    /// <summary>Samples to see whole before a session that reduces tensors sees the rest; all of them when too few tensors can be reduced to be worth a session.</summary>
+    private static int WholeSamples(Model model, StatisticsPlan plan, WantedTensors tensors, int count)
+    {
+        using var reduced = ReducedOutputs.Add(model, plan);
+        return (reduced.Of.Count + reduced.Settled.Count) * LeastReducedShare < tensors.Computed.Count || count - reduced.WholeSamples < LeastReducedSamples ? count : reduced.WholeSamples;
+    }
+
+    private void CollectReduced(Model model, StatisticsPlan plan, WantedTensors tensors, int first, int end, CancellationToken cancellation)
+    {
+        using var whole = new Lazily<ModelSession>(() => Open(model, tensors.Computed));
+        using var quick = OpenReduced(model, plan, out var reduced);
+        Func<ISampleRun> runWhole = () => new RepeatedRun(whole.Value, tensors.Names);
+        if (quick is null) Loop.Collect(runWhole, tensors, plan, first, end, cancellation);
+        else Loop.Collect(() => new RepeatedRun(quick, reduced.Names), reduced, plan, first, end, cancellation, (runWhole, tensors));
     }
 
     /// <inheritdoc/>
@@ -89,22 +105,18 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     private static ModelSession Open(Model model, IReadOnlyList<Value> tensors) =>
         ObservingSession.Open(model, [.. tensors.Where(t => WantedTensors.IsComputed(t, model))], SessionSettings.Default with { ReuseMemory = false });
 
-    /// <summary>Opens a session that reduces what many of a plan's tensors are wanted for, for the samples from <paramref name="whole"/> on; null when that is not worth a session.</summary>
-    private static ModelSession? OpenForPeaks(Model model, StatisticsPlan plan, WantedTensors tensors, int count, out WantedTensors reduced, out int whole)
+    /// <summary>Opens a session that reduces what it can, with an arena: what it returns is small.</summary>
+    /// <returns>Null for an element type without a kernel, for example: then all samples are seen whole.</returns>
+    private static ModelSession? OpenReduced(Model model, StatisticsPlan plan, out WantedTensors wanted)
     {
-        using var peaks = PeakOutputs.Add(model, plan);
-        (reduced, whole) = (tensors, count);
-        if (peaks.Of.Count * LeastPeakShare < tensors.Computed.Count || count - peaks.WholeSamples < LeastReducedSamples) return null;
+        using var outputs = ReducedOutputs.Add(model, plan);
+        wanted = new WantedTensors(model, plan, outputs);
         try
         {
-            var wanted = new WantedTensors(model, plan, peaks.Of);
-            var session = Open(model, wanted.Computed);
-            (reduced, whole) = (wanted, peaks.WholeSamples);
-            return session;
+            return ObservingSession.Open(model, wanted.Computed, SessionSettings.Default with { PlanMemory = false });
         }
         catch (DiagnosticException)
         {
-            // As for an element type without a kernel: then all samples are seen whole.
             return null;
         }
     }

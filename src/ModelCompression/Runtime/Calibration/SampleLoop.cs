@@ -22,13 +22,15 @@ internal sealed class SampleLoop(SampleSource samples, int threads)
     /// <param name="first">The first sample.</param>
     /// <param name="end">The one behind the last.</param>
     /// <param name="cancellation">Stops between samples.</param>
-    public void Collect(Func<ISampleRun> start, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation)
+    /// <param name="whole">What runs samples with a NaN or an infinity, where <paramref name="tensors"/> are reduced to extremes, which do not tell; null where they are not.</param>
+    public void Collect(Func<ISampleRun> start, WantedTensors tensors, StatisticsPlan plan, int first, int end, CancellationToken cancellation, (Func<ISampleRun> Start, WantedTensors Tensors)? whole = null)
     {
         var turns = new SampleTurns(first, end);
         var others = SampleTensors.Others(plan);
         Parallel.For(0, Math.Min(threads, end - first), new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, _ =>
         {
             using var run = start();
+            using var careful = new Lazily<ISampleRun>(() => whole!.Value.Start());
             var buffers = new SampleBuffers();
             while (turns.TryTakeSample(out int index))
             {
@@ -36,7 +38,9 @@ internal sealed class SampleLoop(SampleSource samples, int threads)
                 {
                     cancellation.ThrowIfCancellationRequested();
                     var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
-                    var source = new SampleTensors(tensors, sample, run.Run(index, sample.Inputs), index);
+                    var source = whole is { } all && sample.NotFiniteInput is not null
+                        ? new SampleTensors(all.Tensors, sample, careful.Value.Run(index, sample.Inputs), index)
+                        : new SampleTensors(tensors, sample, run.Run(index, sample.Inputs), index);
                     source.RequireNumbers(plan);
                     Measure(source, plan, index, turns);
                 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics.Tensors;
 using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
@@ -37,7 +38,8 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
         for (int i = partials.Length - 1; i >= 0; i--)
         {
             (var tensor, var statistic) = plan.Single[i];
-            if (!statistic.MeasuresInOrder && TryView(tensor, out var view)) partials[i] = wanted.ArePeaks(tensor) ? statistic.MeasurePeaks(view) : statistic.Measure(view);
+            if (wanted.ReducedOf(tensor) is { } reduced) partials[i] = MeasureReduced(reduced, statistic);
+            else if (!statistic.MeasuresInOrder && TryView(tensor, out var view)) partials[i] = statistic.Measure(view);
         }
 
         return partials;
@@ -49,11 +51,32 @@ internal sealed class SampleTensors(WantedTensors wanted, Sample sample, RunOutp
         for (int i = 0; i < partials.Length; i++)
         {
             (var tensor, var statistic) = plan.Single[i];
-            if (TryView(tensor, out var view)) statistic.Add(statistic.MeasuresInOrder ? statistic.Measure(view) : partials[i]);
+            if (wanted.ReducedOf(tensor) is not null) statistic.Add(partials[i]);
+            else if (TryView(tensor, out var view)) statistic.Add(statistic.MeasuresInOrder ? statistic.Measure(view) : partials[i]);
         }
 
         foreach (var (x, y, statistic) in plan.Pairs)
             if (TryView(x, out var left) && TryView(y, out var right)) statistic.Add(left, right);
+    }
+
+    private object? MeasureReduced(ReducedTensor reduced, TensorStatistic statistic)
+    {
+        TensorView highs = default, lows = default;
+        if (reduced.Highs is { } high && !TryView(high, out highs)) return null;
+        if (reduced.Lows is { } low && !TryView(low, out lows)) return null;
+        var shape = reduced.Highs is null ? lows.Shape : highs.Shape;
+        int count = Math.Max(highs.Data.Length, lows.Data.Length);
+        float[] found = ArrayPool<float>.Shared.Rent(2 * count);
+        try
+        {
+            Span<float> largest = found.AsSpan(0, count), smallest = found.AsSpan(count, count);
+            reduced.Fill(highs.Data, lows.Data, largest, smallest);
+            return statistic.MeasureExtremes(new(largest, shape, index), new(smallest, shape, index));
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(found);
+        }
     }
 
     private Tensor? InputOf(Value value)

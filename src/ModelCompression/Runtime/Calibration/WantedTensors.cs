@@ -8,16 +8,21 @@ internal sealed class WantedTensors
 {
     private readonly Dictionary<Value, int> positions = new(ReferenceEqualityComparer.Instance);
     private readonly List<Value> computed = [];
-    private readonly IReadOnlyDictionary<Value, Value>? peaks;
+    private readonly IReadOnlyDictionary<Value, ReducedTensor>? reduced;
 
     /// <summary>Finds what a plan needs.</summary>
     /// <param name="model">The model.</param>
     /// <param name="plan">The plan.</param>
-    /// <param name="peaks">What stands for tensors of whose channels only the largest elements are needed; null for none.</param>
-    public WantedTensors(Model model, StatisticsPlan plan, IReadOnlyDictionary<Value, Value>? peaks = null)
+    /// <param name="outputs">What stands for tensors of whose channels only extremes are needed; null to see all whole.</param>
+    public WantedTensors(Model model, StatisticsPlan plan, ReducedOutputs? outputs = null)
     {
-        this.peaks = peaks;
-        foreach (var (tensor, _) in plan.Single) Add(model, tensor);
+        reduced = outputs?.Of;
+        foreach (var (tensor, _) in plan.Single)
+        {
+            if (outputs?.Settled.Contains(tensor) == true) continue;
+            foreach (var value in ReducedOf(tensor)?.Outputs ?? [tensor]) Add(model, value);
+        }
+
         foreach (var (x, y, _) in plan.Pairs)
         {
             Add(model, x);
@@ -36,8 +41,8 @@ internal sealed class WantedTensors
     /// <summary>Position among <see cref="Computed"/>, or −1.</summary>
     public int PositionOf(Value value) => positions.GetValueOrDefault(value, -1);
 
-    /// <summary>True if what a run returns for a tensor are the largest elements of its channels.</summary>
-    public bool ArePeaks(Value value) => peaks?.ContainsKey(value) == true;
+    /// <summary>What a run returns instead of a tensor, or null when it returns the tensor.</summary>
+    public ReducedTensor? ReducedOf(Value value) => reduced?.GetValueOrDefault(value);
 
     /// <summary>True for what nodes of the main graph compute; inputs and constants are known without a run.</summary>
     public static bool IsComputed(Value value, Model model) => value.Graph == model.Graph && value.Producer is not null && !value.TryGetConstant(out _);
@@ -46,6 +51,6 @@ internal sealed class WantedTensors
     {
         if (!IsComputed(value, model) || positions.ContainsKey(value)) return;
         positions.Add(value, computed.Count);
-        computed.Add(peaks is null ? value : peaks.GetValueOrDefault(value, value));
+        computed.Add(value);
     }
 }

@@ -154,7 +154,15 @@ internal sealed class ActivationRanges
             channels[value] = wanted.Need(value, ChannelStatistic.Key(1, moments), () => new ChannelStatistic(1, moments));
         statistics[value] = !needsRangeOnly ? wanted.Need(value, HistogramStatistic.Key, () => new HistogramStatistic())
             : channels.TryGetValue(value, out var statistic) ? statistic
-            : wanted.Need(value, RangeStatistic.Key, () => new RangeStatistic());
+            : wanted.Need(value, RangeStatistic.Key, () => NewRange(value));
+    }
+
+    /// <summary>A range that need not be known beyond what consumers can tell apart, and cannot exceed what the producer returns; neither matters where it is fixed.</summary>
+    private RangeStatistic NewRange(Value value)
+    {
+        if (ranges.ContainsKey(value) || StaticOperators.FixedRange(value.Producer) is not null) return new(double.PositiveInfinity, double.NegativeInfinity);
+        var (useful, attainable) = (UsefulRange.Of(value), AttainableRange.Of(value));
+        return new(Math.Max(useful.Min, attainable.Min), Math.Min(useful.Max, attainable.Max));
     }
 
     private static (float Min, float Max) Useful(Value tensor, (float Min, float Max) range)

@@ -27,11 +27,9 @@ internal static class UsefulRange
     {
         if (Gate(consumer) is { } gate) return gate;
         if (ValueBounds.Of(consumer) is { } bounds && consumer.Input(0) == tensor && consumer.Inputs.Skip(1).All(i => i != tensor)) return (bounds.Min, bounds.Max);
-        if (consumer.Is("Mul") && Other(consumer, tensor)?.Producer is { } producer && producer.Input(0) == tensor && Gate(producer) is { } own) return (own.Min, double.PositiveInfinity);
+        if (SelfGate.Of(consumer) is { } product && product.Input == tensor && Gate(product.Gate) is { } own) return (own.Min, double.PositiveInfinity);
         return (double.NegativeInfinity, double.PositiveInfinity);
     }
-
-    private static Value? Other(Node mul, Value tensor) => mul.Inputs[0] == tensor ? mul.Inputs[1] : mul.Inputs[0];
 
     private static (double Min, double Max)? Gate(Node node)
     {
