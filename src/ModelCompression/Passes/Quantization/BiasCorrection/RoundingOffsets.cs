@@ -43,8 +43,14 @@ internal sealed class RoundingOffsets(Model model, CompressionSettings settings,
         for (int i = 0; i < decisions.Count; i++)
         {
             if (decisions[i].Plan is not { IsAdaptive: true } plan || TryFind(plan) is not { } layer) continue;
+            if (layer.Biased.Bias.Node.Input(layer.Biased.Bias.Index)?.Uses.Count != 1)
+            {
+                // Where bytes come first, 2 % of a small network for biases gain nothing that its other layers have not gained.
+                if (plan.Options.Preset == Preset.Smallest) continue;
+                AddedByteLength += ByteLengthOfBias(layer.Biased.Layer.OutputChannels, plan);
+            }
+
             layers.Add(i, layer);
-            if (layer.Biased.Bias.Node.Input(layer.Biased.Bias.Index)?.Uses.Count != 1) AddedByteLength += ByteLengthOfBias(layer.Biased.Layer.OutputChannels, plan);
         }
 
         if (layers.Count >= MinLayersAhead) Start();

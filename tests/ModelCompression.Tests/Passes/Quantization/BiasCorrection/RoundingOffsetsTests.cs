@@ -39,6 +39,16 @@ public sealed class RoundingOffsetsTests
     }
 
     [TestMethod]
+    public void Smallest_RoundsForMeans_ButGivesNoLayerABias()
+    {
+        var smallest = Options with { Preset = Preset.Smallest };
+        byte[] bytes = WeightRounding.Quantize(Network(8), smallest, MadeUp(8));
+        CollectionAssert.AreNotEqual(WeightRounding.Quantize(Network(8), smallest, null), bytes, "layers with biases");
+        using var model = OnnxReader.Read(bytes);
+        Assert.AreEqual(2, model.Graph.Nodes.Count(n => n.OpType == "Conv" && n.Input(2) is not null), "the last one has none");
+    }
+
+    [TestMethod]
     public void NothingChanges_WhereNobodyAsksOrNothingRuns()
     {
         byte[] plain = WeightRounding.Quantize(Network(1), Options, null);
