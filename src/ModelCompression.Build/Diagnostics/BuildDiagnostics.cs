@@ -12,6 +12,7 @@ internal static class BuildDiagnostics
     public const string DestinationOutsideCode = "MCB1053";
     public const string NoLockFileCode = "MCB1055";
     public const string MissingModelCode = "MCB2050";
+    public const string OutOfMemoryCode = "MCB9010";
     public const string NoDotNetHostCode = "MCB9050";
     public const string NoWorkerCode = "MCB9051";
     public const string UnsupportedPlatformCode = "MCB9052";
@@ -66,6 +67,9 @@ internal static class BuildDiagnostics
 
     public static string WorkerCrashed(string identity, int exitCode) =>
         $"the compressor ended unexpectedly with exit code {exitCode} while it worked on '{identity}'; exclude the part of the model that causes it (ExcludeOpTypes, ExcludeNodes), or report the model together with the command line from the detailed log";
+
+    public static string OutOfMemory(string identity, int exitCode) =>
+        $"the compressor ended for lack of memory (exit code {exitCode}) while it worked on '{identity}'; free memory, raise the limit of the container, lower ModelCompressionMaxCpuCount, or build fewer projects at once (-m:1)";
 
     public static string BadResponse(string reason) =>
         $"the compressor gave no usable answer ({reason}); make sure that ModelCompressionWorkerPath is a compressor of this package's version";

@@ -1,3 +1,4 @@
+using System;
 using System.ComponentModel;
 using System.IO;
 using System.Text;
@@ -10,10 +11,17 @@ namespace ModelCompression.Build.Worker;
 /// <summary>One run of the worker. <see cref="ToolTask"/> brings process start, output pumping, cancellation of the whole process tree and yielding of the node.</summary>
 internal sealed class WorkerProcess : ToolTask
 {
+    /// <summary>What runtimes say when they end for lack of memory: .NET in its own words, as an exception and where it does not even start, and C++.</summary>
+    private static readonly string[] s_lackOfMemory = ["Out of memory.", "OutOfMemoryException", "0x8007000E", "std::bad_alloc"];
+
+    /// <summary>128 and the number of SIGKILL, which systems send when memory runs out.</summary>
+    private const int Killed = 137;
+
     private readonly string? _host;
     private readonly string _worker;
     private readonly string _request;
     private readonly string _directory;
+    private bool _saidSo;
 
     /// <param name="engine">Where to log.</param>
     /// <param name="host">The <c>dotnet</c> to run it with, or null when the worker is a program by itself.</param>
@@ -38,6 +46,9 @@ internal sealed class WorkerProcess : ToolTask
 
     /// <summary>True once the worker reported a coded error.</summary>
     public bool ReportedError { get; private set; }
+
+    /// <summary>True if the worker ended for lack of memory, as far as one can tell.</summary>
+    public bool LackedMemory => _saidSo || ExitCode == Killed;
 
     /// <summary>Why the system refused to start the program, or null.</summary>
     public string? Refusal { get; private set; }
@@ -100,6 +111,7 @@ internal sealed class WorkerProcess : ToolTask
                 log.Note(line.Code, line.File, line.Line, line.Column, line.Text);
                 break;
             default:
+                _saidSo |= Array.Exists(s_lackOfMemory, words => singleLine.Contains(words));
                 // Indented lines are details of the work.
                 Log.LogMessage(char.IsWhiteSpace(singleLine[0]) ? MessageImportance.Low : messageImportance, "{0}", singleLine);
                 break;

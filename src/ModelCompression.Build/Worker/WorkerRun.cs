@@ -148,7 +148,12 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         }
         catch (FormatException e)
         {
-            if (!process.ReportedError) diagnostics.Error(BuildDiagnostics.BadResponseCode, Request.ProjectFile, 0, 0, BuildDiagnostics.BadResponse(Reason(e, process)));
+            if (!process.ReportedError)
+            {
+                var (badCode, badMessage) = process.LackedMemory ? (BuildDiagnostics.OutOfMemoryCode, BuildDiagnostics.OutOfMemory(open[0].Identity, process.ExitCode)) : (BuildDiagnostics.BadResponseCode, BuildDiagnostics.BadResponse(Reason(e, process)));
+                diagnostics.Error(badCode, Request.ProjectFile, 0, 0, badMessage);
+            }
+
             return false;
         }
         var failedBefore = process.ReportedError;
@@ -166,7 +171,8 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
             if (!process.ReportedError) ReportNoResult(open[0], Reason(null, process));
             return false;
         }
-        Report(crashed, BuildDiagnostics.WorkerCrashedCode, BuildDiagnostics.WorkerCrashed(crashed.Identity, process.ExitCode));
+        if (process.LackedMemory) Report(crashed, BuildDiagnostics.OutOfMemoryCode, BuildDiagnostics.OutOfMemory(crashed.Identity, process.ExitCode));
+        else Report(crashed, BuildDiagnostics.WorkerCrashedCode, BuildDiagnostics.WorkerCrashed(crashed.Identity, process.ExitCode));
         open.Remove(crashed);
         return open.Count > 0;
     }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.Runtime.CompilerServices;
 using ModelCompression.Onnx.Diagnostics;
+using ModelCompression.Runtime;
 using ModelCompression.Tool.Commands;
 using ModelCompression.Tool.Display;
 
@@ -31,16 +32,20 @@ internal static class ToolCommandLine
         {
             return ExitCodes.Cancelled;
         }
-        catch (DiagnosticException e)
+        catch (Exception e)
         {
-            DiagnosticPrinter.Print(e.Diagnostic);
-            return ExitCodes.Of(e.Diagnostic);
+            var error = EnvironmentError.Of(e) ?? (e as DiagnosticException)?.Diagnostic ?? Unexpected(e);
+            DiagnosticPrinter.Print(error);
+            return ExitCodes.Of(error);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            DiagnosticPrinter.Print(Diagnostic.Error("MCB4010", e.Message));
-            return ExitCodes.Failed;
-        }
+    }
+
+    private static Diagnostic Unexpected(Exception e)
+    {
+        string message = e.Message.ReplaceLineEndings(" ").Trim();
+        return e is IOException or UnauthorizedAccessException
+            ? Diagnostic.Error("MCB4010", message)
+            : Diagnostic.Error("MCB4099", $"The command failed by a defect of the tool ({e.GetType().Name}: {message}). Please report it with the command line and the model.");
     }
 
     /// <summary>All verbs; <c>build</c> is not among them, since only builds use it.</summary>

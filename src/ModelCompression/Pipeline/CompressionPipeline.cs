@@ -4,6 +4,7 @@ using ModelCompression.Pipeline.Caching;
 using ModelCompression.Pipeline.Locking;
 using ModelCompression.Pipeline.Search;
 using ModelCompression.Reports;
+using ModelCompression.Runtime;
 using ModelCompression.Statistics;
 
 namespace ModelCompression.Pipeline;
@@ -24,17 +25,10 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
         {
             return Compress(request, cancellation);
         }
-        catch (DiagnosticException e)
-        {
-            report(e.Diagnostic.File is null ? e.Diagnostic with { File = request.SourcePath } : e.Diagnostic);
-        }
-        catch (OutOfMemoryException)
-        {
-            report(Diagnostic.Error("MCB9010", "The machine ran out of memory while compressing this model; compress fewer models at once or use a machine with more memory.") with { File = request.SourcePath });
-        }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            report(Diagnostic.Error("MCB4099", $"Compressing this model failed by a defect of the tool ({e.GetType().Name}: {OneLine(e.Message)}). Please report it with the model's source; ModelCompressionEnabled=false ships the original meanwhile.") with { File = request.SourcePath });
+            var error = EnvironmentError.Of(e) ?? (e as DiagnosticException)?.Diagnostic ?? Defect(e);
+            report(error.File is null ? error with { File = request.SourcePath } : error);
         }
 
         return new CompressionOutcome { Status = CompressionStatus.Failed };
@@ -102,6 +96,9 @@ public sealed partial class CompressionPipeline(Action<Diagnostic> report, Resul
         foreach (var diagnostic in diagnostics) report(diagnostic.File is null ? diagnostic with { File = request.SourcePath } : diagnostic);
         return settings;
     }
+
+    private static Diagnostic Defect(Exception e) => Diagnostic.Error(
+        "MCB4099", $"Compressing this model failed by a defect of the tool ({e.GetType().Name}: {OneLine(e.Message)}). Please report it with the model's source; ModelCompressionEnabled=false ships the original meanwhile.");
 
     private static string OneLine(string text) => text.ReplaceLineEndings(" ").Trim();
 }

@@ -87,7 +87,7 @@ public sealed class FidelityCheck
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB4040" or "MCB4041")
         {
-            return Failure(run, OriginalFailsToo(run) ?? e.Diagnostic);
+            return Failure(run, EnvironmentError.Of(e) ?? OriginalFailsToo(run) ?? e.Diagnostic);
         }
     }
 
@@ -137,7 +137,7 @@ public sealed class FidelityCheck
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code is "MCB2040" or "MCB2041")
         {
-            return e.Diagnostic;
+            return EnvironmentError.OrElse(e);
         }
     }
 

@@ -52,6 +52,8 @@ internal sealed class LentWeights : IDisposable
     /// <param name="copy">A copy of the model, which is edited.</param>
     public byte[] Detach(Model copy)
     {
+        // The values that are made here are native.
+        OrtEnvironment.EnsureStarted();
         foreach (var weight in copy.Graph.Initializers.Where(i => tensors.ContainsKey(i.Name)).ToArray())
         {
             var input = copy.Graph.AddInput(copy.Graph.NewName("lent"), new TensorType(weight.Initializer!.DataType, Shape.Of(weight.Initializer.Dims)));

@@ -22,7 +22,7 @@ public sealed class OrtConstantEvaluator : IConstantEvaluator
             if (!tensors.Contains(null)) return tensors!;
             reason = "ONNX Runtime's interface does not return its type";
         }
-        catch (DiagnosticException error)
+        catch (DiagnosticException error) when (error.Diagnostic.Code is "MCB2040" or "MCB2041")
         {
             reason = $"ONNX Runtime does not compute it: {RuntimeError.OneLine(error.InnerException?.Message ?? error.Message)}";
         }

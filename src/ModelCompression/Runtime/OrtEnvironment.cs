@@ -20,7 +20,7 @@ public static partial class OrtEnvironment
     };
 
     /// <summary>Loads the native library; worth calling early on another thread, since it takes tens of milliseconds.</summary>
-    /// <exception cref="DiagnosticException">MCB9040: the native library cannot be loaded.</exception>
+    /// <exception cref="DiagnosticException">MCB9040: the native library is missing, damaged or another, or cannot be loaded.</exception>
     public static void EnsureStarted() => _ = Started.Value;
 
     /// <summary>
@@ -48,6 +48,7 @@ public static partial class OrtEnvironment
         try
         {
             ForbidTelemetry();
+            OrtLibrary.Check();
             if (!OrtEnv.IsCreated)
             {
                 // Below Fatal, ONNX Runtime writes each failure to standard error before it returns it: the user would read it twice.
@@ -60,12 +61,17 @@ public static partial class OrtEnvironment
         }
         catch (Exception e) when (Innermost(e) is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException)
         {
-            throw new DiagnosticException(
-                "MCB9040",
-                $"ONNX Runtime's native library cannot be loaded ({RuntimeError.OneLine(Innermost(e).Message)}). Expected runtimes/<rid>/native/ beside the tool for this operating system and processor; reinstall the package.",
-                e);
+            throw OrtLibrary.Error($"cannot be loaded ({Reason(Innermost(e).Message)})", e);
         }
     }
 
     private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
+
+    /// <summary>What the system's loader says, without .NET's advice how to make it say more.</summary>
+    private static string Reason(string message)
+    {
+        const string advice = "environment variable:";
+        int end = message.IndexOf(advice, StringComparison.Ordinal);
+        return RuntimeError.OneLine(end < 0 ? message : message[(end + advice.Length)..]);
+    }
 }

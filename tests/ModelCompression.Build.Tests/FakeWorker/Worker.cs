@@ -6,7 +6,7 @@ namespace ModelCompression.FakeWorker;
 
 /// <summary>
 /// Answers a request. What it does with a model is chosen by the item's metadata <c>Fake</c>:
-/// <c>Error</c>, <c>Crash</c>, <c>Hang</c>, <c>Warn</c>, <c>Silent</c> (no result, no error), <c>Data</c> (a second output), <c>Depends</c> (reads <c>file.dep</c>).
+/// <c>Error</c>, <c>Crash</c>, <c>OutOfMemory</c>, <c>Killed</c>, <c>Hang</c>, <c>Warn</c>, <c>Silent</c> (no result, no error), <c>Data</c> (a second output), <c>Depends</c> (reads <c>file.dep</c>).
 /// </summary>
 internal sealed class Worker(string[] args)
 {
@@ -42,6 +42,14 @@ internal sealed class Worker(string[] args)
             case "Crash":
                 File.WriteAllText(output + ".fake.tmp", "half");
                 Environment.FailFast("the fake worker was told to crash");
+                break;
+            case "OutOfMemory":
+                // So .NET ends when not even an exception can be made.
+                Console.Error.WriteLine("Out of memory.");
+                Environment.Exit(134);
+                break;
+            case "Killed":
+                Environment.Exit(137);
                 break;
             case "Hang":
                 File.WriteAllText(output + ".fake.tmp", "half");

@@ -49,6 +49,20 @@ public sealed class FailureTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("OutOfMemory", 134)]
+    [DataRow("Killed", 137)]
+    public void Build_WorkerEndsForLackOfMemory_SaysSo(string how, int exitCode)
+    {
+        WriteThree(how);
+        var build = _solution.Run("build", "app").Failed();
+        Assert.IsEmpty(build.Errors("MCB9053"), build.Output);
+        var error = build.Errors("MCB9010").Single();
+        Assert.Contains($"(exit code {exitCode}) while it worked on 'b.onnx'", error.Text);
+        Assert.AreEqual(LineOf("b.onnx"), error.LineNumber);
+        CollectionAssert.AreEqual(new[] { "a.onnx", "b.onnx", "c.onnx", "c.onnx" }, build.Compressed);
+    }
+
+    [TestMethod]
     public void Build_WorkerAnswersNothingForAModel_IsAnError()
     {
         WriteThree("Silent");

@@ -122,15 +122,7 @@ public sealed class CommandLineTests : IDisposable
     [TestMethod]
     public void BuildVerb_LoadsNothingThatOnlyPeopleNeed()
     {
-        string copy = _folder.Combine("tool", "x");
-        copy = Path.GetDirectoryName(copy)!;
-        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(Program)!, "*", SearchOption.AllDirectories))
-        {
-            string target = Path.Combine(copy, Path.GetRelativePath(Path.GetDirectoryName(Program)!, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
-
+        string copy = CopyTool();
         string[] broken = ["System.CommandLine.dll", "Spectre.Console.dll", "Microsoft.Build.Locator.dll"];
         foreach (string name in broken)
         {
@@ -138,34 +130,75 @@ public sealed class CommandLineTests : IDisposable
             File.WriteAllText(Path.Combine(copy, name), "broken");
         }
 
-        string request = _folder.Write("request.json", new JsonObject
-        {
-            ["protocolVersion"] = 1,
-            ["projectFile"] = _folder.Combine("app.csproj"),
-            ["projectDirectory"] = _folder.Path,
-            ["responseFile"] = _folder.Combine("response.json"),
-            ["threads"] = 1,
-            ["cachePath"] = _folder.Combine("cache"),
-            ["lockFile"] = _folder.Combine("models.lock.json"),
-            ["targets"] = new JsonArray("m.onnx"),
-            ["models"] = new JsonArray(new JsonObject
-            {
-                ["identity"] = "m.onnx",
-                ["source"] = Model,
-                ["output"] = _folder.Combine("out", "m.onnx"),
-                ["target"] = "m.onnx",
-                ["definingFile"] = "app.csproj",
-                ["settings"] = new JsonObject(),
-                ["data"] = new JsonArray(),
-                ["rules"] = new JsonArray(),
-                ["reports"] = new JsonObject { ["Json"] = _folder.Combine("out", "m.onnx.report.json"), ["Html"] = _folder.Combine("out", "m.onnx.report.html") },
-            }),
-        }.ToJsonString());
-
+        string request = WriteRequest();
         var build = ExternalCommand.Run("dotnet", ["exec", Path.Combine(copy, Path.GetFileName(Program)), "build", request], _folder.Path);
         Assert.AreEqual(0, build.ExitCode, build.Output);
         Assert.AreNotEqual(0, ExternalCommand.Run("dotnet", ["exec", Path.Combine(copy, Path.GetFileName(Program)), "inspect", Model], _folder.Path).ExitCode, "the assemblies were broken");
     }
+
+    /// <summary>What is wrong with the native library is said in one line, by every verb that needs it; the process does not die of it.</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    [DataRow("missing", "is missing: there is no '")]
+    [DataRow("cut short", "has 1000000 of at least ")]
+    public void NativeLibraryThatCannotBeUsed_IsAnErrorOfTheEnvironment(string how, string expected)
+    {
+        string copy = CopyTool(), tool = Path.Combine(copy, Path.GetFileName(Program));
+        string[] libraries = Directory.GetFiles(copy, "libonnxruntime.so", SearchOption.AllDirectories);
+        Assert.IsNotEmpty(libraries);
+        foreach (string library in libraries)
+        {
+            if (how == "missing") File.Delete(library);
+            else using (var file = File.OpenWrite(library)) file.SetLength(1_000_000);
+        }
+
+        string[][] commands = [["build", WriteRequest()], ["compress", Model, "-o", _folder.Combine("o.onnx")], ["compare", Model, Model], ["sensitivity", Model, "--data", Data]];
+        foreach (string[] command in commands)
+        {
+            var run = ExternalCommand.Run("dotnet", ["exec", tool, .. command], _folder.Path);
+            Assert.AreEqual(1, run.ExitCode, run.Output);
+            Assert.HasCount(1, run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries), run.Output);
+            Assert.Contains("error MCB9040: ", run.Output);
+            Assert.Contains(expected, run.Output);
+        }
+    }
+
+    private string CopyTool()
+    {
+        string copy = Path.GetDirectoryName(_folder.Combine("tool", "x"))!;
+        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(Program)!, "*", SearchOption.AllDirectories))
+        {
+            string target = Path.Combine(copy, Path.GetRelativePath(Path.GetDirectoryName(Program)!, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+
+        return copy;
+    }
+
+    private string WriteRequest() => _folder.Write("request.json", new JsonObject
+    {
+        ["protocolVersion"] = 1,
+        ["projectFile"] = _folder.Combine("app.csproj"),
+        ["projectDirectory"] = _folder.Path,
+        ["responseFile"] = _folder.Combine("response.json"),
+        ["threads"] = 1,
+        ["cachePath"] = _folder.Combine("cache"),
+        ["lockFile"] = _folder.Combine("models.lock.json"),
+        ["targets"] = new JsonArray("m.onnx"),
+        ["models"] = new JsonArray(new JsonObject
+        {
+            ["identity"] = "m.onnx",
+            ["source"] = Model,
+            ["output"] = _folder.Combine("out", "m.onnx"),
+            ["target"] = "m.onnx",
+            ["definingFile"] = "app.csproj",
+            ["settings"] = new JsonObject(),
+            ["data"] = new JsonArray(),
+            ["rules"] = new JsonArray(),
+            ["reports"] = new JsonObject { ["Json"] = _folder.Combine("out", "m.onnx.report.json"), ["Html"] = _folder.Combine("out", "m.onnx.report.html") },
+        }),
+    }.ToJsonString());
 
     private string[] Suggest(string line) => Run(0, FormattableString.Invariant($"[suggest:{line.Length}]"), line).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 

@@ -35,7 +35,7 @@ internal static class OriginalRunner
         }
         catch (DiagnosticException e) when (e.Diagnostic.Code == "MCB2040")
         {
-            return new OriginalRun(OriginalStatus.Refused) { Problem = e.Diagnostic };
+            return new OriginalRun(OriginalStatus.Refused) { Problem = EnvironmentError.OrElse(e) };
         }
 
         try
@@ -75,7 +75,7 @@ internal static class OriginalRunner
         var problem = first!.Diagnostic;
         return samples.Origin == SampleOrigin.Synthetic
             ? OnlyLoads(session, $"it does not run on synthetic inputs: {RuntimeError.OneLine(first.InnerException?.Message ?? problem.Message)}")
-            : new OriginalRun(OriginalStatus.FailsOnData) { Problem = problem, Interface = session.Interface };
+            : new OriginalRun(OriginalStatus.FailsOnData) { Problem = EnvironmentError.OrElse(first), Interface = session.Interface };
     }
 
     private static OriginalRun RunSamples(ModelSession session, SampleSource samples, int attempt, int[] indices, CancellationToken cancellation)
