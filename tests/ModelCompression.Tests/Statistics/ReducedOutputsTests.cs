@@ -51,7 +51,7 @@ public sealed class ReducedOutputsTests
             StatisticsPlan reduced = PlanFor(model, out var ranges, out var ofChannels), whole = PlanFor(model, out var wholeRanges, out var wholeChannels);
             var samples = new Pictures(8, size);
 
-            new Calibrator(samples, 300, seed).Collect(model, reduced);
+            new Calibrator(samples, 300, seed) { AlwaysReduces = true }.Collect(model, reduced);
             new Calibrator(samples, 300, 2).CollectInTurn(model, tensors, [whole]);
 
             for (int i = 0; i < tensors.Length; i++)
@@ -78,7 +78,7 @@ public sealed class ReducedOutputsTests
         var all = whole.Need(conv, RangeStatistic.Key, () => new RangeStatistic());
         new Calibrator(samples, 300, 2).CollectInTurn(model, [conv], [whole]);
         var some = bounded.Need(conv, RangeStatistic.Key, () => new RangeStatistic(floor: -0.1));
-        new Calibrator(samples, 300, 2).Collect(model, bounded);
+        new Calibrator(samples, 300, 2) { AlwaysReduces = true }.Collect(model, bounded);
 
         Assert.AreEqual(all.Max, some.Max);
         Assert.IsTrue(all.Min < some.Min && some.Min <= -0.1, $"{some.Min} of the first sample tells enough, of all {all.Min}");
@@ -98,11 +98,23 @@ public sealed class ReducedOutputsTests
         Assert.IsEmpty(new WantedTensors(model, plan, reduced).Computed);
     }
 
+    /// <summary>Opening another session and calling more operators takes longer than looking at small tensors.</summary>
+    [TestMethod]
+    [DataRow(9, 30, false), DataRow(160, 30, true), DataRow(160, 0, false)]
+    public void Reducing_IsWorthItForManyElements(int size, int samplesLeft, bool isWorthIt)
+    {
+        using var model = PictureNet.Make(16, 1);
+        var plan = PlanFor(model, out _, out _);
+        new Calibrator(new Pictures(MomentSamples, size), 300, 2).Collect(model, plan);
+        using var reduced = ReducedOutputs.Add(model, plan, samplesLeft);
+        Assert.AreEqual(isWorthIt, reduced.Gain > 0, $"{reduced.Gain} ns");
+    }
+
     [TestMethod]
     public void SampleWithNaNBehindThoseSeenWhole_IsRefused()
     {
         using var model = PictureNet.Make(16, 1);
-        var error = Assert.ThrowsExactly<DiagnosticException>(() => new Calibrator(new Pictures(10, 9, damaged: 7), 300, 2).Collect(model, PlanFor(model, out _, out _)));
+        var error = Assert.ThrowsExactly<DiagnosticException>(() => new Calibrator(new Pictures(10, 9, damaged: 7), 300, 2) { AlwaysReduces = true }.Collect(model, PlanFor(model, out _, out _)));
         Assert.AreEqual("MCB3022", error.Diagnostic.Code);
         Assert.Contains("sample 7", error.Diagnostic.Message);
     }

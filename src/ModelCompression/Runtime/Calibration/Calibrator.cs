@@ -13,9 +13,6 @@ namespace ModelCompression.Runtime.Calibration;
 /// <param name="threads">Samples that run at the same time, at least 1; results do not depend on it.</param>
 public sealed class Calibrator(SampleSource samples, int maxSamples, int threads) : IStatisticsSource
 {
-    /// <summary>One of so many tensors must be reducible.</summary>
-    private const int LeastReducedShare = 4;
-
     private const int LeastReducedSamples = 4;
 
     /// <inheritdoc/>
@@ -23,6 +20,9 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
 
     /// <inheritdoc/>
     public MeasurementRecord? Record { get; init; }
+
+    /// <summary>Whether tensors are reduced to their extremes also where that saves no time.</summary>
+    internal bool AlwaysReduces { get; init; }
 
     private SampleLoop Loop => new(samples, threads);
 
@@ -32,16 +32,27 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         int count = CountFor(plan);
         if (count == 0) return;
         var tensors = new WantedTensors(model, plan);
-        int whole = WholeSamples(model, plan, tensors, count);
-        using (var session = Open(model, tensors.Computed)) Collect(session, tensors, plan, 0, whole, cancellation);
-        if (whole < count) CollectReduced(model, plan, tensors, whole, count, cancellation);
+        int seen = CollectWhole(model, plan, tensors, count, cancellation);
+        if (seen < count) CollectReduced(model, plan, tensors, seen, count, cancellation);
     }
 
-    /// <summary>Samples to see whole before a session that reduces tensors sees the rest; all of them when too few tensors can be reduced to be worth a session.</summary>
-    private static int WholeSamples(Model model, StatisticsPlan plan, WantedTensors tensors, int count)
+    /// <summary>Collects from the samples that have to be seen whole, and from the rest, too, where a session that reduces tensors is not worth opening.</summary>
+    /// <returns>How many these were.</returns>
+    private int CollectWhole(Model model, StatisticsPlan plan, WantedTensors tensors, int count, CancellationToken cancellation)
     {
-        using var reduced = ReducedOutputs.Add(model, plan);
-        return (reduced.Of.Count + reduced.Settled.Count) * LeastReducedShare < tensors.Computed.Count || count - reduced.WholeSamples < LeastReducedSamples ? count : reduced.WholeSamples;
+        int whole = WholeSamples(model, plan, count);
+        using var session = Open(model, tensors.Computed);
+        Collect(session, tensors, plan, 0, whole, cancellation);
+        if (whole == count || IsWorthReducing(model, plan, count - whole)) return whole;
+        Collect(session, tensors, plan, whole, count, cancellation);
+        return count;
+    }
+
+    private bool IsWorthReducing(Model model, StatisticsPlan plan, int samplesLeft)
+    {
+        if (AlwaysReduces) return true;
+        using var reduced = ReducedOutputs.Add(model, plan, samplesLeft);
+        return reduced.Gain > 0;
     }
 
     private void CollectReduced(Model model, StatisticsPlan plan, WantedTensors tensors, int first, int end, CancellationToken cancellation)
@@ -51,6 +62,15 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
         Func<ISampleRun> runWhole = () => new RepeatedRun(whole.Value, tensors.Names);
         if (quick is null) Loop.Collect(runWhole, tensors, plan, first, end, cancellation);
         else Loop.Collect(() => new RepeatedRun(quick, reduced.Names), reduced, plan, first, end, cancellation, (runWhole, tensors));
+    }
+
+    /// <summary>Samples to see whole before a session that reduces tensors may see the rest; all of them when there are too few others, or no tensor can be reduced.</summary>
+    private static int WholeSamples(Model model, StatisticsPlan plan, int count)
+    {
+        // It must be asked after each sample, not only within a part of them.
+        if (plan.IsEnough is not null) return count;
+        using var reduced = ReducedOutputs.Add(model, plan);
+        return reduced.Of.Count + reduced.Settled.Count == 0 || count - reduced.WholeSamples < LeastReducedSamples ? count : reduced.WholeSamples;
     }
 
     /// <inheritdoc/>

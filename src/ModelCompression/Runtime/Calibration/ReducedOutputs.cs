@@ -31,24 +31,45 @@ internal sealed class ReducedOutputs : IDisposable
     /// <summary>Samples that have to be seen whole before.</summary>
     public int WholeSamples { get; private set; }
 
+    /// <summary>Time that is expected to be saved, less the opening of a session; see <see cref="ReductionGain"/>.</summary>
+    public double Gain { get; private set; }
+
     /// <summary>Adds the nodes to a model; disposing removes them.</summary>
-    public static ReducedOutputs Add(Model model, StatisticsPlan plan)
+    /// <param name="model">The model.</param>
+    /// <param name="plan">What is wanted of which tensors.</param>
+    /// <param name="samples">Samples that are left, for <see cref="Gain"/>.</param>
+    public static ReducedOutputs Add(Model model, StatisticsPlan plan, int samples = 0)
     {
-        var outputs = new ReducedOutputs(model.Graph);
+        var outputs = new ReducedOutputs(model.Graph) { Gain = -ReductionGain.ToOpen(model.Graph.Nodes.Count) };
         foreach (var tensor in plan.Single.GroupBy(s => s.Tensor, s => s.Statistic, (IEqualityComparer<Value>)ReferenceEqualityComparer.Instance))
         {
             int whole = tensor.Max(s => s.WholeSamples);
             if (whole == int.MaxValue || !WantedTensors.IsComputed(tensor.Key, model)) continue;
             var open = tensor.Aggregate(Extremes.None, (o, s) => o | s.Open);
             if (outputs.tensors.IsPositive(tensor.Key)) open &= ~Extremes.Low;
-            if (open == Extremes.None) outputs.Settled.Add(tensor.Key);
-            else if (outputs.Reduced(tensor.Key, open) is { } reduced) outputs.Of.Add(tensor.Key, reduced);
-            else continue;
+            if (!outputs.TryAdd(tensor.Key, open, tensor.Max(s => s.ElementCount), samples)) continue;
             outputs.WholeSamples = Math.Max(outputs.WholeSamples, whole);
         }
 
         if (plan.Single.Any(s => outputs.Of.ContainsKey(s.Tensor) && s.Statistic.ElementCount > LargeElementCount)) outputs.PutInOrder();
         return outputs;
+    }
+
+    private bool TryAdd(Value tensor, Extremes open, double elements, int samples)
+    {
+        if (open == Extremes.None)
+        {
+            Settled.Add(tensor);
+            Gain += ReductionGain.OfSettled(elements, samples);
+            return true;
+        }
+
+        int before = added.Count;
+        if (Reduced(tensor, open) is not { } reduced) return false;
+        int mirrors = added.Skip(before).Count(n => n.OpType == "HardSigmoid");
+        Gain += ReductionGain.OfReduced(elements, samples, added.Count - before - mirrors, mirrors);
+        Of.Add(tensor, reduced);
+        return true;
     }
 
     /// <inheritdoc/>
