@@ -1,4 +1,5 @@
 using System.Numerics;
+using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
@@ -40,6 +41,7 @@ public static class TensorPacking
         if (tensor.ByteLength > 1L << 30) return "more than 1 GiB";
         if (request is { Storage: SparseStorage.Dense, AllowPalette: false }) return "";
         if (tensor.ByteLength < MinByteLength) return "too small to gain from packing";
+        if (request.UseConstantNodes && ConstantNode.WhyNot(request.Opset, DataType.UInt8) is { } noIntegers) return noIntegers;
         return request.Opset < UnpackingOperators.MinOpset
             ? FormattableString.Invariant($"opset {request.Opset} cannot unpack; opset {UnpackingOperators.MinOpset} and later can")
             : null;

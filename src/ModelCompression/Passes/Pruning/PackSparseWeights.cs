@@ -79,8 +79,8 @@ public sealed class PackSparseWeights(WidenStoredWeights? widened = null) : Mode
 
     private void Refuse(WeightSite site, PackingPlan plan, PassLog log)
     {
-        // Without zeros there is nothing to explain.
-        if (plan.Sparsity == 0) return;
+        // Without zeros there is nothing to explain. They are not counted where the rules alone decide.
+        if (plan.Sparsity == 0 && log.LayerOf(site.Value)?.PrunedShare is not > 0) return;
         log.Refused(Name, site.Operator.DisplayName, plan.Reason);
         PruningRecord.Of(log, site).Reason = $"stored dense: {plan.Reason}";
     }

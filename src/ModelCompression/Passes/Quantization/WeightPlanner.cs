@@ -1,6 +1,7 @@
 using ModelCompression.Analysis;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes.Quantization.NBits;
 
@@ -82,8 +83,7 @@ internal sealed class WeightPlanner
     {
         if (site.Tensor.ElementCount == 0) return "empty";
         if (site.Tensor.ElementCount > Array.MaxLength) return "more than 2^31 elements";
-        return target.Opset < BroadcastOpset
-            ? FormattableString.Invariant($"opset {target.Opset} has no broadcasting to unpack with; opset {BroadcastOpset} and later have")
-            : null;
+        if (target.Opset < BroadcastOpset) return FormattableString.Invariant($"opset {target.Opset} has no broadcasting to unpack with; opset {BroadcastOpset} and later have");
+        return target.UsesConstantNodes ? ConstantNode.WhyNot(target.Opset, DataType.Int8) : null;
     }
 }

@@ -40,7 +40,7 @@ public sealed class FoldConstants : ModelPass
     {
         var constants = new FoldedConstants(root, v => new(known.Tensors[v].DataType, known.Tensors[v].Dims.ToArray()), v => known.Tensors[v]);
         var plan = FoldingPlan.Choose(root, known.Nodes, constants);
-        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"{known.Tensors[value].ByteLength} bytes would make the file larger");
+        foreach (var value in plan.Refused) log.Refused(Name, value.Name, constants.WhyNot(value) ?? $"{known.Tensors[value].ByteLength} bytes would make the file larger");
         foreach (var value in plan.Values) log.Applied(Name, value.Name, $"computed ahead: {known.Tensors[value]}");
         constants.Store(v => known.Tensors[v]);
         RemoveDead(root, plan);
@@ -54,7 +54,7 @@ public sealed class FoldConstants : ModelPass
         if (nodes.Count == 0) return;
         var constants = new FoldedConstants(root, v => bounds[v], _ => null);
         var plan = FoldingPlan.Choose(root, nodes, constants);
-        foreach (var value in plan.Refused) log.Refused(Name, value.Name, $"up to {bounds[value].ByteLength} bytes would make the file larger");
+        foreach (var value in plan.Refused) log.Refused(Name, value.Name, constants.WhyNot(value) ?? $"up to {bounds[value].ByteLength} bytes would make the file larger");
         if (plan.Values.Count == 0) return;
         var wanted = plan.Values.Select(v => v.Producer!).Distinct().ToList();
         if (runtime.TryEvaluate(new(root.Model.IrVersion, root.Opsets, wanted, inputs, plan.Values), out string? reason) is not { } tensors)

@@ -9,6 +9,8 @@ namespace ModelCompression.Passes.Simplification;
 /// </summary>
 internal sealed class FoldedConstants
 {
+    private const long FreeInitializersIrVersion = 4;
+
     private readonly GraphScope root;
     private readonly Func<Value, TensorBound> boundOf;
     private readonly Func<Value, Tensor?> contentOf;
@@ -27,11 +29,17 @@ internal sealed class FoldedConstants
         this.contentOf = contentOf;
     }
 
+    /// <summary>Why a value cannot become a constant at all; null when it can.</summary>
+    public string? WhyNot(Value value) => root.IsFunction || value.IsGraphOutput || (root.Model.IrVersion < FreeInitializersIrVersion && value.Graph != root.Model.Graph)
+        ? ConstantNode.WhyNot(root.Opset, boundOf(value).Type)
+        : null;
+
     public bool Contains(Value value) => values.Contains(value);
 
     /// <summary>Adds values if they take at most <paramref name="maxByteLength"/> bytes, each content counted once.</summary>
     public bool TryAdd(List<Value> fresh, long maxByteLength)
     {
+        if (fresh.Any(v => WhyNot(v) is not null)) return false;
         // Contents are looked at only when they decide, since large ones are computed for it.
         if (fresh.Sum(Size) > maxByteLength && (AtBest(fresh) > maxByteLength || SizeOfDistinct(fresh) > maxByteLength)) return false;
         foreach (var value in fresh) Add(value);
@@ -82,7 +90,7 @@ internal sealed class FoldedConstants
     /// <summary>The content of a value that may share its storage: large, not an output by name, and where initializers exist in every graph.</summary>
     private Tensor? SharedContent(Value value)
     {
-        if (value.IsGraphOutput || root.IsFunction || root.Model.IrVersion < 4) return null;
+        if (value.IsGraphOutput || root.IsFunction || root.Model.IrVersion < FreeInitializersIrVersion) return null;
         return boundOf(value).ByteLength < ShareDuplicateInitializers.MinOuterByteLength ? null : contentOf(value);
     }
 

@@ -177,7 +177,7 @@ public sealed class QuantizeWeightsRuleTests
     [TestMethod]
     public void BeforeIr4_ConstantsAreNodes()
     {
-        var model = new TestModel(8, irVersion: 3);
+        var model = new TestModel(9, irVersion: 3);
         var weight = model.Input("w", 32, 40);
         model.Graph.SetInitializer(weight, model.RandomTensor(32, 40));
         model.Output(model.Node("MatMul", [model.Input("x", 2, 32), weight]));

@@ -1,6 +1,7 @@
 using ModelCompression.Analysis;
 using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 
 namespace ModelCompression.Passes.Quantization.Dynamic;
@@ -29,6 +30,7 @@ internal static class IntegerNodeRules
         if (FeedsLogarithm(node)) return "its output goes through a logarithm, where small values count as much as large ones; activation codes keep only the large ones";
         if (options.QuantizationGranularity == QuantizationGranularity.Block) return "integer kernels take one scale per channel or tensor, not per block";
         if (target.Opset < WeightPlanner.BroadcastOpset) return FormattableString.Invariant($"opset {target.Opset} has no broadcasting to scale the products with; opset {WeightPlanner.BroadcastOpset} and later have");
+        if (target.UsesConstantNodes && ConstantNode.WhyNot(target.Opset, DataType.Int8) is { } noIntegers) return noIntegers;
         return (node.IsOnnxDomain, node.OpType) switch
         {
             (true, "MatMul" or "Gemm" or "LSTM") => null,

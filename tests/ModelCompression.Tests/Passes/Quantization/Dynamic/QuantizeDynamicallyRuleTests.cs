@@ -159,7 +159,7 @@ public sealed class QuantizeDynamicallyRuleTests
     }
 
     [TestMethod]
-    [DataRow(8)]
+    [DataRow(9)]
     [DataRow(13)]
     public void FunctionBody_ImportsWhatItsKernelNeeds(int opset)
     {
