@@ -52,7 +52,7 @@ internal static class LaneRounding
             for (int b = 0, start = 0; b < scales.Length; b++, start += blockLength)
             {
                 int length = Math.Min(blockLength, columns.Length - start);
-                error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b] * factor, middle, out _, out _, out var loss);
+                error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b] * factor, Vector512.Create((float)middle), (2 * middle) - 1, out _, out _, out var loss);
                 noise += loss;
             }
 
@@ -70,37 +70,36 @@ internal static class LaneRounding
     /// <param name="blockLength">Elements of a block.</param>
     /// <param name="scales">One vector per block: the scales that codes are found with.</param>
     /// <param name="stored">One vector per block: the scales that codes will be multiplied with.</param>
-    /// <param name="middle">The middle code.</param>
+    /// <param name="zeros">One vector per block: the codes of zero.</param>
+    /// <param name="highest">The highest code.</param>
     /// <param name="codes">Receives sixteen codes per element of a row.</param>
     /// <param name="noise">Receives Σ (x − x̂)² per row.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void ToNearest(ReadOnlySpan<Vector512<float>> columns, int blockLength, ReadOnlySpan<Vector512<float>> scales, ReadOnlySpan<Vector512<float>> stored, int middle, Span<byte> codes, Span<double> noise)
+    public static void ToNearest(ReadOnlySpan<Vector512<float>> columns, int blockLength, ReadOnlySpan<Vector512<float>> scales, ReadOnlySpan<Vector512<float>> stored, ReadOnlySpan<Vector512<float>> zeros, int highest, Span<byte> codes, Span<double> noise)
     {
-        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f);
-        var offset = Vector256.Create((byte)middle);
         Vector512<double> noiseLow = default, noiseHigh = default;
         for (int b = 0, start = 0; b < scales.Length; b++, start += blockLength)
         {
             var block = columns.Slice(start, Math.Min(blockLength, columns.Length - start));
             var target = codes[(start * LaneTile.Lanes)..];
-            var (scale, value) = (scales[b], stored[b]);
+            var grid = new LaneGrid(scales[b], stored[b], zeros[b], highest);
             var sum = Vector512<float>.Zero;
             int k = 0;
             for (; k <= block.Length - 4; k += 4)
             {
-                var q0 = Round(block[k], scale, value, low, high, ref sum);
-                var q1 = Round(block[k + 1], scale, value, low, high, ref sum);
-                var q2 = Round(block[k + 2], scale, value, low, high, ref sum);
-                var q3 = Round(block[k + 3], scale, value, low, high, ref sum);
+                var q0 = Round(block[k], grid, ref sum);
+                var q1 = Round(block[k + 1], grid, ref sum);
+                var q2 = Round(block[k + 2], grid, ref sum);
+                var q3 = Round(block[k + 3], grid, ref sum);
                 // By halves: narrowing sixteen lanes has no instruction where vectors are eight lanes wide.
-                (Narrow(q0, q1) + offset).CopyTo(target[(k * LaneTile.Lanes)..]);
-                (Narrow(q2, q3) + offset).CopyTo(target[((k + 2) * LaneTile.Lanes)..]);
+                Narrow(q0, q1).CopyTo(target[(k * LaneTile.Lanes)..]);
+                Narrow(q2, q3).CopyTo(target[((k + 2) * LaneTile.Lanes)..]);
             }
 
             for (; k < block.Length; k++)
             {
-                var q = Round(block[k], scale, value, low, high, ref sum);
-                for (int lane = 0; lane < LaneTile.Lanes; lane++) target[(k * LaneTile.Lanes) + lane] = (byte)(q[lane] + middle);
+                var q = Round(block[k], grid, ref sum);
+                for (int lane = 0; lane < LaneTile.Lanes; lane++) target[(k * LaneTile.Lanes) + lane] = (byte)q[lane];
             }
 
             var (first, second) = Vector512.Widen(sum);
@@ -116,20 +115,45 @@ internal static class LaneRounding
     /// <param name="columns">The rows.</param>
     /// <param name="blockLength">Elements of a block.</param>
     /// <param name="input">The mean input.</param>
-    /// <param name="middle">The middle code.</param>
+    /// <param name="zeros">One vector per block: the codes of zero.</param>
+    /// <param name="highest">The highest code.</param>
     /// <param name="scales">One vector per block.</param>
     /// <param name="space">Receives what a change of each block's scale does: Σ q·m, then Σ q², a vector per block each (<see cref="MeanSums"/>).</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector512<float> Shift(ReadOnlySpan<Vector512<float>> columns, int blockLength, MeanInput input, int middle, ReadOnlySpan<Vector512<float>> scales, Span<Vector512<float>> space)
+    public static Vector512<float> Shift(ReadOnlySpan<Vector512<float>> columns, int blockLength, MeanInput input, ReadOnlySpan<Vector512<float>> zeros, int highest, ReadOnlySpan<Vector512<float>> scales, Span<Vector512<float>> space)
     {
         var error = Vector512<float>.Zero;
         for (int b = 0, start = 0; b < scales.Length; b++, start += blockLength)
         {
             int length = Math.Min(blockLength, columns.Length - start);
-            error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b], middle, out space[b], out space[scales.Length + b], out _);
+            error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b], zeros[b], highest, out space[b], out space[scales.Length + b], out _);
         }
 
         return error;
+    }
+
+    /// <summary>How many codes are those of zero.</summary>
+    /// <param name="codes">Sixteen codes per element of a row.</param>
+    /// <param name="blockLength">Elements of a block.</param>
+    /// <param name="zeros">One vector per block.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static long CountZeros(ReadOnlySpan<byte> codes, int blockLength, ReadOnlySpan<Vector512<float>> zeros)
+    {
+        var vectors = MemoryMarshal.Cast<byte, Vector128<byte>>(codes);
+        var total = Vector128<ushort>.Zero;
+        long count = 0;
+        for (int b = 0, start = 0; start < vectors.Length; b++, start += blockLength)
+        {
+            var zero = Narrow(Vector512.ConvertToInt32Native(zeros[b]), Vector512<int>.Zero).GetLower();
+            var equal = Vector128<byte>.Zero;
+            foreach (var code in vectors.Slice(start, Math.Min(blockLength, vectors.Length - start))) equal -= Vector128.Equals(code, zero);
+            total += Vector128.WidenLower(equal) + Vector128.WidenUpper(equal);
+            if (b % 128 != 127) continue;
+            count += Vector128.Sum(Vector128.WidenLower(total) + Vector128.WidenUpper(total));
+            total = default;
+        }
+
+        return count + Vector128.Sum(Vector128.WidenLower(total) + Vector128.WidenUpper(total));
     }
 
     /// <summary>Σ x² of all elements in binary64, and how many of them are ±0.</summary>
@@ -152,12 +176,12 @@ internal static class LaneRounding
     private static double Sum(Vector512<double> lanes) => Lanes.Sum(lanes.GetLower()) + Lanes.Sum(lanes.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Round(Vector512<float> x, Vector512<float> scale, Vector512<float> stored, Vector512<float> low, Vector512<float> high, ref Vector512<float> noise)
+    private static Vector512<int> Round(Vector512<float> x, LaneGrid grid, ref Vector512<float> noise)
     {
-        var code = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(x / scale), low), high);
-        var error = x - (code * stored);
+        var code = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(x / grid.Scale), -grid.Zero), grid.High);
+        var error = x - (code * grid.Stored);
         noise = Vector512.FusedMultiplyAdd(error, error, noise);
-        return Vector512.ConvertToInt32Native(code);
+        return Vector512.ConvertToInt32Native(code + grid.Zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -165,10 +189,10 @@ internal static class LaneRounding
         Vector256.Narrow(Vector256.Narrow(first.GetLower(), first.GetUpper()), Vector256.Narrow(second.GetLower(), second.GetUpper())).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Sums(ReadOnlySpan<Vector512<float>> block, ReadOnlySpan<float> means, Vector512<float> scale, int middle, out Vector512<float> reach, out Vector512<float> cost, out Vector512<float> noise)
+    private static Vector512<float> Sums(ReadOnlySpan<Vector512<float>> block, ReadOnlySpan<float> means, Vector512<float> scale, Vector512<float> zero, int highest, out Vector512<float> reach, out Vector512<float> cost, out Vector512<float> noise)
     {
         var inverse = Vector512<float>.One / scale;
-        Vector512<float> low = Vector512.Create(-(float)middle), high = Vector512.Create(middle - 1f), error = default, reaches = default, costs = default, noises = default;
+        Vector512<float> low = -zero, high = Vector512.Create((float)highest) - zero, error = default, reaches = default, costs = default, noises = default;
         ref float mean = ref MemoryMarshal.GetReference(means);
         for (int k = 0; k < block.Length; k++)
         {
@@ -184,5 +208,14 @@ internal static class LaneRounding
 
         (reach, cost, noise) = (reaches, costs, noises);
         return error;
+    }
+
+    /// <summary>How one block of sixteen rows is rounded: the scales that codes are found with, those that they are multiplied with, and the codes of zero.</summary>
+    private readonly ref struct LaneGrid(Vector512<float> scale, Vector512<float> stored, Vector512<float> zero, int highest)
+    {
+        public readonly Vector512<float> Scale = scale;
+        public readonly Vector512<float> Stored = stored;
+        public readonly Vector512<float> Zero = zero;
+        public readonly Vector512<float> High = Vector512.Create((float)highest) - zero;
     }
 }

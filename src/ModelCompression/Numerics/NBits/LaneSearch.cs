@@ -14,10 +14,6 @@ internal static class LaneSearch
 {
     private const int Refinements = 2;
 
-    /// <summary>True for groups that it can search.</summary>
-    public static bool Applies(WeightGrid grid, GroupCodes codes) =>
-        codes.Kind == GroupCodeKind.Symmetric && grid.RowsPerScale == 1 && grid.BlockLength <= MapSearch.ShortLength;
-
     /// <summary>Finds the scales of one block of sixteen rows.</summary>
     /// <param name="columns">Elements of the block, 1…64 vectors.</param>
     /// <param name="codes">Symmetric codes.</param>
@@ -42,19 +38,27 @@ internal static class LaneSearch
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static T Find<T>(ref float columns, int count, GroupCodes codes) where T : struct, IVectorLanes<T>
     {
-        T zero = T.Fill(0), max = zero, min = zero;
+        var (max, min) = Extremes<T>(ref columns, count);
+        var below = T.Subtract(T.Fill(0), min);
+        var full = T.Divide(T.IfGreater(max, below, max, min), T.Fill(-(float)codes.Middle));
+        T best = full, most = T.Fill(-1);
+        foreach (float cut in MapSearch.Cuts(count, codes.Bits)) Try(ref columns, count, T.Multiply(full, T.Fill(cut)), codes.Middle, ref best, ref most);
+        for (int i = 0; i < Refinements; i++) Try(ref columns, count, best, codes.Middle, ref best, ref most);
+        return T.IfGreater(T.Fill(MapSearch.SmallestNormal * (1 << codes.Bits)), T.Largest(max, below), T.Fill(GroupMap.AnyScale), best);
+    }
+
+    /// <summary>The largest and the smallest element of a block, or 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static (T Max, T Min) Extremes<T>(ref float columns, int count) where T : struct, IVectorLanes<T>
+    {
+        T max = T.Fill(0), min = max;
         for (int k = 0; k < count; k++)
         {
             var x = T.Load(ref Unsafe.Add(ref columns, k * LaneTile.Lanes));
             (max, min) = (T.Largest(max, x), T.Smallest(min, x));
         }
 
-        var below = T.Subtract(zero, min);
-        var full = T.Divide(T.IfGreater(max, below, max, min), T.Fill(-(float)codes.Middle));
-        T best = full, most = T.Fill(-1);
-        foreach (float cut in MapSearch.Cuts(count, codes.Bits)) Try(ref columns, count, T.Multiply(full, T.Fill(cut)), codes.Middle, ref best, ref most);
-        for (int i = 0; i < Refinements; i++) Try(ref columns, count, best, codes.Middle, ref best, ref most);
-        return T.IfGreater(T.Fill(MapSearch.SmallestNormal * (1 << codes.Bits)), T.Largest(max, below), T.Fill(GroupMap.AnyScale), best);
+        return (max, min);
     }
 
     /// <summary>Rounds with a scale, fits the scale to the codes, and takes it where it explains more.</summary>

@@ -45,24 +45,30 @@ public sealed class LaneRoundingTests
     }
 
     [TestMethod]
-    [DataRow(320), DataRow(45), DataRow(3)]
-    public void RoundingToNearest_EqualsThatOfGroups(int length)
+    [DataRow(320, false), DataRow(45, false), DataRow(3, false), DataRow(320, true), DataRow(45, true)]
+    public void RoundingToNearest_EqualsThatOfGroups(int length, bool isAsymmetric)
     {
         var (rows, columns, grid) = Rows(length, 1);
         var scales = Scales(columns, length);
+        var zeros = Zeros(scales.Length);
+        for (int b = 0; b < zeros.Length && isAsymmetric; b++) (scales[b], zeros[b]) = (Vector512.Abs(scales[b]), Vector512.Create<float>([.. Enumerable.Range(0, LaneTile.Lanes).Select(i => (float)((i + (5 * b)) % 16))]));
         byte[] codes = new byte[length * LaneTile.Lanes];
         double[] noise = new double[LaneTile.Lanes];
-        LaneRounding.ToNearest(columns, Block, scales, scales, Middle, codes, noise);
+        long zeroCount = 0;
+        LaneRounding.ToNearest(columns, Block, scales, scales, zeros, 15, codes, noise);
         for (int row = 0; row < LaneTile.Lanes; row++)
         {
             byte[] expected = new byte[length], found = new byte[length];
             double loss = 0;
             for (int b = 0; b < grid.Blocks; b++)
-                loss += GroupRounding.ToNearest(grid.BlockOf(rows.AsSpan(row * length, length), b), new(scales[b][row], Middle), 15, expected.AsSpan(b * Block));
+                loss += GroupRounding.ToNearest(grid.BlockOf(rows.AsSpan(row * length, length), b), new(scales[b][row], zeros[b][row]), 15, expected.AsSpan(b * Block));
             LaneTile.CopyLane(codes, row, found);
+            zeroCount += expected.Where((code, k) => code == zeros[k / Block][row]).Count();
             CollectionAssert.AreEqual(expected, found);
             Assert.AreEqual(loss, noise[row], 1e-5 * loss);
         }
+
+        Assert.AreEqual(zeroCount, LaneRounding.CountZeros(codes, Block, zeros));
     }
 
     /// <summary>Codes stay, so that the error falls to v / (v + Σ R²/C) of what it was, and Σ e² grows by the squares of the changes.</summary>
@@ -74,7 +80,7 @@ public sealed class LaneRoundingTests
         var input = new MeanInput(Rows(length, 3).Rows[..length], 0.05f);
         var scales = Scales(columns, length);
         Vector512<float>[] fitted = new Vector512<float>[scales.Length], sums = new Vector512<float>[2 * grid.Blocks];
-        var shift = LaneRounding.Shift(columns, Block, input, Middle, scales, sums);
+        var shift = LaneRounding.Shift(columns, Block, input, Zeros(scales.Length), 15, scales, sums);
         LaneRounding.Fit(shift, sums, input.Variance, scales, fitted);
         int exact = 0;
         for (int row = 0; row < LaneTile.Lanes; row++)
@@ -139,7 +145,7 @@ public sealed class LaneRoundingTests
         var input = new MeanInput(Rows(length, 5).Rows[..length], 0.05f);
         var scales = Scales(columns, length);
         var sums = new Vector512<float>[2 * grid.Blocks];
-        var shift = LaneRounding.Shift(columns, Block, input, Middle, scales, sums);
+        var shift = LaneRounding.Shift(columns, Block, input, Zeros(scales.Length), 15, scales, sums);
         for (int row = 0; row < LaneTile.Lanes; row++)
         {
             double expected = 0, size = 0;
@@ -167,6 +173,8 @@ public sealed class LaneRoundingTests
         columns[3] = columns[3].WithElement(5, float.NaN);
         Assert.IsFalse(double.IsFinite(LaneRounding.Measure(columns).Energy));
     }
+
+    private static Vector512<float>[] Zeros(int blocks) => [.. Enumerable.Repeat(Vector512.Create((float)Middle), blocks)];
 
     private static float Element(float[] weight, WeightGrid grid, int row, int k) => weight[grid.IsTransposed ? (k * grid.Rows) + row : (row * grid.Length) + k];
 

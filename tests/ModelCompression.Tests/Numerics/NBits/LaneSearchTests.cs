@@ -7,23 +7,26 @@ namespace ModelCompression.Tests.Numerics.NBits;
 public sealed class LaneSearchTests
 {
     [TestMethod]
-    [DataRow(1), DataRow(7), DataRow(16), DataRow(32), DataRow(33), DataRow(64)]
-    public void Scales_AreAsGoodAsThoseOfTheSearchGroupByGroup(int length)
+    [DataRow(1, false), DataRow(7, false), DataRow(16, false), DataRow(32, false), DataRow(33, false), DataRow(64, false)]
+    [DataRow(1, true), DataRow(7, true), DataRow(16, true), DataRow(32, true), DataRow(33, true), DataRow(64, true)]
+    public void Maps_AreAsGoodAsThoseOfTheSearchGroupByGroup(int length, bool isAsymmetric)
     {
         for (int seed = 0; seed < 50; seed++)
         {
             var random = new Random((length * 100) + seed);
             int bits = 2 + (seed % 7);
             float[] x = [.. Enumerable.Range(0, LaneTile.Lanes * length).Select(_ => (float)(Math.Pow(10, (seed % 9) - 6) * (Enumerable.Range(0, 6).Sum(_ => random.NextDouble() - 0.45) * (random.Next(40) == 0 ? 4 : 1))))];
-            var codes = new GroupCodes(bits, GroupCodeKind.Symmetric);
-            var scales = LaneSearch.Find(Columns(x, length), codes);
+            var codes = new GroupCodes(bits, isAsymmetric ? GroupCodeKind.Asymmetric : GroupCodeKind.Symmetric);
+            var zeros = Vector512.Create((float)codes.Middle);
+            var scales = isAsymmetric ? LaneZeroSearch.Find(Columns(x, length), codes, out zeros) : LaneSearch.Find(Columns(x, length), codes);
             for (int lane = 0; lane < LaneTile.Lanes; lane++)
             {
                 var group = x.AsSpan(lane * length, length);
                 double energy = 0;
                 foreach (float v in group) energy += (double)v * v;
-                double scalar = FitSums.Of(group, MapSearch.Find(group, codes), codes.Highest).EE, found = FitSums.Of(group, new(scales[lane], codes.Middle), codes.Highest).EE;
+                double scalar = FitSums.Of(group, MapSearch.Find(group, codes), codes.Highest).EE, found = FitSums.Of(group, new(scales[lane], zeros[lane]), codes.Highest).EE;
                 // Sums are in binary32: what is left of the energy is known to 10⁻⁵ of it.
+                Assert.IsTrue(zeros[lane] >= 0 && zeros[lane] <= codes.Highest && zeros[lane] == MathF.Round(zeros[lane]), zeros.ToString());
                 Assert.IsLessThanOrEqualTo((1.02 * scalar) + (1e-5 * energy), found, $"{bits} bits, lane {lane}: {scales[lane]}");
             }
         }
@@ -41,6 +44,13 @@ public sealed class LaneSearchTests
         Assert.AreEqual(GroupMap.AnyScale, scales[0]);
         Assert.AreEqual(GroupMap.AnyScale, scales[1]);
         Assert.AreEqual(0, FitSums.Of(x.AsSpan(96, 32), new(scales[3], 8), 15).EE, 1e-9);
+
+        scales = LaneZeroSearch.Find(Columns(x, 32), new(4, GroupCodeKind.Asymmetric), out var zeros);
+        for (int lane = 0; lane < LaneTile.Lanes; lane++) Assert.IsTrue(float.IsNormal(scales[lane]), scales.ToString());
+        Assert.AreEqual((GroupMap.AnyScale, 0f), (scales[0], zeros[0]));
+        Assert.AreEqual((GroupMap.AnyScale, 0f), (scales[1], zeros[1]));
+        Assert.AreEqual(15, zeros[2]);
+        Assert.AreEqual(0, FitSums.Of(x.AsSpan(96, 32), new(scales[3], zeros[3]), 15).EE, 1e-9);
     }
 
     private static Vector512<float>[] Columns(float[] rows, int length)

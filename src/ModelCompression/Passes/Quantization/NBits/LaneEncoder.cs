@@ -7,7 +7,7 @@ using ModelCompression.Options;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>
-/// <see cref="NBitEncoder"/> for short symmetric blocks, which is what most weights in few bits have: sixteen rows are searched, fitted and rounded while they are in a
+/// <see cref="NBitEncoder"/> for short blocks with zero points on codes, which is what most weights in few bits have: sixteen rows are searched, fitted and rounded while they are in a
 /// core's cache, so that a weight is read from memory once.
 /// </summary>
 internal sealed class LaneEncoder
@@ -32,6 +32,7 @@ internal sealed class LaneEncoder
     private readonly double[] noises;
     private readonly long[] zeros;
     private readonly long[] zeroCodes;
+    private readonly float[] zeroPoints;
 
     private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs)
     {
@@ -42,16 +43,22 @@ internal sealed class LaneEncoder
         grid = plan.Grid;
         storesRows = StoredScales.AreOfRows(grid, plan.Codes.Kind);
         (maps, found) = storesRows ? ([], []) : (new GroupMap[grid.ScaleCount], new float[grid.ScaleCount]);
+        zeroPoints = IsAsymmetric ? new float[grid.ScaleCount] : [];
         result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
         rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
         (energies, noises, zeros, zeroCodes) = (new double[tiles], new double[tiles], new long[tiles], new long[tiles]);
     }
 
+    private bool IsAsymmetric => plan.Codes.Kind == GroupCodeKind.Asymmetric;
+
     private bool IsToNearest => plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.RoundToNearest;
 
     /// <summary>True if it can encode a weight, given mean inputs that it <see cref="Takes"/>.</summary>
-    public static bool Applies(NBitPlan plan) => !plan.HasPalette && LaneSearch.Applies(plan.Grid, plan.Codes);
+    /// <param name="plan">The plan.</param>
+    /// <param name="codes">The codes that the weight gets.</param>
+    public static bool Applies(NBitPlan plan, GroupCodes codes) => !plan.HasPalette && plan.Grid.RowsPerScale == 1 && plan.Grid.BlockLength <= MapSearch.ShortLength
+        && (codes.Kind == GroupCodeKind.Symmetric || (codes is { Kind: GroupCodeKind.Asymmetric, ZeroSteps: 1 } && StoredScales.AreOfRows(plan.Grid, codes.Kind)));
 
     /// <summary>True for mean inputs that rows side by side have in common, or none.</summary>
     /// <param name="means">Mean inputs by group of rows, or null.</param>
@@ -73,7 +80,7 @@ internal sealed class LaneEncoder
         if (!NBitEncoder.IsInReach(energy, weight.ElementCount)) return null;
         weight.NonZeroCount = weight.ElementCount - zeros.Sum();
         if (scales is null) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
-        return new(packs ? [] : result, scales, [], new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };
+        return new(packs ? [] : result, scales, zeroPoints, new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };
     }
 
     private void Run(bool finds, StoredScales? scales)
@@ -87,7 +94,7 @@ internal sealed class LaneEncoder
         var space = ownSpace ??= new();
         int first = tile * rowsPerTile, count = Math.Min(rowsPerTile, grid.Rows - first), padded = (count + LaneTile.Lanes - 1) / LaneTile.Lanes * LaneTile.Lanes;
         int length = padded / LaneTile.Lanes * grid.Length;
-        var vectors = space.Vectors(length + (4 * grid.Blocks));
+        var vectors = space.Vectors(length + (5 * grid.Blocks));
         var columns = vectors[..length];
         LaneTile.Load(weight.AsSpan<float>(), grid, first, count, columns);
         if (finds)
@@ -100,6 +107,7 @@ internal sealed class LaneEncoder
         long zeroed = 0;
         for (int row = 0; row < count; row += LaneTile.Lanes)
         {
+            vectors[^grid.Blocks..].Fill(Vector512.Create((float)plan.Codes.Middle));
             var group = new RowGroup(first + row, Math.Min(LaneTile.Lanes, count - row), columns.Slice(row / LaneTile.Lanes * grid.Length, grid.Length), vectors[length..]);
             var shift = finds ? Find(group) : Recall(group);
             if (scales is not null) noise += Round(group, scales, shift, space, ref zeroed);
@@ -113,7 +121,11 @@ internal sealed class LaneEncoder
     private Vector512<float> Find(RowGroup group)
     {
         for (int b = 0, start = 0; b < grid.Blocks; b++, start += grid.BlockLength)
-            group.Found[b] = LaneSearch.Find(group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start)), plan.Codes);
+        {
+            var block = group.Columns.Slice(start, Math.Min(grid.BlockLength, grid.Length - start));
+            group.Found[b] = IsAsymmetric ? LaneZeroSearch.Find(block, plan.Codes, out group.Zeros[b]) : LaneSearch.Find(block, plan.Codes);
+        }
+
         var input = InputOf(group.First);
         if (!storesRows && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
         var shift = ShiftOf(group);
@@ -141,7 +153,7 @@ internal sealed class LaneEncoder
         var input = InputOf(group.First);
         var error = Store(group, stored, shift, input);
         var codes = space.Codes(grid.Length * LaneTile.Lanes);
-        LaneRounding.ToNearest(group.Columns, grid.BlockLength, input is null ? group.Stored : group.Found, group.Stored, plan.Codes.Middle, codes, noise);
+        LaneRounding.ToNearest(group.Columns, grid.BlockLength, input is null ? group.Stored : group.Found, group.Stored, group.Zeros, plan.Codes.Highest, codes, noise);
         double total = 0;
         for (int row = 0; row < group.Count; row++)
         {
@@ -150,7 +162,7 @@ internal sealed class LaneEncoder
         }
 
         // Lanes without a row hold zeros.
-        zeroed += codes.Count((byte)plan.Codes.Middle) - ((LaneTile.Lanes - group.Count) * grid.Length);
+        zeroed += LaneRounding.CountZeros(codes, grid.BlockLength, group.Zeros) - ((LaneTile.Lanes - group.Count) * grid.Length);
         if (packs) LaneTile.StorePairs(codes, grid, group.First, group.Count, result);
         else LaneTile.StoreCodes(codes, grid, group.First, group.Count, plan.WantsRows, result);
         return total;
@@ -173,13 +185,15 @@ internal sealed class LaneEncoder
             error = LaneScales.KeepOutput(group.Stored, steps, error, group.Sums, input.Variance, StoredScales.MaxMultiple);
         }
 
+        for (int row = 0; row < group.Count; row++)
+            for (int b = 0; b < grid.Blocks && IsAsymmetric; b++) zeroPoints[((group.First + row) * grid.Blocks) + b] = RowGroup.Lane(group.Zeros, b, row);
         for (int row = 0; row < group.Count; row++) stored.SetRow(group.First + row, MemoryMarshal.Cast<Vector512<float>, float>(group.Stored)[row..], LaneTile.Lanes, steps[row]);
         foreach (ref var scale in group.Stored) scale *= steps;
         return error;
     }
 
     private Vector512<float> ShiftOf(RowGroup group) =>
-        InputOf(group.First) is { } input ? LaneRounding.Shift(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found, group.Sums) : default;
+        InputOf(group.First) is { } input ? LaneRounding.Shift(group.Columns, grid.BlockLength, input, group.Zeros, plan.Codes.Highest, group.Found, group.Sums) : default;
 
     /// <summary>Puts the scales of rows side by side; missing rows get one to divide by.</summary>
     private void Spread(RowGroup group, float[] scales, Span<Vector512<float>> vectors)
@@ -202,7 +216,7 @@ internal sealed class LaneEncoder
         var lanes = MemoryMarshal.Cast<Vector512<float>, float>(group.Columns);
         for (int k = 0; k < elements.Length; k++) elements[k] = lanes[(k * LaneTile.Lanes) + row];
         LaneTile.CopyLane(codes, row, own);
-        for (int b = 0; b < room.Maps.Length; b++) room.Maps.Span[b] = new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle);
+        for (int b = 0; b < room.Maps.Length; b++) room.Maps.Span[b] = new(RowGroup.Lane(group.Stored, b, row), RowGroup.Lane(group.Zeros, b, row));
         double change = MeanPreservingRounding.Apply(elements, room.Maps.Span, grid.BlockLength, input, plan.Codes.Highest, own, space.Moves);
         if (change != 0)
             for (int k = 0; k < own.Length; k++) codes[(k * LaneTile.Lanes) + row] = own[k];
@@ -219,13 +233,16 @@ internal sealed class LaneEncoder
         public readonly ReadOnlySpan<Vector512<float>> Columns = columns;
 
         /// <summary>Scales that fit best.</summary>
-        public readonly Span<Vector512<float>> Found = space[..(space.Length / 4)];
+        public readonly Span<Vector512<float>> Found = space[..(space.Length / 5)];
 
         /// <summary>Scales as they are wanted, then as they are stored.</summary>
-        public readonly Span<Vector512<float>> Stored = space[(space.Length / 4 * 3)..];
+        public readonly Span<Vector512<float>> Stored = space[(space.Length / 5 * 3)..(space.Length / 5 * 4)];
+
+        /// <summary>Codes of zero.</summary>
+        public readonly Span<Vector512<float>> Zeros = space[(space.Length / 5 * 4)..];
 
         /// <summary>Σ q·m, then Σ q².</summary>
-        public readonly Span<Vector512<float>> Sums = space[(space.Length / 4)..(space.Length / 4 * 3)];
+        public readonly Span<Vector512<float>> Sums = space[(space.Length / 5)..(space.Length / 5 * 3)];
 
         /// <summary>Number of one row and block.</summary>
         public static float Lane(ReadOnlySpan<Vector512<float>> vectors, int block, int row) => MemoryMarshal.Cast<Vector512<float>, float>(vectors)[(block * LaneTile.Lanes) + row];

@@ -44,7 +44,7 @@ internal sealed class NBitEncoder
 
     private NBitWeight? Encode()
     {
-        if (Rounder is null && LaneEncoder.Applies(plan))
+        if (Rounder is null && LaneEncoder.Applies(plan, codes))
         {
             means = Inputs?.Invoke();
             if (LaneEncoder.Takes(means, grid)) return LaneEncoder.TryMake(plan, weight, means, Packs);
