@@ -9,6 +9,8 @@ internal sealed class Float16Report(string pass, PassLog log)
     /// <summary>Constants smaller than this are left out of the report when they stay as they are.</summary>
     private const long ReportedByteLength = 4096;
 
+    private const int HalfBits = 16;
+
     /// <summary>A constant that is computed with in binary16.</summary>
     public void Computed(ConvertedConstant constant) =>
         Rounded(constant.Value, 2 * constant.Content.Tensor.ByteLength, constant.Consumer, constant.Content, "float16", "");
@@ -22,15 +24,15 @@ internal sealed class Float16Report(string pass, PassLog log)
     {
         if (tensor.ByteLength < ReportedByteLength) return;
         var record = Record(value, tensor.ByteLength, tensor.DataType.BitWidth(), consumer);
-        if (record.Action != "unchanged") return;
-        record.Reason = reason;
+        if (record.Bits == HalfBits) return;
+        record.Reason = record.Action == "unchanged" || record.Reason.Length == 0 ? reason : $"{record.Reason}; {reason}";
         log.Refused(pass, record.Weight, reason);
     }
 
     private void Rounded(Value value, long originalByteLength, Node consumer, Float16Tensor rounded, string action, string reason)
     {
         var record = Record(value, originalByteLength, 32, consumer);
-        record.Bits = 16;
+        record.Bits = HalfBits;
         record.CompressedBytes = rounded.Tensor.ByteLength;
         record.Lose(LossStep.Rounding, rounded.Noise, rounded.Noise.Signal);
         record.Action = record.Action == "unchanged" ? action : $"{record.Action}, {action}";

@@ -3,6 +3,7 @@ using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Float16;
+using ModelCompression.Passes.Pruning;
 using ModelCompression.Tests.Passes.Simplification;
 
 namespace ModelCompression.Tests.Passes.Float16;
@@ -102,6 +103,21 @@ public sealed class StoreAsFloat16Tests
         m.Output(m.Node("MatMul", [m.Input("x", 2, 32), m.Constant("w", Tensor.Float([32, 64], elements))]));
 
         AssertRefused(m, Options, reason);
+    }
+
+    [TestMethod]
+    public void PrunedWeightBeyondTheRange_StaysWithReason()
+    {
+        var m = new TestModel();
+        float[] elements = [.. m.RandomTensor(2047).AsSpan<float>(), 1e6f];
+        m.Output(m.Node("MatMul", [m.Input("x", 2, 32), m.Constant("w", Tensor.Float([32, 64], elements))]));
+        var settings = new CompressionSettings(Options with { Pruning = PruningCriterion.Magnitude, Sparsity = 0.5 });
+        var log = new PassLog();
+        new PruneByMagnitude().Run(m.Model, settings, log);
+        new ConvertToFloat16().Run(m.Model, settings, log);
+        var layer = log.Layers.Single();
+        Assert.AreEqual((32, 0.5), (layer.Bits, layer.PrunedShare));
+        Assert.Contains("1 elements are beyond", layer.Reason);
     }
 
     [TestMethod]
