@@ -63,6 +63,8 @@ public sealed record ModelComparer
     {
         using var original = OnnxReader.Read(OriginalPath);
         using var compressed = OnnxReader.Read(CompressedPath);
+        ModelRequirements.CheckOpens(original);
+        ModelRequirements.CheckOpens(compressed);
         using var data = RunData.Open(new CompressionOptions { ValidationData = Data, Metric = Metric }, original);
         Progress?.Invoke(new("comparing outputs", 0, 0));
         var check = FidelityCheck.Start(OriginalPath, original, data.FidelitySamples, optimizes: true, cancellation: cancellation);

@@ -25,6 +25,7 @@ internal sealed class SearchRun(CompressionRequest request, CompressionSettings 
     public SearchOutcome? Execute(CancellationToken cancellation)
     {
         using var model = OnnxReader.Read(request.SourcePath);
+        ModelRequirements.CheckOpens(model);
         using var data = RunData.Open(settings.Model, model);
         if (data.FidelitySamples.Count == 0)
         {

@@ -56,6 +56,7 @@ public sealed record SensitivityMeter
     {
         var settings = ReadSettings();
         using var model = OnnxReader.Read(ModelPath);
+        ModelRequirements.CheckOpens(model);
         PassPlan.CleanUp(model, settings, new PassLog());
         using var data = DataSet.Open(Data, ModelInterface.Of(model));
         var source = new DataSetSamples(data, SampleOrigin.Calibration);
