@@ -60,7 +60,6 @@ internal static class CompressCommand
             return ExitCodes.WrongUsage;
         }
 
-        Directory.CreateDirectory(Path.GetDirectoryName(request.OutputPath)!);
         var said = new List<Diagnostic>();
         var outcome = ProgressDisplay.Run(Path.GetFileName(request.SourcePath), progress => new CompressionPipeline(said.Add).Run(request with { Progress = progress }, cancellation));
         foreach (var diagnostic in said) DiagnosticPrinter.Print(diagnostic);

@@ -46,7 +46,6 @@ internal static class ProjectCommand
         var answers = new List<AnsweredModel>();
         foreach (var model in request.Models)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(model.Output)!);
             var said = new List<Diagnostic>();
             var outcome = ProgressDisplay.Run(model.Identity, progress => engine.Compress(EngineRequest.From(model, request) with { Progress = progress }, said.Add, cancellation));
             foreach (var diagnostic in said) DiagnosticPrinter.Print(diagnostic.File is null ? diagnostic with { File = model.DefiningFile, Line = model.Line, Column = model.Column } : diagnostic);

@@ -50,7 +50,7 @@ public sealed class SyntheticInputs : SampleSource
     public static SyntheticInputs For(Model model, int seed = 0) => For(model, seed, SyntheticAttempt.Ladder);
 
     /// <summary>Inputs that are longer where the model leaves that open: what layers see of them comes closer to what they see of real ones.</summary>
-    /// <remarks>4 samples; from 256 MiB of weights on 2, in one run where a batch may have any size.</remarks>
+    /// <remarks>4 samples; from 256 MiB of weights on 2 in one run where a batch may have any size, 1 where the model turns out not to take two at once.</remarks>
     internal static SyntheticInputs Longer(Model model, int seed) => Longer(model, seed, isHuge: WeightByteLength(model) >= HugeModelByteLength);
 
     /// <inheritdoc cref="Longer(Model, int)"/>

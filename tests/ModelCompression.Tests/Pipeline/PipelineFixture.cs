@@ -32,7 +32,6 @@ internal sealed class PipelineFixture : IDisposable
 
     public CompressionOutcome Run(int threads, params (string Name, string Value)[] settings)
     {
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Output)!);
         Diagnostics.Clear();
         return new CompressionPipeline(Diagnostics.Add).Run(new CompressionRequest
         {

@@ -13,6 +13,22 @@ public sealed class SpecialFilesTests
     private const int Patience = 60_000;
 
     [TestMethod]
+    public void OutputFolder_ThatIsAFile_IsRefused_NamingResultAndNextStep()
+    {
+        using var fixture = new PipelineFixture();
+        string folder = Path.GetDirectoryName(fixture.Output)!;
+        File.WriteAllText(folder, "in the way");
+
+        Assert.AreEqual(CompressionStatus.Failed, fixture.Run().Status);
+
+        var error = fixture.Diagnostics.Single();
+        Assert.AreEqual("MCB4010", error.Code);
+        Assert.Contains($"The result '{Path.GetFileName(fixture.Output)}' cannot be written", error.Message);
+        Assert.Contains("Check", error.Message);
+        Assert.AreEqual("in the way", File.ReadAllText(folder));
+    }
+
+    [TestMethod]
     [Timeout(Patience, CooperativeCancellation = false)]
     [DataRow("", false)]
     [DataRow("", true)]
