@@ -68,7 +68,7 @@ public sealed class SyntheticInputs : SampleSource
         try
         {
             var inputs = model.Graph.Inputs.Where(i => i.Initializer is null && i.SparseInitializer is null);
-            return new SyntheticInputs([.. inputs.Select(InputPlan.For)], ladder, count, seed, null);
+            return new SyntheticInputs(InputPlan.ForAll(inputs), ladder, count, seed, null);
         }
         catch (NotSupportedException e)
         {

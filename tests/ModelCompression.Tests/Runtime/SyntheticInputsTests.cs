@@ -93,6 +93,18 @@ public sealed class SyntheticInputsTests
     }
 
     [TestMethod]
+    public void Read_StatesTakeTheSizesThatOtherInputsGiveTheirSymbols()
+    {
+        using var model = SmallModel.Empty();
+        model.Output(model.Node("Add", "y", model.Input("a", DataType.Float, N, S, 8), model.Input("c", DataType.Float, N, S, 8)), DataType.Float, N, S, 8);
+        model.Input("h", DataType.Float, Dimension.OfSymbol("own"), S);
+        var shapes = SyntheticInputs.For(model).Read(0, 0).Inputs.ToDictionary(i => i.Name, i => ((TensorValue)i.Value).Tensor.Dims.ToArray());
+        Assert.IsGreaterThan(1, shapes["a"][1]);
+        CollectionAssert.AreEqual(shapes["a"], shapes["c"]);
+        CollectionAssert.AreEqual(new[] { 1, shapes["a"][1] }, shapes["h"]);
+    }
+
+    [TestMethod]
     public void Read_OpenSizes_ComeFromSymbolsAndWeights()
     {
         using var model = SmallModel.Empty();

@@ -14,6 +14,21 @@ internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimen
     /// <summary>Largest value of a picture's pixels.</summary>
     public float PixelMaximum { get; init; } = 1f;
 
+    /// <summary>Where symbols occur first in inputs that are no states: there they have the size that they have here, too.</summary>
+    public IReadOnlyDictionary<string, (int Axis, int Rank)> SymbolsElsewhere { get; init; } = new Dictionary<string, (int Axis, int Rank)>();
+
+    /// <summary>Plans all inputs of a model.</summary>
+    /// <exception cref="NotSupportedException">Nothing can be made up for the type of one; the message says which.</exception>
+    public static IReadOnlyList<InputPlan> ForAll(IEnumerable<Value> inputs)
+    {
+        InputPlan[] plans = [.. inputs.Select(For)];
+        var symbols = new Dictionary<string, (int Axis, int Rank)>(StringComparer.Ordinal);
+        foreach (var plan in plans.Where(p => p.Dimensions is not null && !SyntheticSignal.IsState(p.Name)))
+            for (int axis = 0; axis < plan.Dimensions!.Count; axis++)
+                if (plan.Dimensions[axis].Symbol is { } symbol) symbols.TryAdd(symbol, (axis, plan.Dimensions.Count));
+        return [.. plans.Select(p => p with { SymbolsElsewhere = symbols })];
+    }
+
     /// <summary>Plans an input.</summary>
     /// <exception cref="NotSupportedException">Nothing can be made up for its type; the message says which.</exception>
     public static InputPlan For(Value input)
@@ -33,10 +48,15 @@ internal sealed record InputPlan(string Name, DataType Type, IReadOnlyList<Dimen
     {
         if (Dimensions is null) return [1, attempt.Length];
         int rank = Dimensions.Count;
-        // One step, one sequence: a state that is carried from call to call has no other open sizes.
-        if (SyntheticSignal.IsState(Name)) return [.. Dimensions.Select(d => d.Size is >= 0 and var known ? known : 1)];
+        if (SyntheticSignal.IsState(Name)) return [.. Dimensions.Select(d => StateSize(d, attempt))];
         return [.. Dimensions.Select((d, axis) => d.Size is >= 0 and var size ? size : OpenDimension.SizeOf(d.Symbol, axis, rank, rank >= 4, attempt))];
     }
+
+    /// <summary>One step, one sequence: a state that is carried from call to call has no other open sizes but those of other inputs.</summary>
+    private long StateSize(Dimension dimension, SyntheticAttempt attempt) =>
+        dimension.Size is >= 0 and var known ? known
+        : dimension.Symbol is { } symbol && SymbolsElsewhere.TryGetValue(symbol, out var place) ? OpenDimension.SizeOf(symbol, place.Axis, place.Rank, place.Rank >= 4, attempt)
+        : 1;
 
     /// <summary>True when a picture of values in 0…1 would be made up.</summary>
     public bool IsPicture(SyntheticAttempt attempt) => PixelMaximum == 1f && SyntheticSignal.IsPicture(ShapeFor(attempt));
