@@ -150,8 +150,8 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
         {
             if (!process.ReportedError)
             {
-                var (badCode, badMessage) = process.LackedMemory ? (BuildDiagnostics.OutOfMemoryCode, BuildDiagnostics.OutOfMemory(open[0].Identity, process.ExitCode)) : (BuildDiagnostics.BadResponseCode, BuildDiagnostics.BadResponse(Reason(e, process)));
-                diagnostics.Error(badCode, Request.ProjectFile, 0, 0, badMessage);
+                var (code, message) = HowItEnded(process, open[0], BuildDiagnostics.BadResponseCode, BuildDiagnostics.BadResponse(Reason(e, process)));
+                diagnostics.Error(code, Request.ProjectFile, 0, 0, message);
             }
 
             return false;
@@ -171,11 +171,15 @@ internal sealed class WorkerRun(ITask task, TaskLoggingHelper log, DiagnosticLog
             if (!process.ReportedError) ReportNoResult(open[0], Reason(null, process));
             return false;
         }
-        if (process.LackedMemory) Report(crashed, BuildDiagnostics.OutOfMemoryCode, BuildDiagnostics.OutOfMemory(crashed.Identity, process.ExitCode));
-        else Report(crashed, BuildDiagnostics.WorkerCrashedCode, BuildDiagnostics.WorkerCrashed(crashed.Identity, process.ExitCode));
+        var (crashCode, crashMessage) = HowItEnded(process, crashed, BuildDiagnostics.WorkerCrashedCode, BuildDiagnostics.WorkerCrashed(crashed.Identity, process.ExitCode));
+        Report(crashed, crashCode, crashMessage);
         open.Remove(crashed);
         return open.Count > 0;
     }
+
+    /// <summary>A lack of memory, if that is what it looks like; else what is given.</summary>
+    private static (string Code, string Message) HowItEnded(WorkerProcess process, ModelItem model, string code, string message) =>
+        process.LackedMemory ? (BuildDiagnostics.OutOfMemoryCode, BuildDiagnostics.OutOfMemory(model.Identity, process.ExitCode)) : (code, message);
 
     private static string Reason(FormatException? e, WorkerProcess process) =>
         (e?.Message ?? "not every model was answered") + ", exit code " + process.ExitCode.ToString(CultureInfo.InvariantCulture);

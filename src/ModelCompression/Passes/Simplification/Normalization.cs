@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
@@ -47,12 +48,7 @@ internal sealed record Normalization(Node Sum, long Axis, long Channels)
     }
 
     /// <summary>The one axis that a mean is taken over and keeps, or null.</summary>
-    private static long? AxisOf(Node mean)
-    {
-        if (mean.GetInt("keepdims", 1) != 1) return null;
-        if (mean.GetInts("axes") is [var axis]) return axis;
-        return mean.Inputs.Count > 1 && mean.Inputs[1] is { } axes && axes.TryGetConstant(out var constant) && constant is { DataType: DataType.Int64, ElementCount: 1 } ? constant.AsSpan<long>()[0] : null;
-    }
+    private static long? AxisOf(Node mean) => mean.GetInt("keepdims", 1) == 1 && ConstantIntegers.Of(mean, "axes", 1) is [var axis] ? axis : null;
 
     /// <summary>Length of the constant vector that is an input, or null.</summary>
     private static long? VectorIn(Node node, int index) => node.Inputs[index] is { } value && value.TryGetConstant(out var constant) && constant.Rank == 1 ? constant.Dims[0] : null;

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 
 namespace ModelCompression.Passes.Simplification;
@@ -20,16 +21,6 @@ internal sealed class ResidualSums
     private bool IsMadeFrom(Value value, Value source)
     {
         int first = source.Producer is { } producer ? positions[producer] : -1;
-        var seen = new HashSet<Node>(ReferenceEqualityComparer.Instance);
-        var open = new Stack<Value>([value]);
-        while (open.TryPop(out var next))
-        {
-            if (next == source) return true;
-            if (next.Producer is not { } node || !positions.TryGetValue(node, out int position) || position < first || !seen.Add(node)) continue;
-            foreach (var input in node.Inputs)
-                if (input is not null) open.Push(input);
-        }
-
-        return false;
+        return Dependencies.IsMadeFrom(value, source, node => positions.TryGetValue(node, out int position) && position >= first);
     }
 }

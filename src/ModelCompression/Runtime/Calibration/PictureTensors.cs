@@ -1,3 +1,4 @@
+using ModelCompression.Analysis.Channels;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Quantization.Static;
@@ -31,8 +32,8 @@ internal sealed class PictureTensors
     {
         if (!node.Is("Pad") || node.GetString("mode", "constant") != "constant" || node.GetFloat("value", 0) != 0 || node.Input(3) is not null) return false;
         if (node.Input(2) is { } value && !(value.TryGetConstant(out var number) && number is { DataType: DataType.Float, ElementCount: 1 } && number.AsSpan<float>()[0] == 0)) return false;
-        var pads = node.Input(1) is { } input ? input.TryGetConstant(out var tensor) && tensor.DataType == DataType.Int64 ? tensor.AsSpan<long>().ToArray() : null : node.GetInts("pads");
-        return pads is not null && pads.All(p => p >= 0) && pads.Count % 2 == 0 && pads.Where((_, i) => i % (pads.Count / 2) < 2).All(p => p == 0);
+        var pads = ConstantIntegers.Of(node, "pads", 1);
+        return pads is not null && pads.All(p => p >= 0) && pads.Length % 2 == 0 && pads.Where((_, i) => i % (pads.Length / 2) < 2).All(p => p == 0);
     }
 
     private bool MakesPicture(Node node) => node.OpType switch

@@ -1,3 +1,4 @@
+using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Pruning.Channels;
@@ -47,7 +48,7 @@ internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value>
     private Value Wanted(LinearSite site)
     {
         if (site.Y.Uses is not [{ Node: { } add, Index: var index }] || site.Y.IsGraphOutput || !add.Is("Add") || add.Input(1 - index) is not { } other
-            || other.Producer is null || other.TryGetConstant(out _) || other == site.Y || !HaveSameShape(other, site.Y) || DependsOn(other, site.Y)) return Kept(site.Y);
+            || other.Producer is null || other.TryGetConstant(out _) || other == site.Y || !HaveSameShape(other, site.Y) || Dependencies.IsMadeFrom(other, site.Y)) return Kept(site.Y);
         return twin.Graph.AddNode("Sub", [Kept(add.Outputs[0]!), After[other]], ["wanted"]).Outputs[0]!;
     }
 
@@ -67,22 +68,4 @@ internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value>
     }
 
     private bool HaveSameShape(Value a, Value b) => removal.Before(a).Equals(removal.Before(b));
-
-    /// <summary>True if a value is computed from another one.</summary>
-    private static bool DependsOn(Value value, Value source)
-    {
-        var seen = new HashSet<Node>();
-        var stack = new Stack<Value>([value]);
-        while (stack.TryPop(out var at))
-        {
-            if (at == source) return true;
-            if (at.Producer is not { } node || !seen.Add(node)) continue;
-            foreach (var input in node.Inputs)
-                if (input is not null) stack.Push(input);
-            foreach (var inner in node.Subgraphs.SelectMany(g => g.SelfAndSubgraphs()).SelectMany(g => g.Nodes.SelectMany(n => n.Inputs).Concat(g.Outputs)))
-                if (inner is not null) stack.Push(inner);
-        }
-
-        return false;
-    }
 }
