@@ -42,6 +42,9 @@ internal sealed class WeightWriter
                 break;
             case WeightForm.Dequantized:
                 self.Replace(self.Dequantize(stored));
+                // Of more dimensions the runtime finds the product and its bias together, and computes them at once.
+                foreach (var use in plan.Site.Uses)
+                    if (use.Node.Is("MatMul") && ProductSums.MayBeMatrix(use.Node)) ProductSums.KeepApart(use.Node);
                 break;
             default:
                 self.Replace(self.Unpack(stored));

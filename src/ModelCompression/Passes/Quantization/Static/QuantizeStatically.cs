@@ -59,7 +59,13 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         decisions?.NoteCorrected(plan.Nodes.Where(n => n.WeightValue is not null && weights[n.WeightValue].MeanErrors is not null).Select(n => n.Node));
         Record(plan, weights, settings, log);
         QdqWriter.Write(model, plan, scales, weights);
-        if (rehearses) return;
+        if (!rehearses) WriteOperators(model, plan, settings, log);
+        foreach (var node in plan.Nodes)
+            if (node is { QuantizesOutput: false, Node.Graph: not null }) ProductSums.KeepApart(node.Node);
+    }
+
+    private void WriteOperators(Model model, StaticPlan plan, CompressionSettings settings, PassLog log)
+    {
         foreach (var (node, reason) in QOperatorWriter.Write(model, plan.Nodes.Where(n => UsesOperators(n.Node, settings)))) log.Refused(Name, node.DisplayName, $"kept as QDQ: {reason}");
     }
 
