@@ -4,11 +4,20 @@ using System.Runtime.Intrinsics;
 
 namespace ModelCompression.Numerics.NBits;
 
-/// <summary><see cref="GroupRounding"/> and <see cref="MeanFit"/> for symmetric codes of sixteen rows at a time, one per lane.</summary>
+/// <summary><see cref="GroupRounding"/> and <see cref="MeanFit"/> for sixteen rows at a time, one per lane.</summary>
 internal static class LaneRounding
 {
+    private const float LargestStep = 1f / 16;
     private const int FactorSteps = 8;
-    private const float FactorStep = 1f / 128;
+
+    /// <summary>Factors of long blocks: others are taken through more elements, and gain little more.</summary>
+    private const int LongFactorSteps = 2;
+
+    /// <summary>Codes that a lane of a byte counts.</summary>
+    private const int MostCounted = byte.MaxValue;
+
+    /// <summary>Pairs of such counts that 16 bits hold the sum of.</summary>
+    private const int MostParts = ushort.MaxValue / (2 * MostCounted);
 
     /// <summary>Scales with which rows keep their outputs for the mean input while their codes stay: <see cref="MeanFit"/>, once.</summary>
     /// <param name="shift">What rounding does to the outputs (<see cref="Shift"/>).</param>
@@ -40,19 +49,21 @@ internal static class LaneRounding
     /// <param name="columns">The rows.</param>
     /// <param name="blockLength">Elements of a block.</param>
     /// <param name="input">The mean input.</param>
-    /// <param name="middle">The middle code.</param>
+    /// <param name="zeros">One vector per block: the codes of zero.</param>
+    /// <param name="highest">The highest code.</param>
     /// <param name="scales">One vector per block; they change.</param>
-    public static void Choose(ReadOnlySpan<Vector512<float>> columns, int blockLength, MeanInput input, int middle, Span<Vector512<float>> scales)
+    public static void Choose(ReadOnlySpan<Vector512<float>> columns, int blockLength, MeanInput input, ReadOnlySpan<Vector512<float>> zeros, int highest, Span<Vector512<float>> scales)
     {
         Vector512<float> best = Vector512<float>.One, least = Vector512.Create(float.PositiveInfinity);
-        for (int step = -FactorSteps; step <= FactorSteps; step++)
+        int steps = blockLength > MapSearch.ShortLength ? LongFactorSteps : FactorSteps;
+        for (int step = -steps; step <= steps; step++)
         {
-            var factor = Vector512.Create(1 + (step * FactorStep));
+            var factor = Vector512.Create(1 + (step * (LargestStep / steps)));
             Vector512<float> error = default, noise = default;
             for (int b = 0, start = 0; b < scales.Length; b++, start += blockLength)
             {
                 int length = Math.Min(blockLength, columns.Length - start);
-                error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b] * factor, Vector512.Create((float)middle), (2 * middle) - 1, out _, out _, out var loss);
+                error += Sums(columns.Slice(start, length), input.Means.AsSpan(start, length), scales[b] * factor, zeros[b], highest, out _, out _, out var loss);
                 noise += loss;
             }
 
@@ -62,7 +73,8 @@ internal static class LaneRounding
             least = Vector512.ConditionalSelect(better, all, least);
         }
 
-        for (int b = 0; b < scales.Length; b++) scales[b] *= best;
+        // Groups of zeros have no scale of their own.
+        for (int b = 0; b < scales.Length; b++) scales[b] = Vector512.ConditionalSelect(Vector512.Equals(scales[b], Vector512.Create(GroupMap.AnyScale)), scales[b], scales[b] * best);
     }
 
     /// <summary>Rounds to nearest.</summary>
@@ -142,19 +154,26 @@ internal static class LaneRounding
         var vectors = MemoryMarshal.Cast<byte, Vector128<byte>>(codes);
         var total = Vector128<ushort>.Zero;
         long count = 0;
+        int parts = 0;
         for (int b = 0, start = 0; start < vectors.Length; b++, start += blockLength)
         {
             var zero = Narrow(Vector512.ConvertToInt32Native(zeros[b]), Vector512<int>.Zero).GetLower();
-            var equal = Vector128<byte>.Zero;
-            foreach (var code in vectors.Slice(start, Math.Min(blockLength, vectors.Length - start))) equal -= Vector128.Equals(code, zero);
-            total += Vector128.WidenLower(equal) + Vector128.WidenUpper(equal);
-            if (b % 128 != 127) continue;
-            count += Vector128.Sum(Vector128.WidenLower(total) + Vector128.WidenUpper(total));
-            total = default;
+            int end = Math.Min(start + blockLength, vectors.Length);
+            for (int at = start; at < end; at += MostCounted)
+            {
+                var equal = Vector128<byte>.Zero;
+                foreach (var code in vectors[at..Math.Min(at + MostCounted, end)]) equal -= Vector128.Equals(code, zero);
+                total += Vector128.WidenLower(equal) + Vector128.WidenUpper(equal);
+                if (++parts % MostParts != 0) continue;
+                count += Sum(total);
+                total = default;
+            }
         }
 
-        return count + Vector128.Sum(Vector128.WidenLower(total) + Vector128.WidenUpper(total));
+        return count + Sum(total);
     }
+
+    private static uint Sum(Vector128<ushort> lanes) => Vector128.Sum(Vector128.WidenLower(lanes) + Vector128.WidenUpper(lanes));
 
     /// <summary>Σ x² of all elements in binary64, and how many of them are ±0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

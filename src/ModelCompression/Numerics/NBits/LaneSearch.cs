@@ -5,9 +5,9 @@ using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Numerics.NBits;
 
-/// <summary><see cref="MapSearch"/> for short symmetric groups, sixteen rows at a time: one group per lane.</summary>
+/// <summary><see cref="MapSearch"/> for symmetric groups, sixteen rows at a time: one group per lane.</summary>
 /// <remarks>
-/// Σ (x − q·s)² with the best s for given q is Σ x² − (Σ x·q)²/Σ q², so the cut with the largest (Σ x·q)²/Σ q² wins. Cuts, refinements and the choice among them are those of
+/// Σ (x − q·s)² with the best s for given q is Σ x² − (Σ x·q)²/Σ q², so the cut with the largest (Σ x·q)²/Σ q² wins. Refinements, the choice among cuts and, in short groups, the cuts are those of
 /// <see cref="MapSearch"/>; sums are in binary32, so that of two cuts that are equally good the other one may be chosen.
 /// </remarks>
 internal static class LaneSearch
@@ -15,7 +15,7 @@ internal static class LaneSearch
     private const int Refinements = 2;
 
     /// <summary>Finds the scales of one block of sixteen rows.</summary>
-    /// <param name="columns">Elements of the block, 1…64 vectors.</param>
+    /// <param name="columns">Elements of the block, one or more vectors.</param>
     /// <param name="codes">Symmetric codes.</param>
     public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes)
     {
@@ -41,8 +41,16 @@ internal static class LaneSearch
         var (max, min) = Extremes<T>(ref columns, count);
         var below = T.Subtract(T.Fill(0), min);
         var full = T.Divide(T.IfGreater(max, below, max, min), T.Fill(-(float)codes.Middle));
-        T best = full, most = T.Fill(-1);
-        foreach (float cut in MapSearch.Cuts(count, codes.Bits)) Try(ref columns, count, T.Multiply(full, T.Fill(cut)), codes.Middle, ref best, ref most);
+        T best = full, most = T.Fill(-1), start = full;
+        float[] cuts = MapSearch.Cuts(count, codes.Bits, out float[] neighbours);
+        foreach (float cut in cuts)
+        {
+            T before = most, tried = T.Multiply(full, T.Fill(cut));
+            Try(ref columns, count, tried, codes.Middle, ref best, ref most);
+            start = T.IfGreater(most, before, tried, start);
+        }
+
+        foreach (float factor in neighbours) Try(ref columns, count, T.Multiply(start, T.Fill(factor)), codes.Middle, ref best, ref most);
         for (int i = 0; i < Refinements; i++) Try(ref columns, count, best, codes.Middle, ref best, ref most);
         return T.IfGreater(T.Fill(MapSearch.SmallestNormal * (1 << codes.Bits)), T.Largest(max, below), T.Fill(GroupMap.AnyScale), best);
     }

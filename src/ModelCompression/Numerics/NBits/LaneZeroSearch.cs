@@ -5,14 +5,14 @@ using ModelCompression.Numerics.Products;
 
 namespace ModelCompression.Numerics.NBits;
 
-/// <summary><see cref="MapSearch"/> for short asymmetric groups, sixteen rows at a time: one group per lane.</summary>
-/// <remarks>Cuts, regressions and refinements are those of <see cref="MapSearch"/>; sums are in binary32, so that of two maps that are equally good the other one may be chosen.</remarks>
+/// <summary><see cref="MapSearch"/> for asymmetric groups, sixteen rows at a time: one group per lane.</summary>
+/// <remarks>Regressions, refinements and, in short groups, cuts are those of <see cref="MapSearch"/>; sums are in binary32, so that of two maps that are equally good the other one may be chosen.</remarks>
 internal static class LaneZeroSearch
 {
     private const int Refinements = 2;
 
     /// <summary>Finds the scales and zero points of one block of sixteen rows.</summary>
-    /// <param name="columns">Elements of the block, 1…64 vectors.</param>
+    /// <param name="columns">Elements of the block, one or more vectors.</param>
     /// <param name="codes">Asymmetric codes whose zero points are codes.</param>
     /// <param name="zeros">The zero points.</param>
     public static Vector512<float> Find(ReadOnlySpan<Vector512<float>> columns, GroupCodes codes, out Vector512<float> zeros)
@@ -39,13 +39,16 @@ internal static class LaneZeroSearch
     {
         var (max, min) = LaneSearch.Extremes<T>(ref columns, count);
         T none = T.Fill(0), high = T.Fill(codes.Highest), full = T.Divide(T.Subtract(max, min), high), centre = T.Multiply(T.Add(max, min), T.Fill(0.5f));
-        T scale = full, zero = none, least = T.Fill(float.PositiveInfinity);
-        foreach (float cut in MapSearch.Cuts(count, codes.Bits))
+        T scale = full, zero = none, least = T.Fill(float.PositiveInfinity), start = full;
+        float[] cuts = MapSearch.Cuts(count, codes.Bits, out float[] neighbours);
+        foreach (float cut in cuts)
         {
-            var trial = T.Multiply(full, T.Fill(cut));
-            var start = Clamp(T.Subtract(T.Fill(codes.Highest / 2f), T.Divide(centre, trial)), none, high);
-            TryLine(Sums<T>.Of(ref columns, count, trial, start, high), count, trial, start, ref scale, ref zero, ref least);
+            T before = least, tried = T.Multiply(full, T.Fill(cut));
+            TryRange(ref columns, count, tried, centre, high, codes.Highest, ref scale, ref zero, ref least);
+            start = T.IfGreater(before, least, tried, start);
         }
+
+        foreach (float factor in neighbours) TryRange(ref columns, count, T.Multiply(start, T.Fill(factor)), centre, high, codes.Highest, ref scale, ref zero, ref least);
 
         var rounded = Clamp(T.Round(zero), none, high);
         var outer = Clamp(T.Round(T.Divide(T.Subtract(none, min), full)), none, high);
@@ -57,6 +60,14 @@ internal static class LaneZeroSearch
         var vanishes = T.Fill(MapSearch.SmallestNormal * (1 << codes.Bits));
         T.IfGreater(vanishes, reach, T.Fill(GroupMap.AnyScale), best).Store(ref scales);
         T.IfGreater(vanishes, reach, none, bestZero).Store(ref zeros);
+    }
+
+    /// <summary>Tries a range about a centre with codes of the given scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TryRange<T>(ref float columns, int count, T scale, T centre, T high, int highest, ref T best, ref T bestZero, ref T least) where T : struct, IVectorLanes<T>
+    {
+        var zero = Clamp(T.Subtract(T.Fill(highest / 2f), T.Divide(centre, scale)), T.Fill(0), high);
+        TryLine(Sums<T>.Of(ref columns, count, scale, zero, high), count, scale, zero, ref best, ref bestZero, ref least);
     }
 
     /// <summary>Takes the line through the codes of a map where it leaves less: the regression moves the value of code 0 by its offset and turns the line about the old zero.</summary>

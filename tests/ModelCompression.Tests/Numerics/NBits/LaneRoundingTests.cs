@@ -71,6 +71,16 @@ public sealed class LaneRoundingTests
         Assert.AreEqual(zeroCount, LaneRounding.CountZeros(codes, Block, zeros));
     }
 
+    [TestMethod]
+    [DataRow(255, 512), DataRow(256, 768), DataRow(512, 1500), DataRow(64, 64 * 300)]
+    public void ZeroCodesOfLongBlocks_AreCounted(int block, int length)
+    {
+        byte[] codes = new byte[length * LaneTile.Lanes];
+        codes.AsSpan().Fill(Middle);
+        codes[5] = 0;
+        Assert.AreEqual(codes.Length - 1, LaneRounding.CountZeros(codes, block, Zeros((length + block - 1) / block)));
+    }
+
     /// <summary>Codes stay, so that the error falls to v / (v + Σ R²/C) of what it was, and Σ e² grows by the squares of the changes.</summary>
     [TestMethod]
     public void FittedScales_TakeTheShiftAway()
@@ -113,7 +123,7 @@ public sealed class LaneRoundingTests
             var (rows, columns, grid) = Rows(length, 20 + seed);
             var input = new MeanInput([.. Enumerable.Repeat(0.3f, length)], 0.02f);
             Vector512<float>[] scales = Scales(columns, length), chosen = [.. scales];
-            LaneRounding.Choose(columns, Block, input, Middle, chosen);
+            LaneRounding.Choose(columns, Block, input, Zeros(1), 15, chosen);
             for (int row = 0; row < LaneTile.Lanes; row++)
             {
                 double one = Expected(rows.AsSpan(row * length, length), input, scales[0][row]), other = Expected(rows.AsSpan(row * length, length), input, chosen[0][row]);

@@ -32,6 +32,34 @@ public sealed class LaneSearchTests
         }
     }
 
+    /// <summary>Long groups try fewer cuts, so that one alone may lose more; together they lose as little.</summary>
+    [TestMethod]
+    [DataRow(65, false), DataRow(128, false), DataRow(201, false), DataRow(256, false), DataRow(65, true), DataRow(128, true), DataRow(201, true), DataRow(256, true)]
+    public void MapsOfLongGroups_AreAsGoodTogetherAsThoseOfTheSearchGroupByGroup(int length, bool isAsymmetric)
+    {
+        for (int bits = 2; bits <= 8; bits++)
+        {
+            double scalar = 0, found = 0;
+            for (int seed = 0; seed < 20; seed++)
+            {
+                var random = new Random((length * 100) + seed);
+                float[] x = [.. Enumerable.Range(0, LaneTile.Lanes * length).Select(_ => (float)(Enumerable.Range(0, 6).Sum(_ => random.NextDouble() - 0.45) * (random.Next(40) == 0 ? 4 : 1)))];
+                var codes = new GroupCodes(bits, isAsymmetric ? GroupCodeKind.Asymmetric : GroupCodeKind.Symmetric);
+                var zeros = Vector512.Create((float)codes.Middle);
+                var scales = isAsymmetric ? LaneZeroSearch.Find(Columns(x, length), codes, out zeros) : LaneSearch.Find(Columns(x, length), codes);
+                for (int lane = 0; lane < LaneTile.Lanes; lane++)
+                {
+                    var group = x.AsSpan(lane * length, length);
+                    double one = FitSums.Of(group, MapSearch.Find(group, codes), codes.Highest).EE, other = FitSums.Of(group, new(scales[lane], zeros[lane]), codes.Highest).EE;
+                    Assert.IsLessThanOrEqualTo(2 * one, other, $"{bits} bits, lane {lane}: {scales[lane]}");
+                    (scalar, found) = (scalar + one, found + other);
+                }
+            }
+
+            Assert.IsLessThanOrEqualTo(1.01 * scalar, found, $"{bits} bits");
+        }
+    }
+
     [TestMethod]
     public void GroupsOfZerosAndVanishingNumbers_HaveAUsableMap()
     {

@@ -7,13 +7,16 @@ using ModelCompression.Options;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>
-/// <see cref="NBitEncoder"/> for short blocks with zero points on codes, which is what most weights in few bits have: sixteen rows are searched, fitted and rounded while they are in a
-/// core's cache, so that a weight is read from memory once.
+/// <see cref="NBitEncoder"/> for blocks with zero points on codes, which is what most weights in few bits have: sixteen rows are searched, fitted and rounded while they are in a
+/// core's cache, so that a weight is read from memory once, or twice where a row has few blocks.
 /// </summary>
 internal sealed class LaneEncoder
 {
     /// <summary>Share of the expected squared error of a row's output from which the part that goes with the mean input is worth moving codes for.</summary>
     private const double LeastShare = 0.05;
+
+    /// <summary>Elements of the longest block whose sixteen rows stay in a core's first-level cache while scales are tried.</summary>
+    private const int MostLength = 256;
 
     [ThreadStatic]
     private static LaneSpace? ownSpace;
@@ -32,6 +35,7 @@ internal sealed class LaneEncoder
     private readonly double[] noises;
     private readonly long[] zeros;
     private readonly long[] zeroCodes;
+    private readonly int[] misfits;
     private readonly float[] zeroPoints;
 
     private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs)
@@ -47,7 +51,7 @@ internal sealed class LaneEncoder
         result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
         rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
-        (energies, noises, zeros, zeroCodes) = (new double[tiles], new double[tiles], new long[tiles], new long[tiles]);
+        (energies, noises, zeros, zeroCodes, misfits) = (new double[tiles], new double[tiles], new long[tiles], new long[tiles], new int[tiles]);
     }
 
     private bool IsAsymmetric => plan.Codes.Kind == GroupCodeKind.Asymmetric;
@@ -57,8 +61,8 @@ internal sealed class LaneEncoder
     /// <summary>True if it can encode a weight, given mean inputs that it <see cref="Takes"/>.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="codes">The codes that the weight gets.</param>
-    public static bool Applies(NBitPlan plan, GroupCodes codes) => !plan.HasPalette && plan.Grid.RowsPerScale == 1 && plan.Grid.BlockLength <= MapSearch.ShortLength
-        && (codes.Kind == GroupCodeKind.Symmetric || (codes is { Kind: GroupCodeKind.Asymmetric, ZeroSteps: 1 } && StoredScales.AreOfRows(plan.Grid, codes.Kind)));
+    public static bool Applies(NBitPlan plan, GroupCodes codes) => !plan.HasPalette && plan.Grid.RowsPerScale == 1 && plan.Grid.BlockLength <= MostLength
+        && (codes.Kind == GroupCodeKind.Symmetric || codes is { Kind: GroupCodeKind.Asymmetric, ZeroSteps: 1 });
 
     /// <summary>True for mean inputs that rows side by side have in common, or none.</summary>
     /// <param name="means">Mean inputs by group of rows, or null.</param>
@@ -74,12 +78,13 @@ internal sealed class LaneEncoder
 
     private NBitWeight? Encode()
     {
-        var scales = storesRows ? StoredScales.OfRows(grid) : null;
+        // In few blocks scales are most likely stored in binary16; should one not fit, the weight is looked at again.
+        var scales = storesRows ? StoredScales.OfRows(grid) : StoredScales.OfHalves(grid, plan.Codes.Kind);
         Run(finds: true, scales);
         double energy = energies.Sum();
         if (!NBitEncoder.IsInReach(energy, weight.ElementCount)) return null;
         weight.NonZeroCount = weight.ElementCount - zeros.Sum();
-        if (scales is null) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
+        if (scales is null || misfits.Sum() > 0) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
         return new(packs ? [] : result, scales, zeroPoints, new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };
     }
 
@@ -110,6 +115,7 @@ internal sealed class LaneEncoder
             vectors[^grid.Blocks..].Fill(Vector512.Create((float)plan.Codes.Middle));
             var group = new RowGroup(first + row, Math.Min(LaneTile.Lanes, count - row), columns.Slice(row / LaneTile.Lanes * grid.Length, grid.Length), vectors[length..]);
             var shift = finds ? Find(group) : Recall(group);
+            if (finds && !storesRows) misfits[tile] += Keep(group, scales);
             if (scales is not null) noise += Round(group, scales, shift, space, ref zeroed);
         }
 
@@ -126,24 +132,38 @@ internal sealed class LaneEncoder
             group.Found[b] = IsAsymmetric ? LaneZeroSearch.Find(block, plan.Codes, out group.Zeros[b]) : LaneSearch.Find(block, plan.Codes);
         }
 
+        for (int row = 0; row < group.Count && IsAsymmetric; row++)
+            for (int b = 0; b < grid.Blocks; b++) zeroPoints[((group.First + row) * grid.Blocks) + b] = RowGroup.Lane(group.Zeros, b, row);
         var input = InputOf(group.First);
-        if (!storesRows && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, plan.Codes.Middle, group.Found);
+        if (!storesRows && input is not null) LaneRounding.Choose(group.Columns, grid.BlockLength, input, group.Zeros, plan.Codes.Highest, group.Found);
         var shift = ShiftOf(group);
         if (input is not null) LaneRounding.Fit(shift, group.Sums, input.Variance, group.Found, group.Stored);
         else group.Found.CopyTo(group.Stored);
-        for (int row = 0; row < group.Count && !storesRows; row++)
-        {
-            int first = (group.First + row) * grid.Blocks;
-            for (int b = 0; b < grid.Blocks; b++) (maps[first + b], found[first + b]) = (new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle), RowGroup.Lane(group.Found, b, row));
-        }
-
         return shift;
     }
 
-    /// <summary>Brings back the scales that were found when the weight was looked at for the first time.</summary>
+    /// <summary>Notes the maps that were found and, where they are in binary16, the scales that will be stored; returns how many do not fit.</summary>
+    private int Keep(RowGroup group, StoredScales? halves)
+    {
+        int misfit = 0;
+        for (int row = 0; row < group.Count; row++)
+        {
+            for (int b = 0, at = (group.First + row) * grid.Blocks; b < grid.Blocks; b++, at++)
+            {
+                maps[at] = new(RowGroup.Lane(group.Stored, b, row), plan.Codes.Middle);
+                found[at] = RowGroup.Lane(group.Found, b, row);
+                if (halves is not null && !halves.TrySetHalf(at, maps[at].Scale)) misfit++;
+            }
+        }
+
+        return misfit;
+    }
+
+    /// <summary>Brings back the scales and zero points that were found when the weight was looked at for the first time.</summary>
     private Vector512<float> Recall(RowGroup group)
     {
         Spread(group, found, group.Found);
+        if (IsAsymmetric) Spread(group, zeroPoints, group.Zeros);
         return ShiftOf(group);
     }
 
@@ -185,8 +205,6 @@ internal sealed class LaneEncoder
             error = LaneScales.KeepOutput(group.Stored, steps, error, group.Sums, input.Variance, StoredScales.MaxMultiple);
         }
 
-        for (int row = 0; row < group.Count; row++)
-            for (int b = 0; b < grid.Blocks && IsAsymmetric; b++) zeroPoints[((group.First + row) * grid.Blocks) + b] = RowGroup.Lane(group.Zeros, b, row);
         for (int row = 0; row < group.Count; row++) stored.SetRow(group.First + row, MemoryMarshal.Cast<Vector512<float>, float>(group.Stored)[row..], LaneTile.Lanes, steps[row]);
         foreach (ref var scale in group.Stored) scale *= steps;
         return error;

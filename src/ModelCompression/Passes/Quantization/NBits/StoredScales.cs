@@ -35,10 +35,12 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     public static StoredScales Of(GroupMap[] maps, WeightGrid grid, GroupCodeKind kind)
     {
         if (AreOfRows(grid, kind)) return InMultiples(maps, grid);
-        float[] wanted = Array.ConvertAll(maps, m => m.Scale == GroupMap.AnyScale ? 1 : m.Scale);
+        float[] wanted = Array.ConvertAll(maps, m => OrOne(m.Scale));
         if (wanted.Length < LeastHalves || !Array.TrueForAll(wanted, s => FitsHalf(s, kind))) return new(wanted, [], [], false);
         return new(Array.ConvertAll(wanted, s => (float)(Half)s), [], [], true);
     }
+
+    private static float OrOne(float scale) => scale == GroupMap.AnyScale ? 1 : scale;
 
     private static bool FitsHalf(float scale, GroupCodeKind kind) => kind == GroupCodeKind.PowerOfTwo
         ? (float)(Half)scale == scale
@@ -49,6 +51,20 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
 
     /// <summary>Two-level scales to be filled row by row.</summary>
     public static StoredScales OfRows(WeightGrid grid) => new(new float[grid.ScaleCount], new sbyte[grid.ScaleCount], new float[grid.ScaleRows], false);
+
+    /// <summary>Scales in binary16 to be filled by <see cref="TrySetHalf"/>: what <see cref="Of"/> yields if all of them fit. Null for weights whose scales are stored otherwise.</summary>
+    public static StoredScales? OfHalves(WeightGrid grid, GroupCodeKind kind) =>
+        kind == GroupCodeKind.PowerOfTwo || AreOfRows(grid, kind) || grid.ScaleCount < LeastHalves ? null : new(new float[grid.ScaleCount], [], [], true);
+
+    /// <summary>Stores a wanted scale in binary16, or returns false.</summary>
+    /// <param name="at">Scale number.</param>
+    /// <param name="wanted">The scale.</param>
+    public bool TrySetHalf(int at, float wanted)
+    {
+        float scale = OrOne(wanted);
+        Effective[at] = (float)(Half)scale;
+        return FitsHalf(scale, GroupCodeKind.Symmetric);
+    }
 
     /// <summary>Stores the wanted scales of one row. Rows may be stored at the same time.</summary>
     /// <param name="row">The scale row.</param>
