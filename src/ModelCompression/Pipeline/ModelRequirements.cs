@@ -9,7 +9,7 @@ namespace ModelCompression.Pipeline;
 internal static class ModelRequirements
 {
     /// <summary>Checks a model as it was read.</summary>
-    /// <exception cref="DiagnosticException">MCB2018: the model returns nothing, or uses operators of a domain it does not import. MCB2042.</exception>
+    /// <exception cref="DiagnosticException">MCB2018: the model returns nothing, or uses operators of a domain it does not import. MCB2042 and MCB2043.</exception>
     public static void Check(Model model)
     {
         CheckOpens(model);
@@ -22,13 +22,21 @@ internal static class ModelRequirements
         throw new DiagnosticException(Diagnostic.Error("MCB2018", $"{stranger} is of the operator domain '{domain}', but the model imports {(imported.Length == 0 ? "no operator set" : $"only {imported}")}. ONNX Runtime does not load such a model; export it again."));
     }
 
-    /// <summary>Refuses what ends the process when it is opened.</summary>
+    /// <summary>Refuses what ends the process, or never comes back, when it is opened or run.</summary>
     /// <remarks>
     /// ONNX Runtime 1.29 replaces a binary16 initializer behind a Cast by a binary32 one when the Cast has one user. It takes for granted that the initializer is a constant, and reads from nowhere when callers may override it.
     /// </remarks>
-    /// <exception cref="DiagnosticException">MCB2042.</exception>
+    /// <exception cref="DiagnosticException">MCB2042; MCB2043: a loop never ends.</exception>
     public static void CheckOpens(Model model)
     {
+        foreach (var node in model.Graph.AllNodes().Concat(model.Functions.SelectMany(f => f.Body.AllNodes())))
+        {
+            if (CrashingNodes.Problem(node) is { } problem)
+                throw new DiagnosticException(Diagnostic.Error("MCB2042", $"ONNX Runtime crashes on this model: {problem}") with { File = model.SourcePath });
+            if (EndlessLoops.Contains(node))
+                throw new DiagnosticException(Diagnostic.Error("MCB2043", $"{node} never ends: its condition is always true, and its number of turns is {(node.Input(0) is null ? "left open" : "beyond all measure")}. Let the body compute when it is done, or give the number of turns.") with { File = model.SourcePath });
+        }
+
         foreach (var value in model.Graph.Initializers)
         {
             if (value.Initializer?.DataType != DataType.Float16 || !GraphScope.IsOverridable(model, value) || !value.Uses.Any(u => IsReplaced(u.Node))) continue;
