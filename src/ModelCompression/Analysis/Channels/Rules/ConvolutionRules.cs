@@ -49,6 +49,15 @@ internal static class ConvolutionRules
     /// </summary>
     private static void TieGroups(ChannelTracer tracer, (Value Value, int Axis) perGroup, (Value Value, int Axis) overall, (Value Value, int Axis) weight, int groups, int perGroupSize, int overallSize)
     {
+        if (tracer.SizeOf(perGroup.Value, perGroup.Axis) == 0 || tracer.SizeOf(overall.Value, overall.Axis) == 0)
+        {
+            const string noChannels = "a grouped convolution has no channels to remove";
+            tracer.Pin(perGroup.Value, perGroup.Axis, noChannels);
+            tracer.Pin(overall.Value, overall.Axis, noChannels);
+            tracer.Pin(weight.Value, weight.Axis, noChannels);
+            return;
+        }
+
         if (groups >= MinRemovableGroups)
         {
             tracer.Pin(weight.Value, weight.Axis, "channels of a grouped convolution go by whole groups");

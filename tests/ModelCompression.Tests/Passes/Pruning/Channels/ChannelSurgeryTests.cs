@@ -6,6 +6,7 @@ using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Passes.Pruning.Channels;
+using ModelCompression.Tests.Passes.Simplification;
 
 namespace ModelCompression.Tests.Passes.Pruning.Channels;
 
@@ -43,6 +44,16 @@ public sealed class ChannelSurgeryTests
             // The same products are summed, in another order and with some zeros left out: a few dozen roundings of binary32.
             for (int e = 0; e < expected[i].Elements.Length; e++) Assert.AreEqual(expected[i].Elements[e], actual[i].Elements[e], 1e-5 * scale, net);
         }
+    }
+
+    [TestMethod]
+    public void GroupsWithoutOutputChannels_HaveNoneToRemove()
+    {
+        var model = new TestModel();
+        var empty = model.Constant("empty", Tensor.Float([0, 1, 3, 3]));
+        model.Output(model.Node("Conv", [model.Input("x", 1, 16, 8, 8), empty], NodeAttribute.Of("group", 16L)));
+
+        Assert.IsEmpty(ChannelGroups.Find(model.Model).Groups);
     }
 
     [TestMethod]
