@@ -8,10 +8,14 @@ usage: prepare.py [--data DIR] [--out DIR] [--net article|residual]
 import argparse
 import gzip
 import os
+import sys
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+try:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+except ModuleNotFoundError as error:
+    sys.exit(f"prepare.py needs {error.name}: install ONNX and NumPy (Debian: python3-onnx python3-numpy; elsewhere: pip install onnx numpy).")
 
 
 FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
@@ -94,6 +98,7 @@ def main():
     missing = [f for f in FILES if not os.path.exists(os.path.join(options.data, f))]
     if missing:
         parser.exit(1, f"{options.data} has no {missing[0]}: install Debian's dataset-fashion-mnist, or name the folder with Fashion-MNIST's four .gz files by --data.\n")
+    os.makedirs(options.out, exist_ok=True)
     onnx.save(network() if options.net == "article" else residual(), os.path.join(options.out, "untrained.onnx"))
     for name, prefix in (("train", "train"), ("test", "t10k")):
         np.savez(os.path.join(options.out, name + ".npz"), image=images(f"{options.data}/{prefix}-images-idx3-ubyte.gz", border),

@@ -8,8 +8,11 @@ transformer.onnx: two encoder layers, 128 wide, four heads, 32 positions. depthw
 import sys
 from pathlib import Path
 
-import numpy as np
-from onnx import TensorProto, checker, helper, numpy_helper, save
+try:
+    import numpy as np
+    from onnx import TensorProto, checker, helper, numpy_helper, save
+except ModuleNotFoundError as error:
+    sys.exit(f"gradient_networks.py needs {error.name}: install ONNX and NumPy (Debian: python3-onnx python3-numpy; elsewhere: pip install onnx numpy).")
 
 SAMPLES = 2080
 CLASSES = 10
@@ -91,6 +94,8 @@ def depthwise(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     transformer(folder / "transformer.onnx")

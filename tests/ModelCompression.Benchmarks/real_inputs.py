@@ -9,10 +9,13 @@ import os
 import sys
 from glob import glob
 
-import numpy as np
-import skimage.data
-import sklearn.datasets
-from PIL import Image
+try:
+    import numpy as np
+    import skimage.data
+    import sklearn.datasets
+    from PIL import Image
+except ModuleNotFoundError as error:
+    sys.exit(f"real_inputs.py needs {error.name}: install NumPy, Pillow, scikit-image and scikit-learn (Debian: python3-numpy python3-pil python3-skimage python3-sklearn).")
 
 
 def photographs():
@@ -40,6 +43,10 @@ def chunks(signal, count, length):
 
 
 def main(out, speech):
+    recordings = sorted(glob(os.path.join(speech, "*.raw")))
+    if not recordings:
+        sys.exit(f"{speech} has no *.raw: install Debian's pocketsphinx-testdata, or name a folder with recordings.")
+    os.makedirs(out, exist_ok=True)
     random = np.random.RandomState(1)
     pictures = photographs()
     lines = crops(pictures, 30, 320, random)
@@ -47,7 +54,7 @@ def main(out, speech):
     np.savez(os.path.join(out, "mlsd.npz"), **{"input_image_with_alpha:0": np.concatenate([lines, opaque], 3)})
     for name, size in (("face_back", 256), ("face_front", 128)):
         np.savez(os.path.join(out, name + ".npz"), **{"input:0": crops(pictures, 30, size, random) / 127.5 - 1})
-    signal = np.concatenate([np.fromfile(f, "<i2").astype(np.float32) / 32768 for f in sorted(glob(os.path.join(speech, "*.raw")))])
+    signal = np.concatenate([np.fromfile(f, "<i2").astype(np.float32) / 32768 for f in recordings])
     count, rate = 200, np.full(200, 16000, np.int64)
     state = np.zeros((count, 2, 1, 128), np.float32)
     np.savez(os.path.join(out, "silero.npz"), input=chunks(signal, count, 576), state=state, sr=rate)

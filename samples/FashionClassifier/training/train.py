@@ -8,15 +8,20 @@ Needs PyTorch, ONNX and NumPy (Debian: python3-torch python3-onnx python3-numpy)
 import argparse
 import gzip
 import os
+import sys
 
-import numpy as np
-import onnx
-import torch
-from torch import nn
-from torch.nn import functional
+try:
+    import numpy as np
+    import onnx
+    import torch
+    from torch import nn
+    from torch.nn import functional
+except ModuleNotFoundError as error:
+    sys.exit(f"train.py needs {error.name}: install PyTorch, ONNX and NumPy (Debian: python3-torch python3-onnx python3-numpy; elsewhere: pip install torch onnx numpy).")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SEED = 20
+FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 def images(path):
@@ -76,6 +81,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    missing = [f for f in FILES if not os.path.exists(os.path.join(options.data, f))]
+    if missing:
+        parser.exit(1, f"{options.data} has no {missing[0]}: install Debian's dataset-fashion-mnist, or name the folder with Fashion-MNIST's four .gz files by --data.\n")
     torch.set_num_threads(options.threads)
     torch.manual_seed(SEED)
 

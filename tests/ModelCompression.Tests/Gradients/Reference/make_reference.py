@@ -9,11 +9,14 @@ usage: make_reference.py [MODEL.onnx KIND OUT.npz]   KIND: article | mlp | cnn-b
 import os
 import sys
 
-import numpy as np
-import onnx
-import torch
-from onnx import numpy_helper
-from torch import nn
+try:
+    import numpy as np
+    import onnx
+    import torch
+    from onnx import numpy_helper
+    from torch import nn
+except ModuleNotFoundError as error:
+    sys.exit(f"make_reference.py needs {error.name}: install PyTorch, ONNX and NumPy (Debian: python3-torch python3-onnx python3-numpy).")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
