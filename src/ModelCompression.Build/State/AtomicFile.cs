@@ -13,8 +13,11 @@ internal static class AtomicFile
     /// <summary>Ending of files that are being written; left-overs of killed builds are recognised by it.</summary>
     public const string TemporarySuffix = ".tmp";
 
-    /// <summary>Reads a text that <see cref="WriteText"/> wrote, without the buffers of a stream reader: there is a file per model.</summary>
-    public static string ReadText(string path) => Utf8.GetString(File.ReadAllBytes(path));
+    /// <summary>
+    /// Reads a text that <see cref="WriteText"/> wrote, without the buffers of a stream reader: there is a file per model. What has no length has no text: such are pipes
+    /// and devices too, and whoever opens a pipe waits for ever.
+    /// </summary>
+    public static string ReadText(string path) => new FileInfo(path).Length == 0 ? "" : Utf8.GetString(File.ReadAllBytes(path));
 
     public static void WriteText(string path, string text)
     {

@@ -23,10 +23,12 @@ internal readonly struct FileStamp(long byteLength, long ticks) : IEquatable<Fil
     }
 
     /// <summary>SHA-256 of a file in lower-case hex.</summary>
+    /// <remarks>Pipes and devices have no length, and are not opened: whoever reads a pipe waits for ever.</remarks>
     public static string Sha256(string path)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 20, FileOptions.SequentialScan);
         using var algorithm = SHA256.Create();
+        if (new FileInfo(path).Length == 0) return Hex(algorithm.ComputeHash([]));
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 20, FileOptions.SequentialScan);
         return Hex(algorithm.ComputeHash(stream));
     }
 

@@ -28,7 +28,7 @@ internal sealed class LockedEntries
         if (lockFile is null || !File.Exists(lockFile)) return;
         try
         {
-            var project = JsonParser.Parse(File.ReadAllText(lockFile))["projects"][PathText.Relative(Path.GetDirectoryName(lockFile)!, projectFile)];
+            var project = JsonParser.Parse(AtomicFile.ReadText(lockFile))["projects"][PathText.Relative(Path.GetDirectoryName(lockFile)!, projectFile)];
             foreach (var model in project.Members) _entries[model.Key] = model.Value.Canonical();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)

@@ -57,9 +57,12 @@ internal sealed class OutputIndex(string outputDirectory)
         var path = Path.Combine(outputDirectory, AdditionalFileName);
         var text = files.Count == 0 ? "" : string.Join("\n", files) + "\n";
         var exists = File.Exists(path);
-        if (text == (exists ? AtomicFile.ReadText(path) : "")) return;
-        if (text.Length > 0) AtomicFile.WriteText(path, text);
-        else File.Delete(path);
+        if (text.Length == 0)
+        {
+            if (exists) File.Delete(path);
+            return;
+        }
+        if (!exists || text != AtomicFile.ReadText(path)) AtomicFile.WriteText(path, text);
     }
 
     private List<string> Read() =>

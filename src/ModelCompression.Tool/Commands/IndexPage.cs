@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ModelCompression.Onnx.Serialization;
 using ModelCompression.Reports;
 using ModelCompression.Reports.Html;
 using ModelCompression.Tool.Protocol;
@@ -44,7 +45,7 @@ internal static class IndexPage
 
     private static CompressionReport? Read(string output)
     {
-        if (!File.Exists(output + JsonSuffix) || !File.Exists(output + HtmlSuffix)) return null;
+        if (!File.Exists(output + JsonSuffix) || !File.Exists(output + HtmlSuffix) || FileKind.OtherThanFile(output + JsonSuffix) is not null) return null;
         try
         {
             return JsonReport.Deserialize(File.ReadAllBytes(output + JsonSuffix));

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Pipeline;
 using ModelCompression.Reports;
@@ -65,7 +66,7 @@ internal static class EngineRequest
 
     private static AnsweredFile Hashed(string path)
     {
-        if (new FileInfo(path) is not { Exists: true, Length: <= LargestHashedByteLength }) return new AnsweredFile(path, "");
+        if (new FileInfo(path) is not { Exists: true, Length: <= LargestHashedByteLength } || FileKind.OtherThanFile(path) is not null) return new AnsweredFile(path, "");
         using var stream = File.OpenRead(path);
         return new AnsweredFile(path, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }

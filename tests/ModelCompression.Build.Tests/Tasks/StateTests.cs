@@ -1,3 +1,4 @@
+using ModelCompression.Build.Items;
 using ModelCompression.Build.State;
 using ModelCompression.Build.Worker;
 using ModelCompression.Testing;
@@ -52,6 +53,25 @@ public sealed class StateTests
     {
         using var folder = new TemporaryFolder();
         Assert.AreEqual("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", FileStamp.Sha256(folder.Write("f", "abc")));
+    }
+
+    /// <summary>Everything the build side opens itself: what it only looks at is the worker's to refuse.</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    [Timeout(60_000, CooperativeCancellation = false)]
+    public void Pipes_AreNotWaitedFor()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string name in new[] { "a.onnx.state", "models.lock.json", OutputIndex.FileName, OutputIndex.AdditionalFileName, "worker.dll" })
+            Assert.AreEqual(0, ExternalCommand.Run("mkfifo", [folder.Combine(name)], folder.Path).ExitCode);
+        var index = new OutputIndex(folder.Path + "/");
+
+        Assert.IsNull(ModelState.Read(folder.Combine("a.onnx.state")));
+        Assert.AreEqual("the lock file does not have it", new LockedEntries(folder.Combine("models.lock.json"), false, folder.Combine("a.csproj")).ReasonToCompress(new ModelItem()));
+        Assert.IsEmpty(index.Orphans([]));
+        Assert.HasCount(64, WorkerIdentity.Compute(folder.Combine("worker.dll"), folder.Path, remember: false));
+        index.UpdateAdditional([]);
+        Assert.IsFalse(File.Exists(folder.Combine(OutputIndex.AdditionalFileName)), "the targets would read it");
     }
 
     [TestMethod]

@@ -1,5 +1,6 @@
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Pipeline;
+using ModelCompression.Pipeline.Caching;
 using ModelCompression.Pipeline.Locking;
 using ModelCompression.Testing;
 
@@ -91,6 +92,18 @@ public sealed class SpecialFilesTests
         Assert.AreEqual(CompressionStatus.Failed, fixture.Run(("ValidationData", data)).Status);
         Assert.AreEqual("MCB3001", fixture.Diagnostics.Single().Code);
         Assert.Contains("named pipe", fixture.Diagnostics.Single().Message);
+    }
+
+    [TestMethod]
+    [Timeout(Patience, CooperativeCancellation = false)]
+    public void CacheEntry_ThatIsAPipe_IsNotWaitedFor()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.IsTrue(MakePipe(folder.Combine("entry")));
+
+        var error = Assert.ThrowsExactly<StoreException>(() => new FolderStore(folder.Path).Get("entry", Stream.Null, 100, CancellationToken.None));
+
+        Assert.Contains("named pipe", error.Message);
     }
 
     private static bool MakePipe(string path) => ExternalCommand.Run("mkfifo", [path], Path.GetDirectoryName(path)!).ExitCode == 0;

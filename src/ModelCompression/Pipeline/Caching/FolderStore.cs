@@ -1,3 +1,5 @@
+using ModelCompression.Onnx.Serialization;
+
 namespace ModelCompression.Pipeline.Caching;
 
 /// <summary>A store in a folder, which may be shared over a network.</summary>
@@ -15,6 +17,7 @@ internal sealed class FolderStore(string folder) : ResultStore
         string path = PathOf(name);
         try
         {
+            FileKind.Require(path);
             using (var source = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan))
             {
                 byte[] buffer = new byte[Math.Min(BufferByteLength, limit + 1)];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using ModelCompression.Onnx.Serialization;
 
 namespace ModelCompression.Pipeline.Search;
 
@@ -56,7 +57,9 @@ internal sealed class TrialStore
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), type) : null;
+            if (!File.Exists(path)) return null;
+            FileKind.Require(path);
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), type);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
