@@ -64,10 +64,10 @@ public sealed class QuantizeWeightsFormTests
     [DataRow(QuantizationScheme.Asymmetric, QuantizationGranularity.Channel)]
     [DataRow(QuantizationScheme.Symmetric, QuantizationGranularity.Tensor)]
     [DataRow(QuantizationScheme.Asymmetric, QuantizationGranularity.Tensor)]
-    public void Tables_AreUnpackedRowByRowAfterGather(QuantizationScheme scheme, QuantizationGranularity granularity)
+    public void LargeTables_AreUnpackedRowByRowAfterGather(QuantizationScheme scheme, QuantizationGranularity granularity)
     {
-        var expected = Table();
-        var actual = Table();
+        var expected = Table(LargeRows);
+        var actual = Table(LargeRows);
         RestoredWeights.Apply(expected.Model, [granularity == QuantizationGranularity.Tensor ? [] : [0]], scheme == QuantizationScheme.Symmetric);
         actual.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly, QuantizationScheme = scheme, QuantizationGranularity = granularity });
         var gathers = actual.Graph.Nodes.Where(n => n.OpType == "Gather").ToArray();
@@ -76,10 +76,28 @@ public sealed class QuantizeWeightsFormTests
         AssertClose(expected.Model, actual.Model);
     }
 
-    private static TestModel Table()
+    [TestMethod]
+    [DataRow(LargeRows - 1, false), DataRow(LargeRows, true)]
+    public void SmallTables_CostNothingPerLookup(int rows, bool isLarge)
+    {
+        var model = Table(rows);
+        string[] before = OptimizedModel.OpTypes(model.Model);
+
+        var log = model.Run(new QuantizeWeights(), new() { Quantization = QuantizationMode.WeightOnly });
+
+        Assert.AreEqual(8, log.Layers.Single().Bits);
+        string[] after = OptimizedModel.OpTypes(model.Model);
+        if (isLarge) CollectionAssert.Contains(after, "Mul");
+        else CollectionAssert.AreEquivalent(before, after);
+    }
+
+    /// <summary>Fewest rows of 24 numbers that are more than a mebibyte as floats.</summary>
+    private const int LargeRows = (int)(FormRules.FoldedTableByteLength / (24 * sizeof(float))) + 1;
+
+    private static TestModel Table(int rowCount)
     {
         var model = new TestModel();
-        var table = model.Weight("table", 400, 24);
+        var table = model.Weight("table", rowCount, 24);
         var ids = model.Input("ids", DataType.Int64, 2, 3);
         var rows = model.Graph.AddNode("Gather", [table, ids], ["out"], name: "rows").Outputs[0]!;
         model.Output(model.Node("Relu", [rows]), rows, model.Node("Gather", [table, ids], NodeAttribute.Of("axis", -2L)));
