@@ -115,7 +115,7 @@ internal sealed class FormChooser<T>(PackableElements<T> elements, T background,
     {
         long[] paletteDims = [palette.Values.Length];
         int table = ops.Recipe.Add(new ConstantStep("palette", tensor.DataType, paletteDims, () => Tensor.Create(tensor.DataType, paletteDims, palette.Values)));
-        return ops.Pick(table, ops.Codes(codes, dims));
+        return ops.Pick(table, palette.Values.Length, codes, dims);
     }
 
     private void Finish(UnpackingOperators ops, int flat, bool hasShape)

@@ -15,7 +15,7 @@ internal sealed record PackedCodes(string Name, long Count, int Width, Func<byte
 /// Every step is exact integer work on types that ONNX Runtime has CPU kernels for, so that it folds the whole chain when a session is created:
 /// 7–10 <c>Div</c>, <c>Mul</c>, <c>Sub</c> on int32 and products with a triangle of ones; from 11 <c>BitShift</c> and <c>MatMulInteger</c> on uint8; from 21 <c>Cast</c> from uint4.
 /// </remarks>
-internal sealed class UnpackingOperators(long opset)
+internal sealed partial class UnpackingOperators(long opset)
 {
     /// <summary>First opset whose arithmetic broadcasts: below it nothing can be unpacked.</summary>
     public const long MinOpset = 7;
@@ -55,6 +55,7 @@ internal sealed class UnpackingOperators(long opset)
     /// <summary>The codes as a float tensor of shape <paramref name="dims"/>, through as few conversions as the opset allows.</summary>
     public int FloatCodes(PackedCodes codes, params long[] dims)
     {
+        if (FormUnits(codes) && BitPlanes.Parts(codes.Width).Length > 1) return FloatCodesFromUnits(codes, dims);
         bool isOnePart = opset >= BitShiftOpset && BitPlanes.Parts(codes.Width).Length == 1;
         if (!isOnePart) return Cast(Codes(codes, dims), DataType.Float);
         return Cast(codes.Width == 4 && opset >= UInt4Opset ? Pairs(codes, 0, dims) : Part(codes, 0, codes.Width, dims), DataType.Float);
@@ -112,19 +113,23 @@ internal sealed class UnpackingOperators(long opset)
     /// </summary>
     private int SumOfParts(PackedCodes codes, long[] dims)
     {
-        var parts = new List<int>();
-        var weights = new List<byte>();
-        int shift = codes.Width;
-        foreach (int bits in BitPlanes.Parts(codes.Width))
-        {
-            shift -= bits;
-            weights.Add((byte)(1 << shift));
-            parts.Add(Part(codes, shift, bits, [1, codes.Count]));
-        }
-
-        int row = Recipe.Constant("weights", DataType.UInt8, [1, weights.Count], [.. weights]);
-        int sum = Node("MatMulInteger", row, Recipe.Node("Concat", [.. parts], NodeAttribute.Of("axis", 0)));
+        int sum = Sum(Parts(codes));
         return dims.Length == 2 && dims[0] == 1 ? sum : Reshape(sum, dims);
+    }
+
+    /// <summary>The parts [1, codes] that codes are made of, each with the position of its lowest bit.</summary>
+    private List<(int Value, int Shift)> Parts(PackedCodes codes)
+    {
+        var parts = new List<(int Value, int Shift)>();
+        int shift = codes.Width;
+        foreach (int bits in BitPlanes.Parts(codes.Width)) parts.Add((Part(codes, shift -= bits, bits, [1, codes.Count]), shift));
+        return parts;
+    }
+
+    private int Sum(List<(int Value, int Shift)> parts)
+    {
+        int weights = Recipe.Constant("weights", DataType.UInt8, [1, parts.Count], [.. parts.Select(p => (byte)(1 << p.Shift))]);
+        return Node("MatMulInteger", weights, Recipe.Node("Concat", [.. parts.Select(p => p.Value)], NodeAttribute.Of("axis", 0)));
     }
 
     private int SumOfWideParts(PackedCodes codes, long[] dims)
@@ -154,7 +159,7 @@ internal sealed class UnpackingOperators(long opset)
         return Shaped(Planes(codes, shift, bits), BitPlanes.ByteLength(codes.Count, bits) * perByte, codes.Count, dims);
     }
 
-    private int Pairs(PackedCodes codes, int shift, long[] dims) => Constant(codes.Name, DataType.UInt4, dims, () =>
+    private int Pairs(PackedCodes codes, int shift, long[] dims, DataType type = DataType.UInt4) => Constant(codes.Name, type, dims, () =>
     {
         var bytes = new byte[(codes.Count + 1) / 2];
         BitPlanes.PackPairs(codes.Make(), shift, bytes);
@@ -165,12 +170,7 @@ internal sealed class UnpackingOperators(long opset)
     private int Planes(PackedCodes codes, int shift, int bits)
     {
         int rows = 8 / bits;
-        int packed = Constant(codes.Name, DataType.UInt8, [1, BitPlanes.ByteLength(codes.Count, bits)], () =>
-        {
-            var bytes = new byte[BitPlanes.ByteLength(codes.Count, bits)];
-            BitPlanes.Pack(codes.Make(), shift, bits, bytes);
-            return bytes;
-        });
+        int packed = PackedPlanes(codes, shift, bits);
         if (opset < BitShiftOpset) return PlanesByDivision(packed, rows, bits);
         // Left until the wanted bits are on top, then right: uint8 drops what is shifted out.
         int left = Recipe.Constant("left", DataType.UInt8, [rows, 1], [.. Enumerable.Range(0, rows).Select(i => (byte)(8 - bits - (i * bits)))]);
@@ -178,6 +178,13 @@ internal sealed class UnpackingOperators(long opset)
         int top = Recipe.Node("BitShift", [packed, left], NodeAttribute.Of("direction", "LEFT"));
         return Recipe.Node("BitShift", [top, right], NodeAttribute.Of("direction", "RIGHT"));
     }
+
+    private int PackedPlanes(PackedCodes codes, int shift, int bits) => Constant(codes.Name, DataType.UInt8, [1, BitPlanes.ByteLength(codes.Count, bits)], () =>
+    {
+        var bytes = new byte[BitPlanes.ByteLength(codes.Count, bits)];
+        BitPlanes.Pack(codes.Make(), shift, bits, bytes);
+        return bytes;
+    });
 
     private int PlanesByDivision(int packed, int rows, int bits)
     {

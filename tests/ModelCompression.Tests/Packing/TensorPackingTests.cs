@@ -30,6 +30,21 @@ public sealed class TensorPackingTests
         from seed in Gen.Choose(0, int.MaxValue)
         select new Case(type, dims, density, distinct, storage, opset, palette, seed);
 
+    /// <summary>Enough elements to be looked up several at a time, up to the number from which every width is.</summary>
+    private static readonly Gen<Case> LargeCases =
+        from type in Gen.Elements(Types)
+        from dims in Gen.OneOf(
+            Gen.Choose(65_530, 65_545).Select(count => new[] { (long)count }),
+            Gen.Choose(262_140, 262_155).Select(count => new[] { 1, (long)count }),
+            from rows in Gen.Choose(250, 600) from columns in Gen.Choose(250, 600) select new[] { rows, (long)columns })
+        from density in Gen.Elements(0.1, 0.5, 1)
+        from width in Gen.Choose(1, 7)
+        from missing in Gen.Elements(0, 1, 3)
+        from storage in Gen.Elements(SparseStorage.Auto, SparseStorage.Dense, SparseStorage.Gaps, SparseStorage.Bitmask)
+        from opset in Gen.Elements(10L, 11L, 13L, 21L)
+        from seed in Gen.Choose(0, int.MaxValue)
+        select new Case(type, dims, density, Math.Max(2, (1 << width) - missing), storage, opset, true, seed);
+
     [TestMethod]
     public void Emit_UnpacksEveryBitInOnnxRuntime() => Check.One(Config.QuickThrowOnFailure.WithMaxTest(400), Prop.ForAll(Cases.ToArbitrary(), c =>
     {
@@ -37,6 +52,16 @@ public sealed class TensorPackingTests
         var plan = TensorPacking.Plan(tensor, new PackingRequest(c.Storage, c.Opset) { AllowPalette = c.Palette });
         Assert.IsLessThanOrEqualTo(plan.DenseByteLength, plan.StoredByteLength);
         ConstantModel.AssertUnpacks(plan, tensor, c.Opset, c.ToString());
+        return true;
+    }));
+
+    [TestMethod]
+    public void Emit_UnpacksManyCodesInOnnxRuntime() => Check.One(Config.QuickThrowOnFailure.WithMaxTest(60), Prop.ForAll(LargeCases.ToArbitrary(), c =>
+    {
+        var tensor = c.Make();
+        var plan = TensorPacking.Plan(tensor, new PackingRequest(c.Storage, c.Opset) { NameByteLength = 6 });
+        ConstantModel.AssertUnpacks(plan, tensor, c.Opset, c.ToString());
+        AssertGrowsBy(plan, false, c);
         return true;
     }));
 
@@ -145,21 +170,26 @@ public sealed class TensorPackingTests
         foreach (bool constantNodes in new[] { false, true })
         {
             var plan = TensorPacking.Plan(tensor, new PackingRequest(c.Storage, c.Opset) { AllowPalette = c.Palette, UseConstantNodes = constantNodes, NameByteLength = 6 });
-            var model = ConstantModel.Empty(c.Opset);
-            var input = model.Graph.AddInput("x", new TensorType(DataType.Float, Shape.Of(1)));
-            model.Graph.AddOutput(model.Graph.AddNode("Identity", [input], ["y"]).Outputs[0]!);
-            model.Graph.Outputs[0].Type = input.Type;
-            // Sizes are planned for a prefix of five characters: p_100.
-            for (int i = 0; i <= 99; i++) model.Graph.NewName("p");
-            long before = OnnxWriter.ToBytes(model).Length;
-            plan.Emit(model.Graph, null, "weight");
-            long grown = OnnxWriter.ToBytes(model).Length - before;
-            // The length of the graph, which stands before it, takes up to three bytes more now.
-            Assert.IsTrue(grown >= plan.StoredByteLength && grown <= plan.StoredByteLength + 3, $"{plan.StoredByteLength} planned, {grown} written, {plan.Description}, {c}");
+            AssertGrowsBy(plan, constantNodes, c);
         }
 
         return true;
     }));
+
+    private static void AssertGrowsBy(PackingPlan plan, bool constantNodes, Case c)
+    {
+        var model = ConstantModel.Empty(c.Opset);
+        var input = model.Graph.AddInput("x", new TensorType(DataType.Float, Shape.Of(1)));
+        model.Graph.AddOutput(model.Graph.AddNode("Identity", [input], ["y"]).Outputs[0]!);
+        model.Graph.Outputs[0].Type = input.Type;
+        // Sizes are planned for a prefix of five characters: p_100.
+        for (int i = 0; i <= 99; i++) model.Graph.NewName("p");
+        long before = OnnxWriter.ToBytes(model).Length;
+        plan.Emit(model.Graph, null, "weight");
+        long grown = OnnxWriter.ToBytes(model).Length - before;
+        // The length of the graph, which stands before it, takes up to three bytes more now.
+        Assert.IsTrue(grown >= plan.StoredByteLength && grown <= plan.StoredByteLength + 3, $"{plan.StoredByteLength} planned, {grown} written, {plan.Description}, constant nodes {constantNodes}, {c}");
+    }
 
     private sealed record Case(DataType Type, long[] Dims, double Density, int Distinct, SparseStorage Storage, long Opset, bool Palette, int Seed)
     {

@@ -12,7 +12,7 @@ namespace ModelCompression.Tests.Packing;
 public sealed class UnpackingAtLoadTests
 {
     private static readonly string[] UnpackingOperators =
-        ["Gather", "ScatterElements", "Scatter", "CumSum", "NonZero", "BitShift", "Cast", "Div", "Sub", "Mul", "ConstantOfShape", "Reshape", "Slice", "MatMulInteger", "Concat", "Less", "Add"];
+        ["Gather", "ScatterElements", "Scatter", "CumSum", "NonZero", "BitShift", "Cast", "Div", "Sub", "Mul", "ConstantOfShape", "Reshape", "Slice", "MatMulInteger", "Concat", "Less", "Add", "Range", "Mod"];
 
     [TestMethod]
     [DataRow(7L)]

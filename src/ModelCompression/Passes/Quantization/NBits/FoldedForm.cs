@@ -1,4 +1,3 @@
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Packing;
 
@@ -44,7 +43,7 @@ internal sealed class FoldedForm : NBitForm
         if (plan.Options.SparseStorage == SparseStorage.Dense || weight.ZeroFraction() < SparseZeroFraction) return null;
         var request = new PackingRequest(plan.Options.SparseStorage, plan.Target.Opset) { UseConstantNodes = plan.Target.UsesConstantNodes, NameByteLength = NameByteLength };
         long[] dims = recipe.ViewDims;
-        var packing = TensorPacking.Plan(Tensor.Create(DataType.UInt8, dims, weight.Codes), request);
+        var packing = TensorPacking.Plan(recipe.SparseCodes(dims), request);
         var rest = recipe.Make(dims);
         bool gains = packing.Kind is PackingKind.Gaps or PackingKind.Bitmask && packing.StoredByteLength + rest.ByteLength(request) < recipe.Make(null).ByteLength(request);
         return gains ? new(plan, packing, rest) : null;

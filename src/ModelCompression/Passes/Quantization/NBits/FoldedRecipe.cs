@@ -20,13 +20,18 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
     /// <summary>Forgets the codes, once the constants of the recipe are made.</summary>
     public void Release() => weight = weight with { Codes = [] };
 
+    /// <summary>What a sparse form stores: uint8 indices into a palette, else int8 codes around 0, which need no subtraction.</summary>
+    public Tensor SparseCodes(long[] dims) => weight.Palette.Length > 0
+        ? Tensor.Create(DataType.UInt8, dims, weight.Codes)
+        : Tensor.Create(DataType.Int8, dims, Array.ConvertAll(weight.Codes, code => (sbyte)(code - plan.Codes.Middle)));
+
     /// <summary>Makes the recipe.</summary>
-    /// <param name="givenDims">Null to pack the codes too; else the shape in which uint8 codes will be given.</param>
+    /// <param name="givenDims">Null to pack the codes too; else the shape in which they will be given as <see cref="SparseCodes"/>.</param>
     public PackingRecipe Make(long[]? givenDims)
     {
         var ops = new UnpackingOperators(plan.Target.Opset);
-        int value = weight.Palette.Length > 0 ? Palette(ops, givenDims) : Centred(ops, givenDims);
-        if (weight.Scales.Effective.Length > 0) value = Node(ops, "Mul", value, Scales(ops));
+        var (value, scales) = weight.Palette.Length > 0 ? (Palette(ops, givenDims), weight.Scales) : Centred(ops, givenDims);
+        if (scales.Effective.Length > 0) value = Node(ops, "Mul", value, Scales(ops, scales));
         if (!ViewDims.AsSpan().SequenceEqual(weightDims)) value = ops.Reshape(value, weightDims);
         if (plan.Site.Tensor.DataType != DataType.Float) Cast(ops, value, plan.Site.Tensor.DataType);
         return ops.Recipe;
@@ -34,19 +39,23 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
 
     private PackedCodes Codes => new("codes", grid.ElementCount, plan.Codes.Bits, () => weight.Codes);
 
-    private int Centred(UnpackingOperators ops, long[]? givenDims)
+    /// <summary>Codes minus zero points, and the scales they are to be multiplied by.</summary>
+    private (int Value, StoredScales Scales) Centred(UnpackingOperators ops, long[]? givenDims)
     {
-        int codes = givenDims is null ? ops.FloatCodes(Codes, ViewDims) : Cast(ops, ops.Recipe.Add(new GivenStep("q")), DataType.Float);
-        int zero = weight.ZeroPoints.Length == 0 ? ops.Recipe.Constant("mid", DataType.Float, [], (float)plan.Codes.Middle) : ZeroPoints(ops);
-        return Node(ops, "Sub", codes, zero);
+        if (weight.ZeroPoints.Length > 0) return (Node(ops, "Sub", givenDims is null ? ops.FloatCodes(Codes, ViewDims) : Given(ops, DataType.Float), ZeroPoints(ops)), weight.Scales);
+        if (givenDims is not null) return (Given(ops, DataType.Float), weight.Scales);
+        var divided = weight.Scales.DividedBy(UnpackingOperators.UnitOfTopCodes(plan.Codes.Bits));
+        var (value, isMultiple) = ops.CentredCodes(Codes, divided is not null, ViewDims);
+        return (value, isMultiple ? divided! : weight.Scales);
     }
 
     private int Palette(UnpackingOperators ops, long[]? givenDims)
     {
         int table = ops.Recipe.Add(new ConstantStep("palette", DataType.Float, [weight.Palette.Length], () => Tensor.Float([weight.Palette.Length], weight.Palette)));
-        int codes = givenDims is null ? ops.Codes(Codes, ViewDims) : Cast(ops, ops.Recipe.Add(new GivenStep("q")), DataType.Int32);
-        return ops.Pick(table, codes);
+        return givenDims is null ? ops.Pick(table, weight.Palette.Length, Codes, ViewDims) : ops.Pick(table, Given(ops, DataType.Int32));
     }
+
+    private static int Given(UnpackingOperators ops, DataType type) => Cast(ops, ops.Recipe.Add(new GivenStep("q")), type);
 
     /// <summary>uint8 of 2^(bits − 8) code steps, or of whole steps where all are.</summary>
     private int ZeroPoints(UnpackingOperators ops)
@@ -59,10 +68,10 @@ internal sealed class FoldedRecipe(NBitPlan plan, NBitWeight content)
         return Spread(ops, zeros);
     }
 
-    private int Scales(UnpackingOperators ops)
+    private int Scales(UnpackingOperators ops, StoredScales scales)
     {
         long[] stepDims = grid.IsTransposed ? [grid.ScaleRows] : [grid.ScaleRows, 1, 1];
-        return Spread(ops, new ScaleRecipe(weight.Scales, BlockDims(), stepDims) { TransposedRows = TransposedRows }.AddTo(ops));
+        return Spread(ops, new ScaleRecipe(scales, BlockDims(), stepDims) { TransposedRows = TransposedRows }.AddTo(ops));
     }
 
     /// <summary>Shape of one number per scale that broadcasts against the codes.</summary>

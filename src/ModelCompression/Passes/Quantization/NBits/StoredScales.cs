@@ -19,6 +19,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <summary>Scales from which binary16 pays for the node that widens it.</summary>
     private const int LeastHalves = 32;
 
+    private const float SmallestNormal = 1.17549435e-38f;
     private const float SmallestNormalHalf = 6.1035156e-5f;
     private const float LargestHalf = 65504f;
 
@@ -95,6 +96,14 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
         Span<float> effective = Effective.AsSpan(row * blocks, blocks);
         Steps[row] = step;
         for (int b = 0, at = 0; b < own.Length; b++, at += stride) (own[b], effective[b]) = ((sbyte)multiples[at], multiples[at] * step);
+    }
+
+    /// <summary>The same scales divided by a power of two, if that takes no more bytes and rounds none; else null.</summary>
+    public StoredScales? DividedBy(int unit)
+    {
+        float smallest = unit * (IsHalf ? SmallestNormalHalf : SmallestNormal);
+        bool isExact = Array.TrueForAll(Effective, s => Math.Abs(s) >= smallest) && Array.TrueForAll(Steps, s => Math.Abs(s) >= smallest);
+        return isExact ? this with { Effective = Array.ConvertAll(Effective, s => s / unit), Steps = Array.ConvertAll(Steps, s => s / unit) } : null;
     }
 
     private static StoredScales InMultiples(GroupMap[] maps, WeightGrid grid)
