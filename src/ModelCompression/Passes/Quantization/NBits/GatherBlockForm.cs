@@ -31,7 +31,7 @@ internal sealed class GatherBlockForm : BlockOperatorForm
     {
         if (plan.HasPalette) return "GatherBlockQuantized has no palettes";
         if (plan.Codes.Bits is not (4 or 8)) return FormattableString.Invariant($"GatherBlockQuantized has no {plan.Codes.Bits}-bit kernel");
-        if (plan.Site.Tensor.DataType != DataType.Float) return $"the weight is {plan.Site.Tensor.DataType}";
+        if (!Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
         if (plan.Target.IsInFunction) return "the weight is in a function";
         if (!plan.Site.Uses.All(u => u.Role == WeightRole.Embedding)) return "not only Gather uses the weight";
         // Packed rows begin at a whole byte.
@@ -40,7 +40,7 @@ internal sealed class GatherBlockForm : BlockOperatorForm
     }
 
     /// <inheritdoc/>
-    protected override void Replace(Node node, Value codes, Value[] maps) => Replace(node, Add(node, [codes, node.Input(1), .. maps]));
+    protected override void Replace(Node node, Value codes, Value[] maps) => Replace(node, Narrowed(node, Add(node, [codes, node.Input(1), .. maps])));
 
     private static Tensor Pack(NBitPlan plan, NBitWeight weight)
     {

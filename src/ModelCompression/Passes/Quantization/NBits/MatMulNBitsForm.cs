@@ -43,7 +43,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     {
         if (plan.HasPalette) return "MatMulNBits has no palettes";
         if (plan.Codes.Bits is not (2 or 4 or 8)) return FormattableString.Invariant($"MatMulNBits has no {plan.Codes.Bits}-bit kernel");
-        if (plan.Site.Tensor.DataType != DataType.Float) return $"the weight is {plan.Site.Tensor.DataType}";
+        if (!Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
         if (plan.Target.IsInFunction) return "the weight is in a function";
         foreach (var use in plan.Site.Uses)
         {
@@ -60,9 +60,8 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     protected override void Replace(Node node, Value codes, Value[] maps)
     {
         var graph = node.Graph!;
-        int index = graph.IndexOf(node);
-        var product = Add(node, [node.Input(0), codes, .. maps]);
-        if (node.Is("Gemm") && node.Input(2) is { } bias) product = graph.AddNode("Add", [product, bias], [node.Output()!.Name + "_b"], index: index + 1).Outputs[0]!;
+        var product = Narrowed(node, Add(node, [Widened(node, node.Input(0)), codes, .. maps]));
+        if (node.Is("Gemm") && node.Input(2) is { } bias) product = graph.AddNode("Add", [product, bias], [node.Output()!.Name + "_b"], index: graph.IndexOf(node)).Outputs[0]!;
         Replace(node, product);
     }
 
