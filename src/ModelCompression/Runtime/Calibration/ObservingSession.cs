@@ -18,7 +18,10 @@ internal static class ObservingSession
         return WithOutputs(model, wanted, () => weights < BigModelByteLength ? ModelSession.Open(OnnxWriter.ToBytes(model), "model", settings, ModelRole.Original) : OpenFile(model, settings));
     }
 
-    /// <summary>The same for a few runs: large weights are lent to the session. The few models that need the optimizer or their constants inside are opened the usual way.</summary>
+    /// <summary>
+    /// The same for a few runs: large weights are lent to the session. The few models that need the optimizer or their constants inside are opened the usual way. The model itself is not
+    /// edited meanwhile, so that others may read it.
+    /// </summary>
     /// <exception cref="DiagnosticException">MCB2040: ONNX Runtime refuses it.</exception>
     public static ModelSession OpenForFewRuns(Model model, IReadOnlyList<Value> wanted, int threads)
     {
@@ -26,8 +29,8 @@ internal static class ObservingSession
         {
             try
             {
-                var copy = ModelCopy.Of(model);
-                return WithOutputs(copy.Model, [.. wanted.Select(v => copy.Values[v])], () => ModelSession.Open(copy.Model, SessionSettings.Lean with { Threads = threads }, ModelRole.Original, weights));
+                var (lean, outputs) = Copy(model, wanted);
+                return WithOutputs(lean, outputs, () => ModelSession.Open(lean, SessionSettings.Lean with { Threads = threads }, ModelRole.Original, weights));
             }
             catch (DiagnosticException)
             {
@@ -35,7 +38,14 @@ internal static class ObservingSession
             }
         }
 
-        return Open(model, wanted, SessionSettings.Default with { Threads = threads });
+        var (copy, copies) = Copy(model, wanted);
+        return Open(copy, copies, SessionSettings.Default with { Threads = threads });
+    }
+
+    private static (Model Model, Value[] Wanted) Copy(Model model, IReadOnlyList<Value> wanted)
+    {
+        var copy = ModelCopy.Of(model);
+        return (copy.Model, [.. wanted.Select(v => copy.Values[v])]);
     }
 
     private static ModelSession WithOutputs(Model model, IReadOnlyList<Value> wanted, Func<ModelSession> open)
