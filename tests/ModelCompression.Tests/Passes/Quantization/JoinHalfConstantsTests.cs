@@ -26,6 +26,19 @@ public sealed class JoinHalfConstantsTests
         CollectionAssert.AreEquivalent(Enumerable.Repeat("Add", 6).Concat(Enumerable.Repeat("Mul", 6)).ToArray(), OptimizedModel.OpTypes(m.Model).Where(o => o is not "Reshape").ToArray());
     }
 
+    /// <summary>Opening a model with thousands of scales took a minute when one Split gave them all.</summary>
+    [TestMethod]
+    public void Many_AreStoredInParts()
+    {
+        var m = new TestModel();
+        var value = m.Input("x", 2, 8);
+        for (int i = 0; i < JoinHalfConstants.MaxCount + JoinHalfConstants.MinCount; i++) value = m.Node("Add", [value, Widened(m, m.Constant("bias", Halves(8)))]);
+        m.Output(value);
+        m.RunEquivalently(new JoinHalfConstants());
+        CollectionAssert.AreEqual(new[] { JoinHalfConstants.MaxCount, JoinHalfConstants.MinCount }, m.Graph.Nodes.Where(n => n.Is("Split")).Select(n => n.Outputs.Count).OrderDescending().ToArray());
+        Assert.AreEqual(2, m.OpTypes().Count(o => o == "Cast"));
+    }
+
     [TestMethod]
     public void BeforeIr4_ConstantNodesAreJoinedIntoOne()
     {
