@@ -118,6 +118,15 @@ public sealed class Value
         (Name, other.Name) = (other.Name, Name);
     }
 
+    /// <summary>Puts this value where another one is used, under its name; a value that graphs return, or that is referred to by its name, keeps that name for itself.</summary>
+    /// <exception cref="InvalidOperationException">Several graphs return the other value, or the two are of different graphs.</exception>
+    public void TakePlaceOf(Value other)
+    {
+        bool isReturned = other.IsGraphOutput;
+        other.ReplaceAllUsesWith(this);
+        if (!isReturned && !other.IsReferencedByName) TakeNameOf(other);
+    }
+
     /// <summary>Adds a use and returns its position for <see cref="RemoveUseAt"/>.</summary>
     internal int AddUse(Use use)
     {

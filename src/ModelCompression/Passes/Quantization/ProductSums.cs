@@ -22,11 +22,9 @@ internal static class ProductSums
         if (RankOf(use.Node.Inputs[1 - use.Index]!) >= MinApartRank) return;
         var add = use.Node;
         var old = add.Outputs[0]!;
-        bool isInterface = old.IsGraphOutput || old.IsReferencedByName;
         var sum = add.Graph!.AddNode("Sum", add.Inputs, [old.Name], [], name: add.Name, index: add.Graph.IndexOf(add)).Outputs[0]!;
         sum.Type = old.Type;
-        old.ReplaceAllUsesWith(sum);
-        if (!isInterface) sum.TakeNameOf(old);
+        sum.TakePlaceOf(old);
         add.Graph.RemoveNode(add);
     }
 

@@ -19,7 +19,6 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <summary>Scales from which binary16 pays for the node that widens it.</summary>
     private const int LeastHalves = 32;
 
-    private const float SmallestNormal = 1.17549435e-38f;
     private const float SmallestNormalHalf = 6.1035156e-5f;
     private const float LargestHalf = 65504f;
 
@@ -101,7 +100,7 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     /// <summary>The same scales divided by a power of two, if that takes no more bytes and rounds none; else null.</summary>
     public StoredScales? DividedBy(int unit)
     {
-        float smallest = unit * (IsHalf ? SmallestNormalHalf : SmallestNormal);
+        float smallest = unit * (IsHalf ? SmallestNormalHalf : MapSearch.SmallestNormal);
         bool isExact = Array.TrueForAll(Effective, s => Math.Abs(s) >= smallest) && Array.TrueForAll(Steps, s => Math.Abs(s) >= smallest);
         return isExact ? this with { Effective = Array.ConvertAll(Effective, s => s / unit), Steps = Array.ConvertAll(Steps, s => s / unit) } : null;
     }

@@ -58,7 +58,7 @@ internal sealed class QOperatorWriter
         var old = output?.Codes ?? node.Outputs[0]!;
         made.Type = old.Type;
         var replaced = old.Producer!;
-        Exchange(old, made);
+        made.TakePlaceOf(old);
         if (replaced != node) graph.RemoveNode(replaced);
         graph.RemoveNode(node);
         RemoveUnused(pairs);
@@ -77,7 +77,7 @@ internal sealed class QOperatorWriter
             var quantize = output.Codes.Producer!;
             value.Type = output.Codes.Type;
             quantize.SetInput(0, null);
-            Exchange(output.Codes, value);
+            value.TakePlaceOf(output.Codes);
             graph.RemoveNode(quantize);
         }
 
@@ -112,13 +112,6 @@ internal sealed class QOperatorWriter
         double code = Math.Round(value / scale!.AsSpan<float>()[0], MidpointRounding.ToEven) + offset;
         var tensor = isSigned ? Tensor.Create(DataType.Int8, [], [(sbyte)Math.Clamp(code, sbyte.MinValue, sbyte.MaxValue)]) : Tensor.Create(DataType.UInt8, [], [(byte)Math.Clamp(code, 0, byte.MaxValue)]);
         node.SetInput(2, graph.AddInitializer(WeightNames.OfCodes(input.ZeroPoint), tensor));
-    }
-
-    private static void Exchange(Value old, Value made)
-    {
-        bool isReturned = old.IsGraphOutput;
-        old.ReplaceAllUsesWith(made);
-        if (!isReturned && !old.IsReferencedByName) made.TakeNameOf(old);
     }
 
     private void RemoveUnused(IEnumerable<Node> nodes)
