@@ -44,6 +44,9 @@ public static class OnnxWriter
         message.WriteTo(stream, cancellation);
     }
 
+    /// <summary>Bytes that a model takes with all its weights; looks at no weight.</summary>
+    public static long ByteLengthOf(Model model) => new ModelMessage(model).ByteLength;
+
     /// <summary>Gives the bytes of a model with all its weights.</summary>
     /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
     public static byte[] ToBytes(Model model)

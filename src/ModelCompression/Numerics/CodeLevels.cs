@@ -13,6 +13,9 @@ internal interface ICodeLevels<TCode>
 
     /// <summary>The code one level above (<paramref name="direction"/> 1) or below (−1); false at the end of the range.</summary>
     bool TryMove(TCode code, int direction, out TCode next);
+
+    /// <summary>The code nearest to a level, for levels that lie the closer the nearer they are to 0, by orders of magnitude; false for others, where no code is much finer than the rest.</summary>
+    bool TryReach(double level, out TCode code);
 }
 
 /// <summary>Codes of <see cref="CurvedCodes"/>, + <see cref="CurvedCodes.Offset"/>.</summary>
@@ -31,6 +34,13 @@ internal readonly struct CurvedLevels(CurvedCodes codes) : ICodeLevels<byte>
     {
         next = (byte)(code + direction);
         return code + direction is var moved && moved >= 1 && moved < levels.Length;
+    }
+
+    /// <inheritdoc/>
+    public bool TryReach(double level, out byte code)
+    {
+        code = default;
+        return false;
     }
 }
 
@@ -51,6 +61,13 @@ internal readonly struct EvenLevels<TCode>(CodeRange range) : ICodeLevels<TCode>
         next = TCode.CreateTruncating(moved);
         return moved >= range.Lowest && moved <= range.Highest;
     }
+
+    /// <inheritdoc/>
+    public bool TryReach(double level, out TCode code)
+    {
+        code = default;
+        return false;
+    }
 }
 
 /// <summary>binary16 numbers.</summary>
@@ -66,5 +83,12 @@ internal readonly struct HalfLevels : ICodeLevels<Half>
     {
         next = direction > 0 ? Half.BitIncrement(code) : Half.BitDecrement(code);
         return Half.IsFinite(next);
+    }
+
+    /// <inheritdoc/>
+    public bool TryReach(double level, out Half code)
+    {
+        code = (Half)level;
+        return Half.IsFinite(code);
     }
 }

@@ -30,6 +30,9 @@ public abstract class ModelPass
         return edited;
     }
 
+    /// <summary>Runs the pass on a model that nobody will read, to see how many bytes it takes: nothing is verified or logged.</summary>
+    internal void RunForSize(Model model, CompressionSettings settings) => Apply(model, settings, new PassLog());
+
     /// <summary>Does the work.</summary>
     protected abstract void Apply(Model model, CompressionSettings settings, PassLog log);
 

@@ -78,10 +78,10 @@ internal sealed class CompressionRun : IDisposable
             var counted = ModelCounter.Begin(model);
             long byteLength = model.StoredByteLength;
             Tell("compressing");
-            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, cancellation);
+            var texts = SettingsText.Of(request, Options);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, texts, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
             var original = counted.Complete() with { Bytes = byteLength, Sha256 = sourceDigest.GetAwaiter().GetResult() };
-            var texts = SettingsText.Of(request, Options);
             Provenance.Stamp(model, texts, original.Sha256);
             Tell("writing");
             using var written = OnnxWriter.WriteAhead(model, staging.ModelPath, cancellation);

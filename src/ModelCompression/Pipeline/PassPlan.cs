@@ -1,5 +1,6 @@
 using ModelCompression.Gradients;
 using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Serialization;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Conversion;
@@ -31,14 +32,15 @@ internal static class PassPlan
     /// <param name="gradients">Gradients over the training data, or null when there is none.</param>
     /// <param name="log">Takes what was done.</param>
     /// <param name="counter">Counts the parameters before they are turned into codes.</param>
+    /// <param name="texts">What the result will say of its settings.</param>
     /// <param name="cancellation">Stops between passes.</param>
-    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, ModelCounter counter, CancellationToken cancellation)
+    public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, ModelCounter counter, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
     {
         var overridable = OverridableWeights.Of(model);
         var widened = CleanUp(model, settings, log);
         bool remembered = false;
         var record = statistics?.Record ?? gradients?.Record;
-        foreach (var pass in Weights(settings, statistics, inputs, gradients, widened, log, cancellation))
+        foreach (var pass in Weights(settings, statistics, inputs, gradients, widened, m => FinishedByteLength(m, settings, widened, texts), log, cancellation))
         {
             cancellation.ThrowIfCancellationRequested();
             if (!remembered && pass is (QuantizeStatically or QuantizeDynamically or QuantizeWeights or ConvertToFloat16 or PackSparseWeights))
@@ -58,6 +60,15 @@ internal static class PassPlan
         overridable.ReportMissing(model, log);
     }
 
+    /// <summary>Bytes of a result as it will be written. The model is edited, and of no other use.</summary>
+    private static long FinishedByteLength(Model model, CompressionSettings settings, WidenStoredWeights widened, IReadOnlyDictionary<string, string> texts)
+    {
+        new NarrowStoredWeights(widened).RunForSize(model, settings);
+        foreach (var pass in Closing) pass.RunForSize(model, settings);
+        Provenance.StampForSize(model, texts);
+        return OnnxWriter.ByteLengthOf(model);
+    }
+
     /// <summary>What comes before all passes that change weights.</summary>
     internal static WidenStoredWeights CleanUp(Model model, CompressionSettings settings, PassLog log)
     {
@@ -72,7 +83,7 @@ internal static class PassPlan
         return widened;
     }
 
-    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, WidenStoredWeights widened, PassLog log, CancellationToken cancellation)
+    private static IEnumerable<ModelPass> Weights(CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, WidenStoredWeights widened, Func<Model, long> finished, PassLog log, CancellationToken cancellation)
     {
         foreach (var pass in PruningPasses.Of(asks => AnyOptions(settings, asks), statistics, gradients, log, cancellation)) yield return pass;
         if (settings.Model.FineTuneEpochs > 0) yield return new FineTuneWeights(gradients!, cancellation);
@@ -81,14 +92,14 @@ internal static class PassPlan
         var decisions = new StaticDecisions();
         var weights = new RehearsedWeights();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true), decisions.HasCorrected);
-        foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs)) yield return pass;
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true, finished), decisions.HasCorrected);
+        foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs, finished: finished)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights(widened);
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, RehearsedWeights? weights = null, IStatisticsSource? inputs = null, bool rehearses = false)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, RehearsedWeights? weights = null, IStatisticsSource? inputs = null, bool rehearses = false, Func<Model, long>? finished = null)
     {
         QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
@@ -98,7 +109,7 @@ internal static class PassPlan
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs, weights, rehearses);
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs, weights, rehearses, finished);
     }
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>

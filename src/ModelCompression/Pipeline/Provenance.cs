@@ -8,6 +8,14 @@ internal static class Provenance
     /// <summary>Prefix of the keys.</summary>
     public const string Prefix = "modelcompression.";
 
+    /// <summary>Characters of a SHA-256 in hexadecimal.</summary>
+    private const int DigestLength = 64;
+
+    /// <summary>Stamps a model that nobody will read, to see how many bytes it takes.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="settings">Effective settings (<see cref="SettingsText.Of"/>).</param>
+    public static void StampForSize(Model model, IReadOnlyDictionary<string, string> settings) => Stamp(model, settings, new string('0', DigestLength));
+
     /// <summary>Stamps the model.</summary>
     /// <param name="model">The compressed model.</param>
     /// <param name="settings">Effective settings (<see cref="SettingsText.Of"/>).</param>

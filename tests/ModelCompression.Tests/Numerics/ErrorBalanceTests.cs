@@ -198,6 +198,41 @@ public sealed class ErrorBalanceTests
         double Sum(Half[] numbers, int channel) => Enumerable.Range(channel * 40, 40).Sum(i => elements[i] - (double)numbers[i]);
     }
 
+    [TestMethod]
+    public void Settle_LetsTheFinestTapTakeWhatIsLeft_WhereAllMeetTheSameInput()
+    {
+        // Steps of binary16 are 2^-5 at 40 and 2^-13 at 0.2.
+        float[] taps = [40.013f, -39.99f, 0.2001f, 0, 3.0007f, -3.01f, 1.003f, -1.23f, 2.5f];
+        Half[] halves = [.. taps.Select(t => (Half)t)], before = [.. halves];
+        var channel = new ChannelLayout(1, 1, 9);
+        var errors = new RoundingErrors<Half, HalfLevels>(taps, channel, channel, [new AffineScale(1, 0)], default, halves);
+        double left = Left(before);
+        Assert.IsGreaterThan(1e-3, Math.Abs(left), "Rounding leaves nothing here: the test shows nothing.");
+
+        Assert.AreEqual(0, errors.Weighted([1, 1, 1, 1, 1, 1, 1, 1, 2]).Settle(0), "inputs differ");
+        Assert.AreEqual(0, errors.Weighted(new float[9]).Settle(0), "nothing is met");
+        CollectionAssert.AreEqual(before, halves);
+        double added = errors.Weighted([.. Enumerable.Repeat(1.7f, 9)]).Settle(0);
+
+        Assert.IsLessThanOrEqualTo(Math.Pow(2, -14), Math.Abs(Left(halves)));
+        Assert.AreEqual(Squared(halves) - Squared(before), added, 1e-12);
+        CollectionAssert.AreEqual(new[] { 2 }, Enumerable.Range(0, 9).Where(i => halves[i] != before[i]).ToArray());
+
+        double Left(Half[] numbers) => taps.Zip(numbers, (t, n) => t - (double)n).Sum();
+        double Squared(Half[] numbers) => taps.Zip(numbers, (t, n) => Math.Pow(t - (double)n, 2)).Sum();
+    }
+
+    [TestMethod]
+    public void Settle_LeavesLevelsAlone_ThatAreNowhereFine()
+    {
+        var channel = new ChannelLayout(1, 1, 9);
+        float[] elements = Elements(9, seed: 2);
+        var scales = new[] { new AffineScale(0.02f, 0) };
+        byte[] codes = Quantize(elements, channel, scales), before = [.. codes];
+        Assert.AreEqual(0, new RoundingErrors<byte, CurvedLevels>(elements, channel, channel, scales, new CurvedLevels(Codes), codes).Settle(0));
+        CollectionAssert.AreEqual(before, codes);
+    }
+
     private static byte[] Quantize(float[] elements, ChannelLayout layout, AffineScale[] scales)
     {
         byte[] codes = new byte[elements.Length];

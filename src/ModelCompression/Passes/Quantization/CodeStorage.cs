@@ -16,14 +16,14 @@ internal sealed class CodeStorage
     private readonly PackingRecipe? packed;
     private readonly Dictionary<ConstantStep, Tensor> packedTensors = new(ReferenceEqualityComparer.Instance);
 
-    private CodeStorage(WeightPlan plan, PackingPlan? codes, PackingRecipe? packed)
+    private CodeStorage(WeightPlan plan, PackingPlan? codes, PackingRecipe? packed, Func<ConstantStep, Tensor>? make = null)
     {
         this.plan = plan;
         this.codes = codes;
         this.packed = packed;
         ByteLength = (codes?.StoredByteLength ?? 0) + (packed?.ByteLength(Request(plan, SparseStorage.Dense, false)) ?? 0);
         codes?.Prepare();
-        foreach (var step in packed?.Steps.OfType<ConstantStep>() ?? []) packedTensors[step] = step.Make();
+        foreach (var step in packed?.Steps.OfType<ConstantStep>() ?? []) packedTensors[step] = make is null ? step.Make() : make(step);
     }
 
     /// <summary>Bytes in the file.</summary>
@@ -48,12 +48,21 @@ internal sealed class CodeStorage
         return new(plan, TensorPacking.Plan(weight.Codes, Request(plan, sparse ? plan.Options.SparseStorage : SparseStorage.Dense, sparse)), null);
     }
 
+    /// <summary>Storage of as many bytes as that of codes that are not known yet, when they are stored densely.</summary>
+    public static CodeStorage ForSize(WeightPlan plan, BlankTensors blanks)
+    {
+        int low = plan.Precision.IsWide ? plan.Precision.Bits - 8 : plan.Precision.IsNarrow ? plan.Precision.Bits : 0;
+        var packed = low > 0 ? Packed(plan, low, () => []) : null;
+        // What is shared says how codes are unpacked, into which shape say.
+        var codes = plan.Precision.IsNarrow ? null : TensorPacking.Plan(blanks.Of(DenseType(plan), Shape(plan)), Request(plan, SparseStorage.Dense, false));
+        return new(plan, codes, packed, step => step.SharingKey is null ? blanks.Of(step.Type, step.Dims) : step.Make());
+    }
+
     /// <summary>Bytes that the codes will take when they are stored densely; needs no codes.</summary>
     public static long DenseByteLength(WeightPlan plan)
     {
         if (plan.Precision.IsNarrow) return Packed(plan, plan.Precision.Bits, () => []).ByteLength(Request(plan, SparseStorage.Dense, false));
-        var type = plan.Precision.IsHalf ? DataType.Float16 : plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8;
-        long dense = StoredSize.OfConstant(type, Shape(plan), StoredSize.CodesNameByteLength(plan), plan.Target.UsesConstantNodes);
+        long dense = StoredSize.OfConstant(DenseType(plan), Shape(plan), StoredSize.CodesNameByteLength(plan), plan.Target.UsesConstantNodes);
         return plan.Precision.IsWide ? dense + Packed(plan, plan.Precision.Bits - 8, () => []).ByteLength(Request(plan, SparseStorage.Dense, false)) : dense;
     }
 
@@ -64,6 +73,8 @@ internal sealed class CodeStorage
     public Value EmitLowBits(UnpackingSection section, string name) => EmitPacked(section, name);
 
     private Value EmitPacked(UnpackingSection section, string name) => packed!.Emit(section, name, plan.Target.UsesConstantNodes, packedTensors);
+
+    private static DataType DenseType(WeightPlan plan) => plan.Precision.IsHalf ? DataType.Float16 : plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8;
 
     private static ReadOnlySpan<long> Shape(WeightPlan plan) => plan.Precision.HasBlocks ? plan.Blocks!.Codes : plan.Site.Tensor.Dims;
 

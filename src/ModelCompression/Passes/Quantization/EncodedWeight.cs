@@ -30,6 +30,14 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     public static EncodedWeight? TryMake(WeightPlan plan, int threads) =>
         Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout) } : null;
 
+    /// <summary>As many scales and zero points as a weight will have, before it is encoded.</summary>
+    public static EncodedWeight ForSize(WeightPlan plan, BlankTensors blanks)
+    {
+        var blocks = plan.Precision.HasBlocks ? plan.Blocks : null;
+        int scales = plan.Precision.IsHalf ? 0 : blocks is null ? plan.Layout.ScaleCount : (int)Tensor.CountElements(blocks.ChannelScales);
+        return new(blanks.Of(DataType.UInt8, [0]), new float[scales], new int[scales], default) { BlockMultiples = new byte[blocks?.Layout.ScaleCount ?? 0] };
+    }
+
     private long CountNonZeros(ChannelLayout layout)
     {
         if (ZeroLevel is { } level) return Codes.ElementCount - Codes.AsSpan<byte>().Count(level);
@@ -127,7 +135,11 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
             if (means is null) return;
             var weighted = errors.Weighted(means);
             added[part] += ErrorBalance.Apply(weighted, first, end - first);
-            for (int c = first; c < end; c++) plan.Offsets!.Values[c] = (float)weighted.Sum(c);
+            for (int c = first; c < end; c++)
+            {
+                added[part] += weighted.Settle(c);
+                plan.Offsets!.Values[c] = (float)weighted.Sum(c);
+            }
         });
         double total = 0;
         foreach (double part in added) total += part;

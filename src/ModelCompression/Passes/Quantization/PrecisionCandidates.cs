@@ -13,7 +13,8 @@ internal sealed record PrecisionCandidate(WeightPrecision Precision, long ByteLe
 /// <summary>Candidates of one weight and the ranges they were found from.</summary>
 /// <param name="Candidates">The candidates, plain 8-bit codes first.</param>
 /// <param name="Ranges">Ranges of the weight's blocks, or of its channels when it has none.</param>
-internal sealed record RangedCandidates(IReadOnlyList<PrecisionCandidate> Candidates, ChannelRanges Ranges);
+/// <param name="SavedBySparseStorage">Bytes that a code per element is expected to take less because many are zero.</param>
+internal sealed record RangedCandidates(IReadOnlyList<PrecisionCandidate> Candidates, ChannelRanges Ranges, long SavedBySparseStorage);
 
 /// <summary>Finds what a weight would cost and lose in each precision, from its ranges alone.</summary>
 internal static class PrecisionCandidates
@@ -67,7 +68,7 @@ internal static class PrecisionCandidates
             if (shape is not null) candidates.Add(Curved(new(bits, true, false), shape.Layout, BlockScales.Of(ranges, shape, CurvedCodes.HighestOf(bits)).Effective));
         }
 
-        if (weight.ElementCount > MaxElementsAboveBytes) return new(candidates, ranges);
+        if (weight.ElementCount > MaxElementsAboveBytes) return new(candidates, ranges, saved);
         foreach (int bits in WideBits)
         {
             if (shape is null) candidates.Add(Candidate(new(bits, false, false), ChannelNoise));
@@ -76,13 +77,13 @@ internal static class PrecisionCandidates
 
         if (LargestOf(ranges) <= HalfMax && plan.Site.Tensor.DataType == DataType.Float)
             candidates.Add(new(WeightPrecision.Half, StoredSize.Of(plan with { Precision = WeightPrecision.Half }), HalfNoise + (SubnormalNoise * weight.ElementCount / Math.Max(ranges.Energy, double.Epsilon))));
-        return new(candidates, ranges);
+        return new(candidates, ranges, saved);
 
         PrecisionCandidate Candidate(WeightPrecision precision, Func<int, double> noise)
         {
             int highest = CodeRange.Symmetric(precision.Bits).Highest;
             precision = precision with { HasHalfScales = HoldsHalfScales(precision, highest) };
-            return new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsWide || precision.IsNarrow ? 0 : saved), ranges.Energy == 0 ? 0 : noise(highest) / ranges.Energy);
+            return new(precision, StoredSize.Of(plan with { Precision = precision }) - (precision.IsByte ? saved : 0), ranges.Energy == 0 ? 0 : noise(highest) / ranges.Energy);
         }
 
         bool HoldsHalfScales(WeightPrecision precision, int highest)

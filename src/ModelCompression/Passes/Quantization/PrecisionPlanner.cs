@@ -7,36 +7,28 @@ namespace ModelCompression.Passes.Quantization;
 /// <summary>Gives weights more precision where it costs little: up to a share of the original size, and no more than accuracy needs.</summary>
 /// <param name="model">The model.</param>
 /// <param name="catalog">Its weights.</param>
-/// <param name="savedByteLength">Bytes that other constants will take less.</param>
+/// <param name="biases">Biases that are to be stored as binary16; those of sensitive layers may stay as they are.</param>
+/// <param name="savedByteLength">Bytes that other constants will take less, these biases included.</param>
 /// <param name="savedEarlier">Bytes that weights take less already because another pass has quantized them; what is left is what needs precision most, and gets more of it.</param>
-internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long savedByteLength = 0, long savedEarlier = 0)
+internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, IReadOnlyList<BiasPlan> biases, long savedByteLength = 0, long savedEarlier = 0)
 {
-    /// <summary>Size that all constants and nodes together aim at, relative to the original.</summary>
-    private const double SizeRatio = 0.2845;
+    /// <summary>Size of the file relative to the original, where it can be found exactly: a little below 1/3.5.</summary>
+    private const double SizeRatio = 0.2855;
+
+    /// <summary>The same where it is estimated from all constants and nodes, which may be half a percent less than the file.</summary>
+    private const double EstimatedSizeRatio = 0.2845;
+
+    /// <summary>What may be left of the bytes, relative to the original: less than any weight would gain from.</summary>
+    private const double Tolerance = 0.0002;
+
+    /// <summary>How often the size is found; the second time it nearly always fits.</summary>
+    private const int MostTrials = 5;
 
     /// <summary>The same behind a pass that has quantized the weights that are not sensitive.</summary>
     private const double SizeRatioOfRest = 0.32;
 
     /// <summary>Bits that such weights keep at least.</summary>
     private const int LeastBitsOfRest = 8;
-
-    /// <summary>
-    /// Sensitivity of the first weight relative to the last: 17 dB. What noise in one layer alone does to the output was measured on real inputs, layer by layer, for the
-    /// published models of docs/performance.md: in mobile networks it falls by 10 to 25 dB on the way, in plain stacks of convolutions hardly at all.
-    /// </summary>
-    private const double FirstToLast = 50;
-
-    /// <summary>
-    /// Sensitivity of a filter bank relative to what its place would make it: 15 dB. Sounds have nearly all their energy in a few bands, rounding noise has it in all bands
-    /// alike, so the weak bands drown first; and what follows takes their logarithm or normalizes them.
-    /// </summary>
-    private const double FilterBank = 30;
-
-    /// <summary>Sensitivity of depthwise filters relative to what their place would make it: −7 dB. Errors that add up to zero nearly vanish on smooth pictures.</summary>
-    private const double Depthwise = 0.2;
-
-    /// <summary>Taps from which a filter over one channel is taken for a filter bank's, as in a Fourier transform by convolution.</summary>
-    private const int MinFilterBankTaps = 32;
 
     /// <summary>What may be spent, relative to the weights concerned, where <see cref="SizeRatio"/> cannot be met with any codes.</summary>
     private const double LeastExtra = 0.004;
@@ -61,26 +53,83 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
     /// </summary>
     private const double SmallestNoise = 3e-3;
 
+    private readonly HashSet<Node> wideBiases = new(ReferenceEqualityComparer.Instance);
+    private WeightDecision[] decisions = [];
+    private RangedCandidates?[] candidates = [];
+    private int[] adaptive = [];
+    private IReadOnlyList<PrecisionCandidate>[] ways = [];
+    private BiasPlan[] sensitiveBiases = [];
+
     /// <summary>True when the precisions that were set leave less noise than is worth any bytes.</summary>
     public bool IsNoiseNegligible { get; private set; } = true;
 
+    /// <summary>Nodes whose biases are worth staying in binary32.</summary>
+    public IReadOnlySet<Node> WideBiases => wideBiases;
+
     /// <summary>Sets the precision of the adaptive plans.</summary>
-    public WeightDecision[] Refine(WeightDecision[] decisions)
+    /// <param name="asked">What was decided for each weight.</param>
+    /// <param name="trial">Finds how many bytes a choice takes; null to estimate it.</param>
+    public WeightDecision[] Refine(WeightDecision[] asked, SizeTrial? trial = null)
     {
-        var candidates = new RangedCandidates?[decisions.Length];
+        decisions = asked;
+        candidates = new RangedCandidates?[decisions.Length];
         Parallel.For(0, decisions.Length, i =>
         {
             if (decisions[i].Plan is { IsAdaptive: true } plan) candidates[i] = PrecisionCandidates.Of(plan);
         });
-        var adaptive = Enumerable.Range(0, decisions.Length).Where(i => candidates[i] is not null).ToArray();
+        adaptive = [.. Enumerable.Range(0, decisions.Length).Where(i => candidates[i] is not null)];
         if (adaptive.Length == 0) return decisions;
-        double[] sensitivity = Sensitivity(decisions);
-        var weighted = adaptive.Select(i => (IReadOnlyList<PrecisionCandidate>)[.. candidates[i]!.Candidates.Where(IsAllowed).Select(c => c with { NoiseToSignal = c.NoiseToSignal * sensitivity[i] })]);
+        var sensitivity = new PlaceSensitivity(model, Array.ConvertAll(decisions, d => d.Site));
         bool smallest = decisions[adaptive[0]].Plan!.Options.Preset == Preset.Smallest;
-        var chosen = smallest
-            ? PrecisionAllocator.Choose([.. weighted], long.MaxValue, SmallestNoise)
-            : PrecisionAllocator.Choose([.. weighted], ByteLimit(decisions, candidates), NoiseTarget);
-        IsNoiseNegligible = chosen.Sum(c => c.NoiseToSignal) <= NoiseTarget;
+        sensitiveBiases = smallest || savedEarlier > 0 ? [] : [.. biases.Where(b => sensitivity.OfBias(b.Layer) is not null)];
+        ways =
+        [
+            .. adaptive.Select(i => Weighted(candidates[i]!, sensitivity.Of(decisions[i].Site))),
+            .. sensitiveBiases.Select(b => WaysToStore(b, sensitivity.OfBias(b.Layer)!.Value)),
+        ];
+        var chosen = smallest ? PrecisionAllocator.Choose(ways, long.MaxValue, SmallestNoise) : WithinBytes(savedEarlier > 0 ? null : trial);
+        IsNoiseNegligible = NoiseOf(chosen) <= NoiseTarget;
+        wideBiases.UnionWith(WideBiasesOf(chosen));
+        return Decide(chosen);
+    }
+
+    /// <summary>The choice with the least noise whose bytes are as many as there may be.</summary>
+    private PrecisionCandidate[] WithinBytes(SizeTrial? trial)
+    {
+        var budget = Budget();
+        // Where bytes are not what limits accuracy, biases are none of its limits either.
+        var alone = PrecisionAllocator.Choose(ways[..adaptive.Length], budget.Weights, NoiseTarget);
+        if (alone.SequenceEqual(PrecisionAllocator.Choose(ways[..adaptive.Length], long.MaxValue, NoiseTarget))) return [.. alone, .. ways[adaptive.Length..].Select(w => w[0])];
+        var chosen = Choose(budget.Weights);
+        if (trial is null || budget.File is not { } file) return chosen;
+        PrecisionCandidate[]? fitting = null;
+        var tried = new List<PrecisionCandidate[]>();
+        long limit = budget.Weights, most = 0, tolerance = (long)(budget.Original * Tolerance);
+        while (tried.Count < MostTrials && !tried.Exists(t => t.SequenceEqual(chosen)))
+        {
+            tried.Add(chosen);
+            long size = trial.ByteLength(Decide(chosen), WideBiasesOf(chosen)) - SavedBySparseStorage(chosen);
+            if (size <= file && size > most) (fitting, most) = (chosen, size);
+            if (size <= file && size >= file - tolerance) break;
+            // Not to the last byte: what a table of levels more takes is estimated only.
+            limit += file - (tolerance / 2) - size;
+            chosen = Choose(limit);
+        }
+
+        return fitting ?? chosen;
+    }
+
+    private PrecisionCandidate[] Choose(long byteLimit) => PrecisionAllocator.Choose(ways, byteLimit, NoiseTarget);
+
+    private double NoiseOf(PrecisionCandidate[] chosen) => chosen.Take(adaptive.Length).Sum(c => c.NoiseToSignal);
+
+    private long SavedBySparseStorage(PrecisionCandidate[] chosen) => adaptive.Select((i, k) => chosen[k].Precision.IsByte ? candidates[i]!.SavedBySparseStorage : 0).Sum();
+
+    private HashSet<Node> WideBiasesOf(PrecisionCandidate[] chosen) =>
+        [.. sensitiveBiases.Where((_, k) => !chosen[adaptive.Length + k].Precision.IsHalf).SelectMany(b => b.Readers)];
+
+    private WeightDecision[] Decide(PrecisionCandidate[] chosen)
+    {
         var refined = decisions.ToArray();
         for (int k = 0; k < adaptive.Length; k++)
         {
@@ -91,51 +140,17 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
         return refined;
     }
 
+    private IReadOnlyList<PrecisionCandidate> Weighted(RangedCandidates ranged, double sensitivity) =>
+        [.. ranged.Candidates.Where(IsAllowed).Select(c => c with { NoiseToSignal = c.NoiseToSignal * sensitivity })];
+
+    /// <summary>binary16, whose bytes are among the others already, or binary32.</summary>
+    private static IReadOnlyList<PrecisionCandidate> WaysToStore(BiasPlan bias, double sensitivity) =>
+        [new(WeightPrecision.Half, 0, bias.Rounded.Noise.NoiseToSignal * sensitivity), new(default, bias.SavedByteLength, 0)];
+
     private bool IsAllowed(PrecisionCandidate candidate) => savedEarlier == 0 || candidate.Precision.Bits >= LeastBitsOfRest;
 
-    /// <summary>How much more a relative error counts in each weight, 1 on average: it falls along the graph, since what is wrong early goes through all that follows.</summary>
-    private double[] Sensitivity(WeightDecision[] decisions)
-    {
-        var order = new Dictionary<Node, int>(ReferenceEqualityComparer.Instance);
-        Number(model.Graph, 0);
-        foreach (var function in model.Functions) Number(function.Body, 0);
-        int[] sorted = [.. decisions.Select(d => order[d.Site.Node]).Order()];
-        double last = Math.Max(1, sorted.Length - 1);
-        double[] sensitivity = [.. decisions.Select(d => Math.Pow(FirstToLast, 1 - (Rank(order[d.Site.Node]) / last)) * KindFactor(d.Site))];
-        double mean = sensitivity.Average();
-        return Array.ConvertAll(sensitivity, s => s / mean);
-
-        // Weights at one position (of one node, or in both branches) share a rank: that of the first in sorted order.
-        int Rank(int position)
-        {
-            int at = Array.BinarySearch(sorted, position);
-            while (at > 0 && sorted[at - 1] == position) at--;
-            return at;
-        }
-
-        // Branches of one node lie side by side: only one of them runs.
-        int Number(OnnxGraph graph, int position)
-        {
-            foreach (var node in graph.Nodes)
-            {
-                order[node] = position++;
-                position = node.Subgraphs.Select(subgraph => Number(subgraph, position)).Append(position).Max();
-            }
-
-            return position;
-        }
-    }
-
-    private static double KindFactor(WeightSite site)
-    {
-        var dims = site.Tensor.Dims;
-        if (site.Role != WeightRole.Convolution || dims.Length < 3 || dims[1] != 1) return 1;
-        if (site.Node.GetInt("group", 1) > 1) return Depthwise;
-        return dims[0] >= MinFilterBankTaps && Math.Max(dims[2], dims[^1]) >= MinFilterBankTaps ? FilterBank : 1;
-    }
-
-    /// <summary>Bytes that the adaptive weights may take together.</summary>
-    private long ByteLimit(WeightDecision[] decisions, RangedCandidates?[] candidates)
+    /// <summary>Bytes that the adaptive weights may take together, as far as can be estimated; of the file, null where it cannot be as small; of the original.</summary>
+    private (long Weights, long? File, long Original) Budget()
     {
         long others = StoredSize.OfAllBut([.. catalog.Weights.Select(w => w.Value)], model);
         long before = others + savedEarlier, plain = 0, least = 0, adaptiveBefore = 0;
@@ -143,10 +158,10 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
         for (int i = 0; i < decisions.Length; i++)
         {
             before += StoredSize.OfFloat(decisions[i].Site);
-            if (candidates[i] is { Candidates: var ways })
+            if (candidates[i] is { Candidates: var all })
             {
-                plain += ways[0].ByteLength;
-                least += ways.Where(IsAllowed).Min(c => c.ByteLength);
+                plain += all[0].ByteLength;
+                least += all.Where(IsAllowed).Min(c => c.ByteLength);
                 adaptiveBefore += decisions[i].Site.Tensor.ByteLength;
             }
             else others += decisions[i].Plan is { } plan ? StoredSize.Of(plan) : StoredSize.OfFloat(decisions[i].Site);
@@ -154,8 +169,8 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, long 
 
         // What was saved before, by storing equal weights once say, may be spent too, as far as that is in proportion.
         before = Math.Max(before, Math.Min(model.StoredByteLength, (long)(before * MaxSavedBefore)));
-        long limit = (long)(before * (savedEarlier > 0 ? SizeRatioOfRest : SizeRatio)) - others;
+        long limit = (long)(before * (savedEarlier > 0 ? SizeRatioOfRest : EstimatedSizeRatio)) - others;
         double extra = others + plain > before * HopelessRatio ? HopelessExtra : LeastExtra;
-        return limit >= least ? limit : plain + (long)(adaptiveBefore * extra);
+        return limit >= least ? (limit, (long)(before * SizeRatio), before) : (plain + (long)(adaptiveBefore * extra), null, before);
     }
 }

@@ -25,7 +25,8 @@ namespace ModelCompression.Passes.Quantization;
 /// <param name="savedEarlier">Tells how many bytes less weights take already because an earlier pass has quantized them; null for none.</param>
 /// <param name="rehearsed">Keeps the codes of a rehearsal for the run after it; null for a single run.</param>
 /// <param name="rehearses">True for the rehearsal.</param>
-public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null, RehearsedWeights? rehearsed = null, bool rehearses = false) : ModelPass
+/// <param name="finished">Runs the passes that come later on a copy of the model and gives its bytes; null when these can only be estimated.</param>
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null, RehearsedWeights? rehearsed = null, bool rehearses = false, Func<Model, long>? finished = null) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -42,15 +43,17 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         WeightDecision[] decisions = [.. asked];
         var offsets = new RoundingOffsets(model, settings, statistics is null ? inputs : null);
         offsets.Find(decisions);
-        var precision = new PrecisionPlanner(model, catalog, biases.Sum(b => b.SavedByteLength) + savedByNames - offsets.AddedByteLength, savedEarlier?.Invoke() ?? 0);
-        decisions = offsets.Ask(precision.Refine(decisions), isWorthIt: !precision.IsNoiseNegligible);
+        var precision = new PrecisionPlanner(model, catalog, biases, biases.Sum(b => b.SavedByteLength) + savedByNames - offsets.AddedByteLength, savedEarlier?.Invoke() ?? 0);
+        var trial = finished is null || Array.Exists(decisions, d => d.NBits is not null) ? null : new SizeTrial(model, settings, names, offsets.NewlyBiased, finished);
+        decisions = offsets.Ask(precision.Refine(decisions, trial), isWorthIt: !precision.IsNoiseNegligible);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         // Weights that wait for their inputs come last.
         int[] order = [.. Enumerable.Range(0, decisions.Length).OrderBy(i => decisions[i].Plan?.Offsets is not null)];
         Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => encoded[i] = Encode(decisions[i].Plan));
         // Biases are judged as they are when they are rounded.
-        if (offsets.Apply(decisions, Name, log)) biases = new BiasPlanner(model, settings, names).Plan(WeightCatalog.Of(model));
+        if (offsets.Apply(decisions, Name, log)) biases = new BiasPlanner(model, settings, names).Plan(WeightCatalog.Of(model), offsets.WithoutBias);
+        biases = [.. biases.Where(b => !b.Readers.Any(precision.WideBiases.Contains))];
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
         new NBitQuantizer(model, statistics, inputs, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);

@@ -32,6 +32,9 @@ internal readonly record struct WeightPrecision(int Bits, bool HasBlocks, bool I
     /// <summary>True when several codes share a byte.</summary>
     public bool IsNarrow => Bits < 8;
 
+    /// <summary>True when each code takes a byte.</summary>
+    public bool IsByte => Bits == 8;
+
     /// <summary>True when a code does not fit a byte.</summary>
     public bool IsWide => Bits > 8 && !IsHalf;
 }

@@ -200,8 +200,9 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         try
         {
             log = new PassLog();
-            PassPlan.Run(model, settings, data.Statistics(applied.Threads), data.Inputs(applied.Threads), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), cancellation);
-            Provenance.Stamp(model, SettingsText.Of(applied, settings.Model), sourceSha256);
+            var texts = SettingsText.Of(applied, settings.Model);
+            PassPlan.Run(model, settings, data.Statistics(applied.Threads), data.Inputs(applied.Threads), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), texts, cancellation);
+            Provenance.Stamp(model, texts, sourceSha256);
             return model;
         }
         catch

@@ -85,6 +85,20 @@ public sealed class WeightPrecisionTests
     }
 
     [TestMethod]
+    [DataRow(Preset.Balanced)]
+    [DataRow(Preset.Smallest)]
+    public void BiasesOfSensitiveLayers_StayInBinary32_WhereBytesDoNotComeFirst(Preset preset)
+    {
+        var model = new TestModel();
+        var x = model.Node("Conv", [model.Input("x", 1, 8, 32, 32), model.Weight("first", 64, 8, 1, 1), model.Constant("small", model.RandomTensor(64))]);
+        for (int i = 0; i < 10; i++) x = model.Node("Conv", [x, model.Weight("w", 64, 64, 3, 3), model.Constant("bias", model.RandomTensor(64))]);
+        model.Output(model.Node("Conv", [x, model.Weight("third", 256, 64, 3, 3), model.Constant("last", model.RandomTensor(256))]));
+        var narrow = model.Run(new QuantizeWeights(), Auto.Model with { Preset = preset }).Layers.Where(l => l.Bits == 16).Select(l => l.Weight).ToArray();
+        Assert.AreEqual(preset == Preset.Smallest, narrow.Contains("small"), string.Join(", ", narrow));
+        Assert.Contains("last", narrow);
+    }
+
+    [TestMethod]
     public void FilterBanks_GetMoreBitsThanOtherLayersOfTheirPlace()
     {
         Assert.IsGreaterThan(Bits(64, 1), Bits(1, 64));

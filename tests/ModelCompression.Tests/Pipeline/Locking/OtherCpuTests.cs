@@ -36,7 +36,7 @@ public sealed class OtherCpuTests
         byte[] Run(Func<IStatisticsSource, IStatisticsSource> machine)
         {
             using var model = SmoothActivationsTests.Make("LayerNormalization").Model;
-            PassPlan.Run(model, settings, machine(SmoothActivationsTests.Samples()), null, null, new PassLog(), new ModelCounter(), CancellationToken.None);
+            PassPlan.Run(model, settings, machine(SmoothActivationsTests.Samples()), null, null, new PassLog(), new ModelCounter(), new Dictionary<string, string>(), CancellationToken.None);
             return OnnxWriter.ToBytes(model);
         }
 
@@ -58,7 +58,7 @@ public sealed class OtherCpuTests
         {
             using var model = OnnxReader.Read(blobs.ModelPath);
             using var runner = blobs.Runner();
-            PassPlan.Run(model, settings, null, null, machine(runner), new PassLog(), new ModelCounter(), CancellationToken.None);
+            PassPlan.Run(model, settings, null, null, machine(runner), new PassLog(), new ModelCounter(), new Dictionary<string, string>(), CancellationToken.None);
             return OnnxWriter.ToBytes(model);
         }
 
@@ -111,7 +111,7 @@ public sealed class OtherCpuTests
         using var data = DataSet.Open([dataPath ?? PipelineFixture.SampleData], ModelInterface.Of(model));
         var calibrator = new Calibrator(new DataSetSamples(data, SampleOrigin.Calibration), 32, 2) { Record = record };
         IStatisticsSource source = disturbed ? new OtherCpuStatistics(calibrator, record) : calibrator;
-        PassPlan.Run(model, Settings($"{text};CalibrationData=x.npz"), source, source, null, new PassLog(), new ModelCounter(), CancellationToken.None);
+        PassPlan.Run(model, Settings($"{text};CalibrationData=x.npz"), source, source, null, new PassLog(), new ModelCounter(), new Dictionary<string, string>(), CancellationToken.None);
         return OnnxWriter.ToBytes(model);
     }
 

@@ -23,6 +23,9 @@ internal sealed record BiasedLayer(ScalableLayer Layer, Use Bias, int Depth)
     /// <summary>Shape with which a number per channel broadcasts against the output.</summary>
     public long[] ChannelShape => Layer.IsConvolution ? [Layer.OutputChannels, .. Enumerable.Repeat(1L, Layer.Tensor.Rank - 2)] : [Layer.OutputChannels];
 
+    /// <summary>The same layer in a copy of the model.</summary>
+    public BiasedLayer? On(ModelCopy copy, GraphScope scope) => ScalableLayer.TryFrom(copy.Nodes[Layer.Node], scope, out var layer, out _) ? TryFrom(layer, Depth, scope, out _) : null;
+
     /// <summary>Adds a shift to the bias.</summary>
     public void Shift(float[] shift, GraphScope scope)
     {

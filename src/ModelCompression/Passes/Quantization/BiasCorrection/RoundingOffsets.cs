@@ -30,9 +30,17 @@ internal sealed class RoundingOffsets(Model model, CompressionSettings settings,
     private readonly GraphScope scope = GraphScope.Of(model).First();
     private readonly Dictionary<int, MeetingLayer> layers = [];
     private readonly StatisticsPlan statistics = new() { SampleLimit = MostSamples };
+    private readonly List<BiasedLayer> newlyBiased = [];
+    private readonly HashSet<Node> withoutBias = new(ReferenceEqualityComparer.Instance);
     private BackgroundRun? run;
 
-    /// <summary>Bytes of biases that layers do not have yet, or share with others.</summary>
+    /// <summary>Layers that will get a bias of their own: they have none yet, or share it with others.</summary>
+    public IReadOnlyList<BiasedLayer> NewlyBiased => newlyBiased;
+
+    /// <summary>Those that had none when they were found.</summary>
+    public IReadOnlySet<Node> WithoutBias => withoutBias;
+
+    /// <summary>Bytes of these biases.</summary>
     public long AddedByteLength { get; private set; }
 
     /// <summary>Finds the layers among the weights that will be rounded.</summary>
@@ -43,10 +51,13 @@ internal sealed class RoundingOffsets(Model model, CompressionSettings settings,
         for (int i = 0; i < decisions.Count; i++)
         {
             if (decisions[i].Plan is not { IsAdaptive: true } plan || TryFind(plan) is not { } layer) continue;
-            if (layer.Biased.Bias.Node.Input(layer.Biased.Bias.Index)?.Uses.Count != 1)
+            var bias = layer.Biased.Bias.Node.Input(layer.Biased.Bias.Index);
+            if (bias?.Uses.Count != 1)
             {
                 // Where bytes come first, 2 % of a small network for biases gain nothing that its other layers have not gained.
                 if (plan.Options.Preset == Preset.Smallest) continue;
+                newlyBiased.Add(layer.Biased);
+                if (bias is null) withoutBias.Add(layer.Biased.Bias.Node);
                 AddedByteLength += ByteLengthOfBias(layer.Biased.Layer.OutputChannels, plan);
             }
 
