@@ -17,6 +17,9 @@ internal static class AffineQuantizer
     /// <summary>Codes in one loop iteration: four vectors, which narrow to one vector of bytes.</summary>
     private const int Step = 32;
 
+    /// <summary>Part of a matrix that is transposed at once: a cache line of the result times what a core's second-level cache holds.</summary>
+    private const int TileRows = 64, TileColumns = 1024;
+
     /// <summary>Quantizes a tensor to codes of at most 8 bits.</summary>
     /// <param name="tensor">Type <see cref="DataType.Float"/>, all elements finite.</param>
     /// <param name="layout">Channels.</param>
@@ -31,6 +34,37 @@ internal static class AffineQuantizer
     /// <inheritdoc cref="Quantize(Tensor, ChannelLayout, AffineScale[], CodeRange, byte[], int)"/>
     public static QuantizationNoise QuantizeWide(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads = -1) =>
         Quantize<Int16Sink>(tensor, layout, scales, codes, output, threads);
+
+    /// <summary>Quantizes a matrix to codes of at most 8 bits and transposes it, without the codes in their first order ever being in memory.</summary>
+    /// <param name="matrix">Type <see cref="DataType.Float"/>, [K, N], all elements finite.</param>
+    /// <param name="layout">One channel, or the columns.</param>
+    /// <param name="scales">One per scale number.</param>
+    /// <param name="codes">Allowed codes.</param>
+    /// <param name="flipped">Bits to invert in every code.</param>
+    /// <param name="output">Receives N rows of K bytes.</param>
+    /// <param name="pitch">Their distance, at least K.</param>
+    /// <param name="threads">Most threads, or −1 for all.</param>
+    public static QuantizationNoise QuantizeTransposed(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, byte[] output, int pitch, int threads = -1)
+    {
+        int length = (int)matrix.Dims[0], columns = (int)matrix.Dims[1], across = (columns + TileColumns - 1) / TileColumns;
+        var pattern = ScalePattern.Of(layout, scales);
+        var parts = new QuantizationNoise[(length + TileRows - 1) / TileRows * across];
+        Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new byte[TileRows * TileColumns], (tile, _, buffer) =>
+        {
+            int top = tile / across * TileRows, left = tile % across * TileColumns;
+            int rows = Math.Min(TileRows, length - top), width = Math.Min(TileColumns, columns - left);
+            var elements = matrix.AsSpan<float>();
+            for (int r = 0; r < rows; r++)
+            {
+                int start = ((top + r) * columns) + left;
+                parts[tile] += QuantizeBlock<ByteSink>(elements.Slice(start, width), start, pattern, codes, buffer.AsSpan(r * width, width));
+            }
+
+            MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.AsSpan((left * pitch) + top), rows, width, pitch, flipped);
+            return buffer;
+        }, _ => { });
+        return Sum(parts);
+    }
 
     private static QuantizationNoise Quantize<TSink>(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads)
         where TSink : struct, ICodeSink

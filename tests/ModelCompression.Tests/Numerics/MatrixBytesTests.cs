@@ -23,6 +23,22 @@ public sealed class MatrixBytesTests
     }
 
     [TestMethod]
+    [DataRow(64, 64, 64), DataRow(9, 33, 16), DataRow(8, 32, 8), DataRow(71, 130, 96), DataRow(1, 5, 3)]
+    public void Transpose_IntoAPart_LeavesTheRestAlone(int rows, int columns, int pitch)
+    {
+        var random = new Random(rows);
+        byte[] source = new byte[rows * columns], result = new byte[columns * Math.Max(pitch, rows)];
+        pitch = Math.Max(pitch, rows);
+        random.NextBytes(source);
+        random.NextBytes(result);
+        byte[] expected = [.. result];
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < columns; c++) expected[(c * pitch) + r] = (byte)(source[(r * columns) + c] ^ 0x80);
+        MatrixBytes.Transpose(source, result, rows, columns, pitch, 0x80);
+        CollectionAssert.AreEqual(expected, result);
+    }
+
+    [TestMethod]
     public void MakeUnsigned_Adds128()
     {
         foreach (int length in new[] { 0, 1, 31, 32, 33, 100, 256 })

@@ -32,6 +32,9 @@ internal sealed class CodeStorage
     /// <summary>What is special about the form; empty for one plain constant.</summary>
     public string Description => codes is null || codes.Kind == PackingKind.Dense ? "" : codes.Description;
 
+    /// <summary>True for a plain constant, false when operators unpack the codes.</summary>
+    public bool IsConstant => codes?.Kind == PackingKind.Dense && packed is null;
+
     /// <summary>Storage of known codes. Packs them, which may take a while and may run beside others.</summary>
     public static CodeStorage Of(WeightPlan plan, EncodedWeight weight)
     {
@@ -44,7 +47,7 @@ internal sealed class CodeStorage
         }
 
         if (plan.Precision.IsNarrow) return new(plan, null, Packed(plan, plan.Precision.Bits, () => weight.Codes.AsSpan<byte>().ToArray()));
-        bool sparse = weight.ZeroFraction() >= SparseZeroFraction && plan.Form != WeightForm.GatheredRows;
+        bool sparse = weight.ZeroFraction(plan) >= SparseZeroFraction && plan.Form != WeightForm.GatheredRows;
         return new(plan, TensorPacking.Plan(weight.Codes, Request(plan, sparse ? plan.Options.SparseStorage : SparseStorage.Dense, sparse)), null);
     }
 
@@ -74,9 +77,9 @@ internal sealed class CodeStorage
 
     private Value EmitPacked(UnpackingSection section, string name) => packed!.Emit(section, name, plan.Target.UsesConstantNodes, packedTensors);
 
-    private static DataType DenseType(WeightPlan plan) => plan.Precision.IsHalf ? DataType.Float16 : plan.Codes.IsSymmetric ? DataType.Int8 : DataType.UInt8;
+    private static DataType DenseType(WeightPlan plan) => plan.Precision.IsHalf ? DataType.Float16 : plan.Codes.IsSymmetric && plan.Product is null ? DataType.Int8 : DataType.UInt8;
 
-    private static ReadOnlySpan<long> Shape(WeightPlan plan) => plan.Precision.HasBlocks ? plan.Blocks!.Codes : plan.Site.Tensor.Dims;
+    private static ReadOnlySpan<long> Shape(WeightPlan plan) => plan.Product is { } product ? product.Codes : plan.Precision.HasBlocks ? plan.Blocks!.Codes : plan.Site.Tensor.Dims;
 
     private static PackingRequest Request(WeightPlan plan, SparseStorage storage, bool palette) => new(storage, plan.Target.Opset)
     {

@@ -9,7 +9,7 @@ using Tensor = ModelCompression.Onnx.Tensors.Tensor;
 namespace ModelCompression.Passes.Quantization;
 
 /// <summary>Codes, scales and zero points of one weight.</summary>
-/// <param name="Codes">int8 or uint8; int16 for wider codes; float16. Shape of the weight, or of its blocks.</param>
+/// <param name="Codes">int8 or uint8; int16 for wider codes; float16. Shape of the weight, of its blocks, or of <see cref="WeightPlan.Product"/>.</param>
 /// <param name="Scales">Binary32, one per channel, flat; empty for float16.</param>
 /// <param name="ZeroPoints">One per channel, flat; all zero for symmetric codes.</param>
 /// <param name="Noise">Loss of the weight as it is used at run time.</param>
@@ -28,7 +28,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
     public static EncodedWeight? TryMake(WeightPlan plan, int threads) =>
-        Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout) } : null;
+        Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan) } : null;
 
     /// <summary>As many scales and zero points as a weight will have, before it is encoded.</summary>
     public static EncodedWeight ForSize(WeightPlan plan, BlankTensors blanks)
@@ -38,8 +38,10 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
         return new(blanks.Of(DataType.UInt8, [0]), new float[scales], new int[scales], default) { BlockMultiples = new byte[blocks?.Layout.ScaleCount ?? 0] };
     }
 
-    private long CountNonZeros(ChannelLayout layout)
+    private long CountNonZeros(WeightPlan plan)
     {
+        if (plan.Product is { } product) return product.CountNonZeros(Codes, ZeroPoints, plan.Codes.IsSymmetric);
+        var layout = plan.Precision.HasBlocks ? plan.Blocks!.Layout : plan.Layout;
         if (ZeroLevel is { } level) return Codes.ElementCount - Codes.AsSpan<byte>().Count(level);
         // Blocks and wide codes are symmetric.
         return Codes.DataType == DataType.UInt8 ? Codes.ElementCount - CodeZeros.Count(Codes.AsSpan<byte>(), layout, ZeroPoints) : NonZeroCounter.Count([Codes])[0];
@@ -63,15 +65,16 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
 
         var maps = new AffineScale[layout.ScaleCount];
         for (int s = 0; s < maps.Length; s++) maps[s] = Stored(plan, AffineScale.Covering(ranges.Min[s], ranges.Max[s], codes));
-        var (tensor, noise) = Encode(plan, weight, layout, maps, codes, weight.Dims, threads);
+        var (tensor, noise) = plan.Product?.Encode(weight, layout, maps, codes, threads) ?? Encode(plan, weight, layout, maps, codes, weight.Dims, threads);
         return new(tensor, Array.ConvertAll(maps, s => s.Scale), Array.ConvertAll(maps, s => s.ZeroPoint), noise);
     }
 
     /// <summary>Fraction of elements with the one code that is 0 in all channels; 0 when there is none.</summary>
-    public double ZeroFraction()
+    /// <param name="plan">The weight's plan.</param>
+    public double ZeroFraction(WeightPlan plan)
     {
-        if (Codes.ElementCount == 0) return 0;
-        return ZeroLevel is not null || Codes.DataType == DataType.Int8 ? 1 - (NonZeroCount / (double)Codes.ElementCount) : 0;
+        bool isOneCode = ZeroLevel is not null || Codes.DataType == DataType.Int8 || (plan.Product is not null && plan.Codes.IsSymmetric);
+        return isOneCode && Codes.ElementCount > 0 ? 1 - (NonZeroCount / (double)plan.Site.Tensor.ElementCount) : 0;
     }
 
     /// <summary>What the planner has seen already; a channel's range is the largest of its blocks.</summary>

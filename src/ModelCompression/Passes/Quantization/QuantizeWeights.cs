@@ -31,11 +31,14 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
 
+    /// <summary>See <see cref="FormRules.FusedMatMulByteLength"/>.</summary>
+    internal long FusedByteLength { get; init; } = FormRules.FusedMatMulByteLength;
+
     /// <inheritdoc/>
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
         var catalog = WeightCatalog.Of(model);
-        var planner = new WeightPlanner(model, catalog, settings);
+        var planner = new WeightPlanner(model, catalog, settings, FusedByteLength);
         long savedByNames = ShortenNames.Plan(model, settings)?.SavedByteLengthBeside(catalog.Weights.Select(w => w.Value).ToHashSet()) ?? 0;
         var names = savedByNames > 0 ? NameStyle.Shortened : NameStyle.AsMade;
         var biases = new BiasPlanner(model, settings, names).Plan(catalog);
@@ -66,6 +69,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
                 var target = decisions[i].Plan!.Target;
                 if (!writers.TryGetValue(target.Graph, out var writer)) writers.Add(target.Graph, writer = new ConstantWriter(target));
                 Record(decisions[i].Plan!, weight, codes, record, log);
+                if (decisions[i].Plan!.Product is not null) RuntimeOperators.Import(model);
                 WeightWriter.Write(decisions[i].Plan!, weight, codes, writer, number++);
             }
             else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);

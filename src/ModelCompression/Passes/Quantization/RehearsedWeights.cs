@@ -19,8 +19,8 @@ public sealed class RehearsedWeights
     internal EncodedWeight? Take(WeightPlan plan) => known.TryRemove(WayOf(plan), out var weight) ? weight : null;
 
     private static Way WayOf(WeightPlan plan) =>
-        new(plan.Site.Tensor, plan.Layout, plan.Codes, plan.Precision, plan.IsAdaptive, plan.Precision.HasBlocks ? plan.Blocks!.Layout : null, plan.Precision.HasBlocks && plan.Blocks!.BlocksFirst);
+        new(plan.Site.Tensor, plan.Layout, plan.Codes, plan.Precision, plan.IsAdaptive, plan.Precision.HasBlocks ? plan.Blocks!.Layout : null, plan.Precision.HasBlocks && plan.Blocks!.BlocksFirst, plan.Product);
 
     /// <summary>All that codes depend on. Tensors are immutable and equal when they are the same object.</summary>
-    private readonly record struct Way(Tensor Weight, ChannelLayout Layout, CodeRange Codes, WeightPrecision Precision, bool IsAdaptive, ChannelLayout? Blocks, bool BlocksFirst);
+    private readonly record struct Way(Tensor Weight, ChannelLayout Layout, CodeRange Codes, WeightPrecision Precision, bool IsAdaptive, ChannelLayout? Blocks, bool BlocksFirst, ProductBlocks? Product);
 }

@@ -33,6 +33,7 @@ internal static class StoredSize
         {
             WeightForm.Dequantized => total + OfConstant(DataType.Int8, [plan.Layout.Channels], name, nodes)
                 + OfNode("DequantizeLinear", [CodesNameByteLength(plan), name, name, name], NodeAttribute.Of("axis", 1)),
+            WeightForm.ProductBlocks => total + OfProduct(plan, nodes),
             WeightForm.GatheredRows => total + (OfArithmetic(plan, scale, nodes) * 2),
             _ => total + OfArithmetic(plan, scale, nodes),
         };
@@ -104,6 +105,17 @@ internal static class StoredSize
             + OfNode("Mul", [name, name, name])
             + OfNode("Reshape", [name, name, name])
             + OfArithmetic(plan, [], constantNodes);
+    }
+
+    private static long OfProduct(WeightPlan plan, bool constantNodes)
+    {
+        int name = plan.Names.ByteLength;
+        var product = plan.Product!;
+        bool repeats = product.Repeats(plan.Layout.Channels);
+        long total = plan.Site.Uses.Count * (OfNode("MatMulNBits", [], product.Attributes) + ProtobufLength.Prefixed(RuntimeOperators.Domain.Length) - OfNode("MatMul", []));
+        if (repeats) total += OfConstant(DataType.Int64, [2], name, constantNodes) + OfNode("Expand", [name, name, name]) + OfNode("Identity", [name, name]);
+        if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.UInt8, [plan.Layout.Channels, 1], name, constantNodes) + (repeats ? OfNode("Expand", [name, name, name]) : 0);
+        return plan.Site.Tensor.DataType == DataType.Float ? total : total + (2 * plan.Site.Uses.Count * OfNode("Cast", [name, name], To));
     }
 
     private static long OfScales(WeightPlan plan, long[] shape, bool constantNodes) => plan.Precision.HasHalfScales

@@ -31,6 +31,9 @@ internal sealed record WeightPlan(
     /// <summary>The weight in blocks where that is possible; used when <see cref="Precision"/> has blocks.</summary>
     public BlockShape? Blocks { get; init; }
 
+    /// <summary>The layout of the codes with <see cref="WeightForm.ProductBlocks"/>, else null.</summary>
+    public ProductBlocks? Product { get; init; }
+
     /// <summary>Ranges of the blocks, or of the channels when there are no blocks, if they are known already.</summary>
     public ChannelRanges? Ranges { get; init; }
 
@@ -53,6 +56,7 @@ internal sealed record WeightPlan(
     private string FormName => Form switch
     {
         WeightForm.Dequantized => "DequantizeLinear",
+        WeightForm.ProductBlocks => "MatMulNBits",
         WeightForm.GatheredRows => "rows unpacked after Gather",
         _ => "folded",
     };

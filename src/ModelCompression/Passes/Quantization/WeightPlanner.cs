@@ -18,10 +18,10 @@ internal sealed class WeightPlanner
     private readonly AlreadyQuantized already;
     private readonly bool prefersFusedMatMul;
 
-    public WeightPlanner(Model model, WeightCatalog catalog, CompressionSettings settings)
+    public WeightPlanner(Model model, WeightCatalog catalog, CompressionSettings settings, long fusedByteLength = FormRules.FusedMatMulByteLength)
     {
         // Fused kernels want a byte per weight, which is not the smallest.
-        prefersFusedMatMul = settings.Model.Preset != Preset.Smallest && catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= FormRules.FusedMatMulByteLength;
+        prefersFusedMatMul = settings.Model.Preset != Preset.Smallest && catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= fusedByteLength;
         this.settings = settings;
         targets = GraphTarget.AllOf(model);
         already = AlreadyQuantized.Of(model);
@@ -37,7 +37,7 @@ internal sealed class WeightPlanner
         var target = targets[site.Value.Graph];
         (var form, string note) = FormRules.Choose(site, options, axes, target, prefersFusedMatMul);
         var codes = options.QuantizationScheme == QuantizationScheme.Asymmetric ? CodeRange.Asymmetric(8) : CodeRange.Symmetric(8);
-        var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note);
+        var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note) { Product = form == WeightForm.ProductBlocks ? ProductBlocks.TryMake(site, axes, target) : null };
         if (options.QuantizationFormat == QuantizationFormat.Auto && form == WeightForm.Folded && codes.IsSymmetric && axes.Count > 0)
             plan = plan with { IsAdaptive = true, Blocks = BlockShape.TryMake(site.Tensor, ScaledUse(site)) };
         return StoredSize.Of(plan) < StoredSize.OfFloat(site)

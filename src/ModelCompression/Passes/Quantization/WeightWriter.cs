@@ -40,6 +40,9 @@ internal sealed class WeightWriter
             case WeightForm.GatheredRows:
                 self.UnpackRows(stored);
                 break;
+            case WeightForm.ProductBlocks:
+                self.Multiply(stored);
+                break;
             case WeightForm.Dequantized:
                 self.Replace(self.Dequantize(stored));
                 // Of more dimensions the runtime finds the product and its bias together, and computes them at once.
@@ -115,6 +118,22 @@ internal sealed class WeightWriter
             : Tensor.Create(DataType.UInt8, shape, Array.ConvertAll(encoded.ZeroPoints, z => (byte)z));
         NodeAttribute[] axis = plan.ChannelAxes.Count == 0 ? [] : [NodeAttribute.Of("axis", (long)FormRules.DequantizeAxis(plan.Site.Tensor, plan.ChannelAxes)!)];
         return writer.Node("DequantizeLinear", [codes, writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales)), writer.Constant(names.ZeroPoint, zeroPoints)], names.Weight, axis);
+    }
+
+    /// <summary>
+    /// The operator's kernel packs constant codes together with their scales as soon as it is made, and takes scales that are still to be repeated for zeros. An Identity holds the codes back until constants are folded,
+    /// and vanishes then; without graph optimizations the kernel reads both when it runs.
+    /// </summary>
+    private void Multiply(Value codes)
+    {
+        var product = plan.Product!;
+        var repeats = product.Repeats(encoded.Scales.Length) ? writer.Constant(names.Shape, Tensor.Int64([2], product.Rows, product.Count)) : null;
+        Value Repeated(string name, Tensor perChannel) => repeats is null ? writer.Constant(name, perChannel) : writer.Node("Expand", [writer.Constant(name, perChannel), repeats], name);
+        long[] shape = [encoded.Scales.Length, 1];
+        List<Value> maps = [Repeated(names.Scale, Tensor.Float(shape, encoded.Scales))];
+        if (!plan.Codes.IsSymmetric) maps.Add(Repeated(names.ZeroPoint, Tensor.Create(DataType.UInt8, shape, Array.ConvertAll(encoded.ZeroPoints, z => (byte)z))));
+        if (repeats is not null && storage.IsConstant) codes = writer.Node("Identity", [codes], names.Weight);
+        foreach (var use in plan.Site.Uses) RuntimeOperators.ReplaceProduct(use.Node, [codes, .. maps], product.Attributes, plan.Site.Tensor.DataType == DataType.Float16);
     }
 
     /// <summary>Each Gather picks codes; the same indices pick the rows' scales and zero points. A scale for the whole table needs no picking.</summary>

@@ -5,9 +5,6 @@ using ModelCompression.Packing;
 namespace ModelCompression.Passes.Quantization.NBits;
 
 /// <summary>A weight that a com.microsoft operator unpacks while it runs: uint8 codes, scales per block, zero points if there are any.</summary>
-/// <remarks>
-/// Consumers of a binary16 weight get operators in binary32 between two Casts: that is how ONNX Runtime computes binary16 products on a CPU, scales stay what the codes were made for, and a weight need not be unpacked when a session is created.
-/// </remarks>
 internal abstract class BlockOperatorForm : NBitForm
 {
     private readonly Tensor codes;
@@ -37,7 +34,7 @@ internal abstract class BlockOperatorForm : NBitForm
             if (zeroPoints is not null) total += StoredSize.OfConstant(DataType.UInt8, zeroPoints.Dims, NameByteLength, nodes);
             if (DefersPacking) total += ProtobufLength.Prefixed(ProtobufLength.Node("Identity", [NameByteLength, NameByteLength], []));
             if (IsHalf) total += 2L * Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node("Cast", [NameByteLength, NameByteLength], [NodeAttribute.Of("to", (long)DataType.Float)]));
-            return total + (Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node(Description, [6, 6, 6], Attributes) + ProtobufLength.Prefixed(Microsoft.Length)));
+            return total + (Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node(Description, [6, 6, 6], Attributes) + ProtobufLength.Prefixed(RuntimeOperators.Domain.Length)));
         }
     }
 
@@ -53,11 +50,8 @@ internal abstract class BlockOperatorForm : NBitForm
     /// </summary>
     private bool DefersPacking => NeedsScalesWithCodes && scales.IsComputed;
 
-    private bool IsHalf => Plan.Site.Tensor.DataType == DataType.Float16;
-
-    /// <summary>True for weights whose consumers can be replaced.</summary>
-    /// <param name="type">Type of the weight.</param>
-    protected static bool Takes(DataType type) => type is DataType.Float or DataType.Float16;
+    /// <summary>True for a binary16 weight.</summary>
+    protected bool IsHalf => Plan.Site.Tensor.DataType == DataType.Float16;
 
     /// <inheritdoc/>
     public sealed override void Write(UnpackingSection section, string name)
@@ -75,17 +69,4 @@ internal abstract class BlockOperatorForm : NBitForm
     /// <param name="codes">The codes.</param>
     /// <param name="maps">Scales, and zero points if there are any.</param>
     protected abstract void Replace(Node node, Value codes, Value[] maps);
-
-    /// <summary>An operand of a consumer as the operator takes it.</summary>
-    protected Value? Widened(Node node, Value? operand) => IsHalf && operand is not null ? Cast(node, operand, DataType.Float, "_w") : operand;
-
-    /// <summary>What the operator yields in the weight's type.</summary>
-    protected Value Narrowed(Node node, Value result) => IsHalf ? Cast(node, result, DataType.Float16, "_h") : result;
-
-    private static Value Cast(Node node, Value value, DataType type, string suffix) =>
-        node.Graph!.AddNode("Cast", [value], [node.Output()!.Name + suffix], [NodeAttribute.Of("to", (long)type)], index: node.Graph.IndexOf(node)).Outputs[0]!;
-
-    /// <summary>Adds the operator where the consumer stands.</summary>
-    protected Value Add(Node node, IEnumerable<Value?> inputs) =>
-        node.Graph!.AddNode(Description, inputs, [node.Output()!.Name + "_n"], Attributes, Microsoft, node.Name, node.Graph.IndexOf(node)).Outputs[0]!;
 }

@@ -31,7 +31,7 @@ internal sealed class GatherBlockForm : BlockOperatorForm
     {
         if (plan.HasPalette) return "GatherBlockQuantized has no palettes";
         if (plan.Codes.Bits is not (4 or 8)) return FormattableString.Invariant($"GatherBlockQuantized has no {plan.Codes.Bits}-bit kernel");
-        if (!Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
+        if (!RuntimeOperators.Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
         if (plan.Target.IsInFunction) return "the weight is in a function";
         if (!plan.Site.Uses.All(u => u.Role == WeightRole.Embedding)) return "not only Gather uses the weight";
         // Packed rows begin at a whole byte.
@@ -40,7 +40,11 @@ internal sealed class GatherBlockForm : BlockOperatorForm
     }
 
     /// <inheritdoc/>
-    protected override void Replace(Node node, Value codes, Value[] maps) => Replace(node, Narrowed(node, Add(node, [codes, node.Input(1), .. maps])));
+    protected override void Replace(Node node, Value codes, Value[] maps)
+    {
+        var rows = RuntimeOperators.Add(node, Description, [codes, node.Input(1), .. maps], Attributes);
+        RuntimeOperators.Replace(node, IsHalf ? RuntimeOperators.Narrowed(node, rows) : rows);
+    }
 
     private static Tensor Pack(NBitPlan plan, NBitWeight weight)
     {

@@ -12,8 +12,6 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// </remarks>
 internal sealed class MatMulNBitsForm : BlockOperatorForm
 {
-    private const int IntegerAccuracyLevel = 4;
-
     /// <summary>Packs a weight whose codes are in row order.</summary>
     public MatMulNBitsForm(NBitPlan plan, NBitWeight weight)
         : base(plan, weight, Pack(plan, weight))
@@ -24,14 +22,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     public override string Description => "MatMulNBits";
 
     /// <inheritdoc/>
-    protected override NodeAttribute[] Attributes =>
-    [
-        NodeAttribute.Of("K", (long)Plan.Grid.Length),
-        NodeAttribute.Of("N", (long)Plan.Grid.Rows),
-        NodeAttribute.Of("bits", (long)Plan.Codes.Bits),
-        NodeAttribute.Of("block_size", (long)Plan.Options.BlockSize),
-        .. ComputesWithIntegers ? [NodeAttribute.Of("accuracy_level", (long)IntegerAccuracyLevel)] : Array.Empty<NodeAttribute>(),
-    ];
+    protected override NodeAttribute[] Attributes => RuntimeOperators.ProductAttributes(Plan.Grid.Length, Plan.Grid.Rows, Plan.Codes.Bits, Plan.Options.BlockSize, ComputesWithIntegers);
 
     /// <inheritdoc/>
     protected override bool NeedsScalesWithCodes => ComputesWithIntegers;
@@ -43,7 +34,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     {
         if (plan.HasPalette) return "MatMulNBits has no palettes";
         if (plan.Codes.Bits is not (2 or 4 or 8)) return FormattableString.Invariant($"MatMulNBits has no {plan.Codes.Bits}-bit kernel");
-        if (!Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
+        if (!RuntimeOperators.Takes(plan.Site.Tensor.DataType)) return $"the weight is {plan.Site.Tensor.DataType}";
         if (plan.Target.IsInFunction) return "the weight is in a function";
         foreach (var use in plan.Site.Uses)
         {
@@ -57,13 +48,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     }
 
     /// <inheritdoc/>
-    protected override void Replace(Node node, Value codes, Value[] maps)
-    {
-        var graph = node.Graph!;
-        var product = Narrowed(node, Add(node, [Widened(node, node.Input(0)), codes, .. maps]));
-        if (node.Is("Gemm") && node.Input(2) is { } bias) product = graph.AddNode("Add", [product, bias], [node.Output()!.Name + "_b"], index: graph.IndexOf(node)).Outputs[0]!;
-        Replace(node, product);
-    }
+    protected override void Replace(Node node, Value codes, Value[] maps) => RuntimeOperators.ReplaceProduct(node, [codes, .. maps], Attributes, IsHalf);
 
     private static Tensor Pack(NBitPlan plan, NBitWeight weight)
     {

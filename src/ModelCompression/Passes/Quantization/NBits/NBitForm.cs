@@ -26,9 +26,6 @@ internal abstract class NBitForm(NBitPlan plan)
     /// <summary>Length of the names of values that stand for a weight.</summary>
     protected const int NameByteLength = 6;
 
-    /// <summary>The domain of ONNX Runtime's own operators.</summary>
-    protected const string Microsoft = "com.microsoft";
-
     /// <summary>The plan.</summary>
     public NBitPlan Plan { get; } = plan;
 
@@ -56,17 +53,6 @@ internal abstract class NBitForm(NBitPlan plan)
     protected void Replace(Value weight)
     {
         foreach (var use in Plan.Site.Uses) use.Node.SetInput(use.InputIndex, weight);
-    }
-
-    /// <summary>Puts new nodes in the place of a consumer.</summary>
-    /// <param name="old">The consumer, with one output.</param>
-    /// <param name="result">What they yield.</param>
-    protected static void Replace(Node old, Value result)
-    {
-        var original = old.Output()!;
-        result.Type = original.Type;
-        original.ReplaceAllUsesWith(result);
-        old.Graph!.RemoveNode(old);
     }
 
     /// <summary>What a recipe needs to know about the target.</summary>

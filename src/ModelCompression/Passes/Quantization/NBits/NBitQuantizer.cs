@@ -18,7 +18,6 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <param name="passName">The pass.</param>
 internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, IStatisticsSource? inputs, PassLog log, string passName)
 {
-    private const string Microsoft = "com.microsoft";
 
     private readonly Dictionary<OnnxGraph, UnpackingSection> sections = new(ReferenceEqualityComparer.Instance);
 
@@ -45,7 +44,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
         }
 
         bool usesOwnOperators = outcomes.Any(o => o.Form is MatMulNBitsForm or GatherBlockForm);
-        if (usesOwnOperators && !model.OpsetImports.Contains(Microsoft)) model.OpsetImports[Microsoft] = 1;
+        if (usesOwnOperators) RuntimeOperators.Import(model);
     }
 
     private static Diagnostic ShortOfRows(int layers, QuantizationAlgorithm algorithm) => Diagnostic.Warning(

@@ -1,0 +1,144 @@
+using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Numerics;
+using ModelCompression.Onnx.Graph;
+using ModelCompression.Onnx.Tensors;
+using ModelCompression.Options;
+using ModelCompression.Passes;
+using ModelCompression.Passes.Quantization;
+using ModelCompression.Passes.Simplification;
+using ModelCompression.Tests.Passes.Pruning;
+using ModelCompression.Tests.Passes.Simplification;
+
+namespace ModelCompression.Tests.Passes.Quantization;
+
+/// <summary>Matrices of large models as MatMulNBits, against weights restored by an independent computation.</summary>
+[TestClass]
+public sealed class ProductBlocksTests
+{
+    private static readonly CompressionOptions WeightOnly = new() { Quantization = QuantizationMode.WeightOnly };
+
+    public static IEnumerable<object[]> Cases =>
+        from size in new (int K, int N, int Block)[] { (768, 40, 128), (64, 33, 64), (300, 7, 16), (1000, 70, 16), (1040, 5, 32), (1008, 1, 16), (16, 70, 16), (65 * 64, 35, 128) }
+        from scheme in new[] { QuantizationScheme.Symmetric, QuantizationScheme.Asymmetric }
+        from granularity in new[] { QuantizationGranularity.Channel, QuantizationGranularity.Tensor }
+        from opset in new[] { 8L, 13L, 21L }
+        select new object[] { size.K, size.N, size.Block, scheme, granularity, opset };
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void Outputs_AreThoseOfTheRestoredWeights(int k, int n, int block, QuantizationScheme scheme, QuantizationGranularity granularity, long opset)
+    {
+        var expected = Product(k, n, opset);
+        var actual = Product(k, n, opset);
+        RestoredWeights.Apply(expected.Model, [granularity == QuantizationGranularity.Tensor ? [] : [1]], scheme == QuantizationScheme.Symmetric);
+
+        var log = Quantize(actual, WeightOnly with { QuantizationScheme = scheme, QuantizationGranularity = granularity });
+
+        var layer = log.Layers.Single();
+        Assert.EndsWith("MatMulNBits", layer.Action);
+        Assert.AreEqual(expected.Graph.Initializers[0].Initializer!.AsSpan<float>().ToArray().Count(w => w != 0), layer.NonZeroCount);
+        var node = actual.Graph.Nodes.Single(v => v.OpType == "MatMulNBits");
+        Assert.AreEqual(block, node.GetInt("block_size", 0));
+        Assert.AreEqual(1, actual.Model.OpsetImports["com.microsoft"]);
+        Assert.AreEqual(expected.Graph.Outputs[0].Name, actual.Graph.Outputs[0].Name);
+        // Without optimizations the kernel does not round activations.
+        QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+        AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
+        new SimplificationPipeline().Run(actual.Model, new CompressionSettings(new CompressionOptions()), new PassLog());
+        AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
+    }
+
+    /// <summary>Activations rounded to 8 bits per block, weights to 8 bits: 35 dB and more of a sum of many products.</summary>
+    private static void AssertRightAtEveryLevel(float[] wanted, Model model, int k, int n)
+    {
+        foreach (var level in Enum.GetValues<GraphOptimizationLevel>())
+        {
+            float[] found = SmallNet.Run(model, level);
+            double signal = wanted.Sum(v => (double)v * v), noise = wanted.Zip(found, (a, b) => (double)(a - b) * (a - b)).Sum();
+            Assert.IsLessThan(signal * 3e-4, noise, $"{level}, {k} × {n}");
+        }
+    }
+
+    [TestMethod]
+    public void Blocks_ThatWouldBeMuchFiller_AreNotUsed()
+    {
+        foreach (var (k, n) in new[] { (20, 900), (17, 900), (500, 20) })
+        {
+            var model = Product(k, n, 13);
+            Quantize(model, WeightOnly);
+            CollectionAssert.Contains(model.OpTypes(), "DequantizeLinear", $"{k} × {n}");
+        }
+    }
+
+    [TestMethod]
+    public void SmallModels_ComputeWithFloats()
+    {
+        var model = Product(256, 64, 13);
+        model.Run(new QuantizeWeights(), WeightOnly);
+        CollectionAssert.DoesNotContain(model.OpTypes(), "MatMulNBits");
+    }
+
+    [TestMethod]
+    public void PrunedWeights_AreStoredSparse()
+    {
+        var expected = Product(256, 64, 13, isPruned: true);
+        var actual = Product(256, 64, 13, isPruned: true);
+        RestoredWeights.Apply(expected.Model, [[1]], symmetric: true);
+
+        var log = Quantize(actual, WeightOnly with { SparseStorage = SparseStorage.Bitmask });
+
+        Assert.Contains("bitmask", log.Layers.Single().Action);
+        Assert.IsLessThan(256 * 64 / 2, log.Layers.Single().CompressedBytes);
+        QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+        AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, 256, 64);
+    }
+
+    [TestMethod]
+    public void SharedWeight_IsReplacedEverywhere()
+    {
+        static TestModel Build()
+        {
+            var model = new TestModel(13);
+            var x = model.Input("x", 3, 64);
+            var weight = model.Weight("w", 64, 64);
+            model.Output(model.Node("MatMul", [model.Node("Relu", [model.Node("MatMul", [x, weight])]), weight]));
+            return model;
+        }
+
+        var expected = Build();
+        var actual = Build();
+        RestoredWeights.Apply(expected.Model, [[1]], symmetric: true);
+        Quantize(actual, WeightOnly);
+        Assert.AreEqual(2, actual.OpTypes().Count(o => o == "MatMulNBits"));
+        Assert.AreEqual(1, actual.Graph.Initializers.Count(i => i.Initializer!.DataType == DataType.UInt8), "The codes are there once.");
+        QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+    }
+
+    [TestMethod]
+    public void Threads_DoNotChangeBytes()
+    {
+        var one = Product(1040, 2100, 13).Graph.Initializers[0].Initializer!;
+        var layout = ChannelLayout.Of(one.Dims, [1]);
+        var maps = Enumerable.Range(0, 2100).Select(i => new AffineScale(0.01f + (i * 1e-5f), 0)).ToArray();
+        var codes = CodeRange.Symmetric(8);
+        byte[] rows = new byte[1040 * 2100], again = new byte[rows.Length], plain = new byte[rows.Length];
+        var noise = AffineQuantizer.QuantizeTransposed(one, layout, maps, codes, 0, rows, 1040, threads: 1);
+        Assert.AreEqual(noise, AffineQuantizer.QuantizeTransposed(one, layout, maps, codes, 0, again, 1040, threads: 2));
+        CollectionAssert.AreEqual(rows, again);
+        var known = AffineQuantizer.Quantize(one, layout, maps, codes, plain);
+        CollectionAssert.AreEqual(MatrixBytes.Transpose(plain, 1040, 2100), rows);
+        Assert.AreEqual(known.Noise, noise.Noise, known.Noise * 1e-12);
+        Assert.AreEqual(known.Signal, noise.Signal, known.Signal * 1e-12);
+    }
+
+    private static PassLog Quantize(TestModel model, CompressionOptions options) => model.Run(new QuantizeWeights { FusedByteLength = 1 }, options);
+
+    private static TestModel Product(int k, int n, long opset, bool isPruned = false)
+    {
+        var model = new TestModel(opset);
+        var weight = model.Weight("w", k, n);
+        if (isPruned) weight.Graph.SetInitializer(weight, Tensor.Float([k, n], Array.ConvertAll(weight.Initializer!.AsSpan<float>().ToArray(), w => Math.Abs(w) < 0.9f ? 0 : w)));
+        model.Output(model.Node("MatMul", [model.Input("x", 2, 3, k), weight]));
+        return model;
+    }
+}
