@@ -7,6 +7,7 @@ namespace ModelCompression.Statistics;
 /// <param name="maxRowsPerSample">Of more rows, evenly spaced ones are taken, others in every sample: neighbouring windows of an image tell little new.</param>
 public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.MaxValue) : TensorStatistic
 {
+    private readonly Lock gate = new();
     private float[][] matrices = [];
     private float[][] pending = [];
     private int pendingRows;
@@ -30,7 +31,7 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
     /// <summary>The key under which passes share it.</summary>
     public static string Key(TensorRows rows, int maxRowsPerSample = int.MaxValue) => FormattableString.Invariant($"gram:{rows.Key}:{maxRowsPerSample}");
 
-    /// <summary>The matrix of one group: K·K elements, row-major, symmetric; empty before the first sample.</summary>
+    /// <summary>The matrix of one group: K·K elements, row-major, symmetric; empty before the first sample. Several threads may ask at once.</summary>
     public ReadOnlySpan<float> Matrix(int group)
     {
         Flush();
@@ -83,8 +84,11 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
 
     private void Flush()
     {
-        if (pendingRows == 0) return;
-        for (int g = 0; g < matrices.Length; g++) GramKernel.Add(pending[g], pendingRows, Width, matrices[g]);
-        pendingRows = 0;
+        lock (gate)
+        {
+            if (pendingRows == 0) return;
+            for (int g = 0; g < matrices.Length; g++) GramKernel.Add(pending[g], pendingRows, Width, matrices[g]);
+            pendingRows = 0;
+        }
     }
 }

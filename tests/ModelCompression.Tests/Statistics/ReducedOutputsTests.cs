@@ -19,13 +19,18 @@ public sealed class ReducedOutputsTests
         using var model = PictureNet.Make(8, 1);
         var plan = PlanFor(model, out _, out _);
         byte[] before = OnnxWriter.ToBytes(model);
-        using (var reduced = ReducedOutputs.Add(model, plan))
+        var observed = new ObservedCopy(model);
+        using (var reduced = ReducedOutputs.Add(observed, plan))
         {
             CollectionAssert.AreEquivalent(PictureNet.Reduced, reduced.Of.Keys.Select(v => v.Name).ToArray());
             CollectionAssert.IsSubsetOf(new[] { "relu", "padded", "clip", "joined", "bounded" }, reduced.Of.Where(r => r.Value.Lows is null).Select(r => r.Key.Name).ToArray(), "there is nothing below 0");
             Assert.AreSame(reduced.Of[Tensor(model, "conv")].Highs, reduced.Of[Tensor(model, "hardswish")].Highs, "the largest follows from that of the input");
             Assert.AreEqual(MomentSamples, reduced.WholeSamples);
+            CollectionAssert.AreEqual(before, OnnxWriter.ToBytes(model), "nodes are added to a copy");
+            Assert.IsGreaterThan(model.Graph.Nodes.Count, observed.Graph.Nodes.Count);
         }
+
+        Assert.AreEqual(model.Graph.Nodes.Count, observed.Graph.Nodes.Count, "the copy can be opened as it was");
 
         CollectionAssert.AreEqual(before, OnnxWriter.ToBytes(model), "the model is the same afterwards");
     }
@@ -36,7 +41,7 @@ public sealed class ReducedOutputsTests
         using var model = PictureNet.Make(8, 1);
         var plan = PlanFor(model, out _, out _);
         foreach (var tensor in PictureNet.Tensors(model)) plan.Need(tensor, HistogramStatistic.Key, () => new HistogramStatistic());
-        using var reduced = ReducedOutputs.Add(model, plan);
+        using var reduced = ReducedOutputs.Add(new ObservedCopy(model), plan);
         Assert.IsEmpty(reduced.Of);
     }
 
@@ -93,7 +98,7 @@ public sealed class ReducedOutputsTests
         var conv = Tensor(model, "conv");
         var range = plan.Need(conv, RangeStatistic.Key, () => new RangeStatistic(floor: -0.1, ceiling: 0.1));
         range.Add(range.Measure(new([-1, 1], [2], 0)));
-        using var reduced = ReducedOutputs.Add(model, plan);
+        using var reduced = ReducedOutputs.Add(new ObservedCopy(model), plan);
         Assert.Contains(conv, reduced.Settled);
         Assert.IsEmpty(new WantedTensors(model, plan, reduced).Computed);
     }
@@ -106,7 +111,7 @@ public sealed class ReducedOutputsTests
         using var model = PictureNet.Make(16, 1);
         var plan = PlanFor(model, out _, out _);
         new Calibrator(new Pictures(MomentSamples, size), 300, 2).Collect(model, plan);
-        using var reduced = ReducedOutputs.Add(model, plan, samplesLeft);
+        using var reduced = ReducedOutputs.Add(new ObservedCopy(model), plan, samplesLeft);
         Assert.AreEqual(isWorthIt, reduced.Gain > 0, $"{reduced.Gain} ns");
     }
 

@@ -216,6 +216,40 @@ public sealed class TensorStatisticTests
         }
     }
 
+    /// <summary>The matrices of a depthwise convolution are decomposed side by side; rows that were still waiting are added once.</summary>
+    [TestMethod]
+    public void Gram_OfManyGroups_IsTheSameForThreadsThatAskAtOnce()
+    {
+        const int groups = 512;
+        var graph = new OnnxGraph("g");
+        var conv = graph.AddNode("Conv", [graph.AddInput("x", null), graph.AddInitializer("w", Tensor.Float([groups, 1, 3, 3], new float[groups * 9]))], ["y"], [NodeAttribute.Of("group", (long)groups)]);
+        Assert.IsTrue(ConvView.TryFrom(conv, out var view));
+        float[] x = RandomFloats.Make(5, groups * 12 * 12);
+        GramStatistic Measured()
+        {
+            var statistic = new GramStatistic(TensorRows.Under(view));
+            statistic.Add(statistic.Measure(new(x, [1, groups, 12, 12], 0)));
+            return statistic;
+        }
+
+        static float[] All(GramStatistic statistic) => [.. Enumerable.Range(0, groups).SelectMany(g => statistic.Matrix(g).ToArray())];
+        float[] expected = All(Measured());
+        for (int turn = 0; turn < 10; turn++)
+        {
+            var statistic = Measured();
+            float[][] found = new float[4][];
+            using var start = new Barrier(found.Length);
+            var threads = Enumerable.Range(0, found.Length).Select(t => new Thread(() =>
+            {
+                start.SignalAndWait();
+                found[t] = All(statistic);
+            })).ToArray();
+            foreach (var thread in threads) thread.Start();
+            foreach (var thread in threads) thread.Join();
+            foreach (float[] matrices in found) CollectionAssert.AreEqual(expected, matrices);
+        }
+    }
+
     [TestMethod]
     public void Cross_EqualsScalarProduct()
     {

@@ -31,45 +31,46 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     {
         int count = CountFor(plan);
         if (count == 0) return;
+        var observed = new ObservedCopy(model);
         var tensors = new WantedTensors(model, plan);
-        int seen = CollectWhole(model, plan, tensors, count, cancellation);
-        if (seen < count) CollectReduced(model, plan, tensors, seen, count, cancellation);
+        int seen = CollectWhole(observed, plan, tensors, count, cancellation);
+        if (seen < count) CollectReduced(observed, plan, tensors, seen, count, cancellation);
     }
 
     /// <summary>Collects from the samples that have to be seen whole, and from the rest, too, where a session that reduces tensors is not worth opening.</summary>
     /// <returns>How many these were.</returns>
-    private int CollectWhole(Model model, StatisticsPlan plan, WantedTensors tensors, int count, CancellationToken cancellation)
+    private int CollectWhole(ObservedCopy observed, StatisticsPlan plan, WantedTensors tensors, int count, CancellationToken cancellation)
     {
-        int whole = WholeSamples(model, plan, count);
-        using var session = Open(model, tensors.Computed);
+        int whole = WholeSamples(observed, plan, count);
+        using var session = Open(observed, tensors.Computed);
         Collect(session, tensors, plan, 0, whole, cancellation);
-        if (whole == count || IsWorthReducing(model, plan, count - whole)) return whole;
+        if (whole == count || IsWorthReducing(observed, plan, count - whole)) return whole;
         Collect(session, tensors, plan, whole, count, cancellation);
         return count;
     }
 
-    private bool IsWorthReducing(Model model, StatisticsPlan plan, int samplesLeft)
+    private bool IsWorthReducing(ObservedCopy observed, StatisticsPlan plan, int samplesLeft)
     {
         if (AlwaysReduces) return true;
-        using var reduced = ReducedOutputs.Add(model, plan, samplesLeft);
+        using var reduced = ReducedOutputs.Add(observed, plan, samplesLeft);
         return reduced.Gain > 0;
     }
 
-    private void CollectReduced(Model model, StatisticsPlan plan, WantedTensors tensors, int first, int end, CancellationToken cancellation)
+    private void CollectReduced(ObservedCopy observed, StatisticsPlan plan, WantedTensors tensors, int first, int end, CancellationToken cancellation)
     {
-        using var whole = new Lazily<ModelSession>(() => Open(model, tensors.Computed));
-        using var quick = OpenReduced(model, plan, out var reduced);
+        using var whole = new Lazily<ModelSession>(() => Open(observed, tensors.Computed));
+        using var quick = OpenReduced(observed, plan, out var reduced);
         Func<ISampleRun> runWhole = () => new RepeatedRun(whole.Value, tensors.Names);
         if (quick is null) Loop.Collect(runWhole, tensors, plan, first, end, cancellation);
         else Loop.Collect(() => new RepeatedRun(quick, reduced.Names), reduced, plan, first, end, cancellation, (runWhole, tensors));
     }
 
     /// <summary>Samples to see whole before a session that reduces tensors may see the rest; all of them when there are too few others, or no tensor can be reduced.</summary>
-    private static int WholeSamples(Model model, StatisticsPlan plan, int count)
+    private static int WholeSamples(ObservedCopy observed, StatisticsPlan plan, int count)
     {
         // It must be asked after each sample, not only within a part of them.
         if (plan.IsEnough is not null) return count;
-        using var reduced = ReducedOutputs.Add(model, plan);
+        using var reduced = ReducedOutputs.Add(observed, plan);
         return reduced.Of.Count + reduced.Settled.Count == 0 || count - reduced.WholeSamples < LeastReducedSamples ? count : reduced.WholeSamples;
     }
 
@@ -83,7 +84,7 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
             {
                 int count = CountFor(plan);
                 if (count == 0) continue;
-                session ??= Open(model, tensors);
+                session ??= Open(new ObservedCopy(model), tensors);
                 Collect(session, new WantedTensors(model, plan), plan, 0, count, cancellation);
             }
         }
@@ -122,18 +123,18 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     private int CountFor(StatisticsPlan plan) => plan.Single.Count == 0 && plan.Pairs.Count == 0 ? 0 : Math.Min(SampleCount, plan.SampleLimit ?? int.MaxValue);
 
     /// <summary>Without an arena: it would grow around the outputs of the first run.</summary>
-    private static ModelSession Open(Model model, IReadOnlyList<Value> tensors) =>
-        ObservingSession.Open(model, [.. tensors.Where(t => WantedTensors.IsComputed(t, model))], SessionSettings.Default with { ReuseMemory = false });
+    private static ModelSession Open(ObservedCopy observed, IReadOnlyList<Value> tensors) =>
+        observed.Open([.. tensors.Where(t => WantedTensors.IsComputed(t, observed.Model))], SessionSettings.Default with { ReuseMemory = false });
 
     /// <summary>Opens a session that reduces what it can, with an arena: what it returns is small.</summary>
     /// <returns>Null for an element type without a kernel, for example: then all samples are seen whole.</returns>
-    private static ModelSession? OpenReduced(Model model, StatisticsPlan plan, out WantedTensors wanted)
+    private static ModelSession? OpenReduced(ObservedCopy observed, StatisticsPlan plan, out WantedTensors wanted)
     {
-        using var outputs = ReducedOutputs.Add(model, plan);
-        wanted = new WantedTensors(model, plan, outputs);
+        using var outputs = ReducedOutputs.Add(observed, plan);
+        wanted = new WantedTensors(observed.Model, plan, outputs);
         try
         {
-            return ObservingSession.Open(model, wanted.Computed, SessionSettings.Default with { PlanMemory = false });
+            return observed.Open(wanted.Computed, SessionSettings.Default with { PlanMemory = false });
         }
         catch (DiagnosticException)
         {

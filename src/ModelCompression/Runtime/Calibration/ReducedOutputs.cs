@@ -15,14 +15,14 @@ internal sealed class ReducedOutputs : IDisposable
     /// <summary>Tensors of more elements (1 MB) do not stay in a core's cache.</summary>
     private const int LargeElementCount = 1 << 18;
 
-    private readonly OnnxGraph graph;
+    private readonly ObservedCopy observed;
     private readonly PictureTensors tensors = new();
     private readonly Dictionary<(Value Tensor, bool Low), Value> pools = [];
     private readonly List<Node> added = [];
 
-    private ReducedOutputs(OnnxGraph graph) => this.graph = graph;
+    private ReducedOutputs(ObservedCopy observed) => this.observed = observed;
 
-    /// <summary>The reduced tensors that stand for a tensor of the plan.</summary>
+    /// <summary>The reduced tensors, values of the copy, that stand for a tensor of the plan.</summary>
     public Dictionary<Value, ReducedTensor> Of { get; } = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Tensors of the plan of which no further sample can change anything.</summary>
@@ -34,13 +34,14 @@ internal sealed class ReducedOutputs : IDisposable
     /// <summary>Time that is expected to be saved, less the opening of a session; see <see cref="ReductionGain"/>.</summary>
     public double Gain { get; private set; }
 
-    /// <summary>Adds the nodes to a model; disposing removes them.</summary>
-    /// <param name="model">The model.</param>
+    /// <summary>Adds the nodes to the copy; disposing removes them.</summary>
+    /// <param name="observed">The model that the plan is for, and its copy.</param>
     /// <param name="plan">What is wanted of which tensors.</param>
     /// <param name="samples">Samples that are left, for <see cref="Gain"/>.</param>
-    public static ReducedOutputs Add(Model model, StatisticsPlan plan, int samples = 0)
+    public static ReducedOutputs Add(ObservedCopy observed, StatisticsPlan plan, int samples = 0)
     {
-        var outputs = new ReducedOutputs(model.Graph) { Gain = -ReductionGain.ToOpen(model.Graph.Nodes.Count) };
+        var model = observed.Model;
+        var outputs = new ReducedOutputs(observed) { Gain = -ReductionGain.ToOpen(model.Graph.Nodes.Count) };
         foreach (var tensor in plan.Single.GroupBy(s => s.Tensor, s => s.Statistic, (IEqualityComparer<Value>)ReferenceEqualityComparer.Instance))
         {
             int whole = tensor.Max(s => s.WholeSamples);
@@ -73,7 +74,7 @@ internal sealed class ReducedOutputs : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => graph.RemoveNodes(Enumerable.Reverse(added));
+    public void Dispose() => observed.Graph.RemoveNodes(Enumerable.Reverse(added));
 
     /// <summary>
     /// Makes ONNX Runtime reduce each tensor before it goes on to the next. Of the nodes that nobody reads it runs the last one first, with all that leads there; without this, that is the whole
@@ -88,7 +89,7 @@ internal sealed class ReducedOutputs : IDisposable
     /// <summary>The reduced form of a tensor, or null when its channels are not known or looking at it whole takes no longer.</summary>
     private ReducedTensor? Reduced(Value tensor, Extremes open)
     {
-        if (tensor.Producer is not { IsOnnxDomain: true } node || node.Graph != graph) return null;
+        if (tensor.Producer is not { IsOnnxDomain: true } node || node.Graph != observed.Model.Graph) return null;
         if (PictureTensors.AddsZeros(node)) return Reduced(node.Inputs[0]!, open)?.Then(x => TensorPrimitives.Max(x, 0, x), x => TensorPrimitives.Min(x, 0, x));
         if (AttainableRange.Shifted(node) is { } shifted)
         {
@@ -131,8 +132,8 @@ internal sealed class ReducedOutputs : IDisposable
 
     private Value Append(string opType, IEnumerable<Value> inputs, params NodeAttribute[] attributes)
     {
-        var read = inputs.ToArray();
-        added.Add(graph.AddNode(opType, read, [graph.NewName(read[0].Name + "_peaks")], attributes));
+        var read = inputs.Select(i => observed[i]).ToArray();
+        added.Add(observed.Graph.AddNode(opType, read, [observed.Graph.NewName(read[0].Name + "_peaks")], attributes));
         return added[^1].Outputs[0]!;
     }
 }

@@ -20,13 +20,16 @@ internal sealed class WantedTensors
         foreach (var (tensor, _) in plan.Single)
         {
             if (outputs?.Settled.Contains(tensor) == true) continue;
-            foreach (var value in ReducedOf(tensor)?.Outputs ?? [tensor]) Add(model, value);
+            if (ReducedOf(tensor) is { } stands)
+                foreach (var value in stands.Outputs) Add(value);
+            else
+                AddIfComputed(model, tensor);
         }
 
         foreach (var (x, y, _) in plan.Pairs)
         {
-            Add(model, x);
-            Add(model, y);
+            AddIfComputed(model, x);
+            AddIfComputed(model, y);
         }
 
         Names = [.. computed.Select(c => c.Name)];
@@ -47,10 +50,13 @@ internal sealed class WantedTensors
     /// <summary>True for what nodes of the main graph compute; inputs and constants are known without a run.</summary>
     public static bool IsComputed(Value value, Model model) => value.Graph == model.Graph && value.Producer is not null && !value.TryGetConstant(out _);
 
-    private void Add(Model model, Value value)
+    private void AddIfComputed(Model model, Value value)
     {
-        if (!IsComputed(value, model) || positions.ContainsKey(value)) return;
-        positions.Add(value, computed.Count);
-        computed.Add(value);
+        if (IsComputed(value, model)) Add(value);
+    }
+
+    private void Add(Value value)
+    {
+        if (positions.TryAdd(value, computed.Count)) computed.Add(value);
     }
 }
