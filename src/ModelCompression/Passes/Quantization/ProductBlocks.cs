@@ -22,6 +22,9 @@ internal sealed record ProductBlocks(int Rows, int Length, int BlockLength)
     /// <summary>A row may grow by this part where its last block is not full.</summary>
     private const int LeastPartPerFiller = 64;
 
+    /// <summary>ONNX Runtime computes no constant of more bytes ahead, so the codes behind an Identity would not be known when the kernel packs them.</summary>
+    private const long MaxByteLength = 1L << 30;
+
     /// <summary>Expand, which repeats scales.</summary>
     private const long ExpandOpset = 8;
 
@@ -50,7 +53,9 @@ internal sealed record ProductBlocks(int Rows, int Length, int BlockLength)
         for (int block = LongestBlock; block >= ShortestBlock; block /= 2)
         {
             int fillers = (int)(-(long)length & (block - 1));
-            if ((long)fillers * LeastPartPerFiller <= length) return new((int)weight.Dims[1], length, block);
+            if ((long)fillers * LeastPartPerFiller > length) continue;
+            var blocks = new ProductBlocks((int)weight.Dims[1], length, block);
+            return Tensor.CountElements(blocks.Codes) <= MaxByteLength ? blocks : null;
         }
 
         return null;

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using ModelCompression.Analysis;
 using ModelCompression.Numerics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
@@ -71,6 +72,17 @@ public sealed class ProductBlocksTests
     }
 
     [TestMethod]
+    [DataRow(32768, 32768, true), DataRow(32768, 32769, false), DataRow(32769, 32768, false)]
+    public void Codes_OfMoreThanAGibibyte_AreLeftToDequantizeLinear(int k, int n, bool fits)
+    {
+        var model = new TestModel(13);
+        var weight = model.Graph.AddInitializer("w", new Tensor(DataType.Float, [k, n], new Nothing(4L * k * n)));
+        model.Output(model.Node("MatMul", [model.Input("x", 1, k), weight]));
+        var site = WeightCatalog.Of(model.Model).Weights.Single();
+        Assert.AreEqual(fits, ProductBlocks.TryMake(site, [1], GraphTarget.AllOf(model.Model)[model.Graph]) is not null);
+    }
+
+    [TestMethod]
     public void SmallModels_ComputeWithFloats()
     {
         var model = Product(256, 64, 13);
@@ -140,5 +152,17 @@ public sealed class ProductBlocksTests
         if (isPruned) weight.Graph.SetInitializer(weight, Tensor.Float([k, n], Array.ConvertAll(weight.Initializer!.AsSpan<float>().ToArray(), w => Math.Abs(w) < 0.9f ? 0 : w)));
         model.Output(model.Node("MatMul", [model.Input("x", 2, 3, k), weight]));
         return model;
+    }
+
+    /// <summary>Weights that nobody reads.</summary>
+    private sealed class Nothing(long byteLength) : TensorData
+    {
+        private readonly byte[] none = [0];
+
+        public override long ByteLength => byteLength;
+
+        protected override ref readonly byte First => ref none[0];
+
+        public override IEnumerable<ReadOnlyMemory<byte>> Blocks() => throw new NotSupportedException();
     }
 }
