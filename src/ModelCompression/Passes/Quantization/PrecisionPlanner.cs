@@ -21,6 +21,9 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, IRead
     /// <summary>What may be left of the bytes, relative to the original: less than any weight would gain from.</summary>
     private const double Tolerance = 0.0002;
 
+    /// <summary>Bytes by which the estimate was found to miss the size of small networks: names, types, nodes.</summary>
+    private const long MostMisjudged = 4096;
+
     /// <summary>How often the size is found; the second time it nearly always fits.</summary>
     private const int MostTrials = 5;
 
@@ -98,28 +101,44 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, IRead
     {
         var budget = Budget();
         // Where bytes are not what limits accuracy, biases are none of its limits either.
-        var alone = PrecisionAllocator.Choose(ways[..adaptive.Length], budget.Weights, NoiseTarget);
-        if (alone.SequenceEqual(PrecisionAllocator.Choose(ways[..adaptive.Length], long.MaxValue, NoiseTarget))) return [.. alone, .. ways[adaptive.Length..].Select(w => w[0])];
-        var chosen = Choose(budget.Weights);
-        if (trial is null || budget.File is not { } file) return chosen;
-        PrecisionCandidate[]? fitting = null;
-        var tried = new List<PrecisionCandidate[]>();
-        long limit = budget.Weights, most = 0, tolerance = (long)(budget.Original * Tolerance);
-        while (tried.Count < MostTrials && !tried.Exists(t => t.SequenceEqual(chosen)))
+        PrecisionCandidate[] enough = [.. PrecisionAllocator.Choose(ways[..adaptive.Length], long.MaxValue, NoiseTarget), .. ways[adaptive.Length..].Select(w => w[0])];
+        long needed = enough.Sum(c => c.ByteLength);
+        if (needed <= budget.Weights - (trial is null ? 0 : MostMisjudged)) return enough;
+        if (trial is not null)
         {
-            tried.Add(chosen);
-            long size = trial.ByteLength(Decide(chosen), WideBiasesOf(chosen)) - SavedBySparseStorage(chosen);
-            if (size <= file && size > most) (fitting, most) = (chosen, size);
-            if (size <= file && size >= file - tolerance) break;
-            // Not to the last byte: what a table of levels more takes is estimated only.
-            limit += file - (tolerance / 2) - size;
-            chosen = Choose(limit);
+            if (needed <= budget.Weights + MostMisjudged && SizeOf(enough, trial) <= budget.File) return enough;
+            if (Fitting(budget, trial) is { } fitting) return fitting;
+        }
+        else if (budget.Weights >= budget.Least)
+        {
+            return Choose(budget.Weights);
         }
 
-        return fitting ?? chosen;
+        return needed <= budget.Otherwise ? enough : Choose(budget.Otherwise);
+    }
+
+    /// <summary>The choice that comes closest to the bytes that the file may have; null when all take more.</summary>
+    private PrecisionCandidate[]? Fitting(ByteBudget budget, SizeTrial trial)
+    {
+        long limit = Math.Max(budget.Weights, budget.Least), most = 0, tolerance = (long)(budget.Original * Tolerance);
+        PrecisionCandidate[]? fitting = null;
+        var tried = new List<PrecisionCandidate[]>();
+        for (var chosen = Choose(limit); tried.Count < MostTrials && !tried.Exists(t => t.SequenceEqual(chosen)); chosen = Choose(limit))
+        {
+            tried.Add(chosen);
+            long size = SizeOf(chosen, trial);
+            if (size <= budget.File && size > most) (fitting, most) = (chosen, size);
+            if (size <= budget.File && size >= budget.File - tolerance) break;
+            // Not to the last byte: what a table of levels more takes is estimated only.
+            limit += budget.File - (tolerance / 2) - size;
+        }
+
+        return fitting;
     }
 
     private PrecisionCandidate[] Choose(long byteLimit) => PrecisionAllocator.Choose(ways, byteLimit, NoiseTarget);
+
+    private long SizeOf(PrecisionCandidate[] chosen, SizeTrial trial) => trial.ByteLength(Decide(chosen), WideBiasesOf(chosen)) - SavedBySparseStorage(chosen);
 
     private double NoiseOf(PrecisionCandidate[] chosen) => chosen.Take(adaptive.Length).Sum(c => c.NoiseToSignal);
 
@@ -149,8 +168,7 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, IRead
 
     private bool IsAllowed(PrecisionCandidate candidate) => savedEarlier == 0 || candidate.Precision.Bits >= LeastBitsOfRest;
 
-    /// <summary>Bytes that the adaptive weights may take together, as far as can be estimated; of the file, null where it cannot be as small; of the original.</summary>
-    private (long Weights, long? File, long Original) Budget()
+    private ByteBudget Budget()
     {
         long others = StoredSize.OfAllBut([.. catalog.Weights.Select(w => w.Value)], model);
         long before = others + savedEarlier, plain = 0, least = 0, adaptiveBefore = 0;
@@ -171,6 +189,14 @@ internal sealed class PrecisionPlanner(Model model, WeightCatalog catalog, IRead
         before = Math.Max(before, Math.Min(model.StoredByteLength, (long)(before * MaxSavedBefore)));
         long limit = (long)(before * (savedEarlier > 0 ? SizeRatioOfRest : EstimatedSizeRatio)) - others;
         double extra = others + plain > before * HopelessRatio ? HopelessExtra : LeastExtra;
-        return limit >= least ? (limit, (long)(before * SizeRatio), before) : (plain + (long)(adaptiveBefore * extra), null, before);
+        return new(limit, least, plain + (long)(adaptiveBefore * extra), (long)(before * SizeRatio), before);
     }
+
+    /// <summary>How many bytes there may be.</summary>
+    /// <param name="Weights">Of the adaptive weights together, as far as can be estimated.</param>
+    /// <param name="Least">What they take at least, which may be more.</param>
+    /// <param name="Otherwise">What they may take when the file cannot be as small as it should.</param>
+    /// <param name="File">Of the file.</param>
+    /// <param name="Original">Of the original.</param>
+    private sealed record ByteBudget(long Weights, long Least, long Otherwise, long File, long Original);
 }

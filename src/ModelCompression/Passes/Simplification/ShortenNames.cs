@@ -8,7 +8,7 @@ namespace ModelCompression.Passes.Simplification;
 /// <para>Values get the shortest free names. Names of the model's inputs and outputs, of initializers that are inputs, and what the file refers to by name elsewhere (annotations, texts of
 /// attributes and metadata) stay. Names of nodes lose only the path that they all begin with, so that profiles and reports still name the same layers.</para>
 /// <para>Declared types of inner values go where shape inference gives the same from the rest of the model.</para>
-/// <para>Nothing is done for less than 4 KB, or for less than 0.125 % of the model as it was read. Outputs are the same.</para>
+/// <para>Nothing is done for less than 4 KB, unless it is 1 KB and 0.5 % of the model as it was read, or for less than 0.125 %. Outputs are the same.</para>
 /// </remarks>
 public sealed class ShortenNames : ModelPass
 {

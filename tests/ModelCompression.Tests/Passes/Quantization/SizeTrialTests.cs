@@ -56,6 +56,24 @@ public sealed class SizeTrialTests
         }
     }
 
+    [TestMethod]
+    public void SmallNetwork_KeepsToTheSize_IfItTakesLessThanWasEstimated()
+    {
+        long estimated = SizeWith(null), tooLarge = SizeWith(Finished), fitting = SizeWith(copy => Finished(copy) - 4000);
+        Assert.AreEqual(estimated, tooLarge, "what is out of reach anyway");
+        Assert.IsLessThan(estimated, fitting);
+
+        static long SizeWith(Func<Model, long>? finished)
+        {
+            var model = new TestModel();
+            var x = model.Input("x", 1, 32, 8, 8);
+            for (int i = 0; i < 24; i++) x = model.Node("Relu", [model.Node("Conv", [x, HeavyTailed(model, 32, 32, 1, 1), model.Weight("b", 32)])]);
+            model.Output(x);
+            new QuantizeWeights(finished: finished).Run(model.Model, Settings, new PassLog());
+            return Finished(model.Model);
+        }
+    }
+
     private static long Tried(Model copy, List<long> tried)
     {
         long size = Finished(copy);

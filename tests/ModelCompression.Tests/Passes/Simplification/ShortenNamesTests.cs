@@ -48,6 +48,17 @@ public sealed class ShortenNamesTests
     }
 
     [TestMethod]
+    [DataRow(100_000, true)]
+    [DataRow(1_200_000, false)]
+    public void FewerBytes_Count_InSmallModels(int elements, bool shortened)
+    {
+        var m = Deep(30);
+        m.Output(m.Node("Identity", [m.Weight("w", elements)]));
+        using var model = OnnxReader.Read(OnnxWriter.ToBytes(m.Model));
+        Assert.AreEqual(shortened, ShortenNames.Plan(model, new(new CompressionOptions())) is not null);
+    }
+
+    [TestMethod]
     public void NamesThatTextsMention_Stay()
     {
         var m = Deep(120);
