@@ -5,7 +5,8 @@ namespace ModelCompression.Analysis;
 /// <summary>The operators that take integer weights, and which of their inputs those are.</summary>
 internal static class QuantizedOperators
 {
-    private const string Microsoft = "com.microsoft";
+    /// <summary>The domain of ONNX Runtime's own operators.</summary>
+    public const string Microsoft = "com.microsoft";
 
     private static readonly Dictionary<(string Domain, string OpType), int[]> WeightInputs = new()
     {
@@ -30,6 +31,14 @@ internal static class QuantizedOperators
 
     /// <summary>Inputs that hold integer weights when they are constant; empty for other operators.</summary>
     public static IReadOnlyList<int> WeightInputsOf(Node node) => WeightInputs.GetValueOrDefault((node.IsOnnxDomain ? "" : node.Domain, node.OpType), []);
+
+    /// <summary>True for the scales, zero points and orders of packed codes, which are no parameters by themselves.</summary>
+    public static bool DescribesCodes(Value value) => value.Uses.Count > 0 && value.Uses.All(u => u.Node.Domain == Microsoft && u.Node.OpType switch
+    {
+        "MatMulNBits" => u.Index is >= 2 and <= 4,
+        "GatherBlockQuantized" => u.Index >= 2,
+        _ => false,
+    });
 
     /// <summary>
     /// True for an Identity that keeps a MatMulNBits from packing its constant codes when it is made, while its scales are still to be computed: ONNX Runtime takes unknown scales for zeros

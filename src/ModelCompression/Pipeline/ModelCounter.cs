@@ -31,10 +31,12 @@ internal sealed class ModelCounter
     /// <summary>Parameters of a model from a file, those that are packed unpacked as a session does it to see which of them are zero.</summary>
     public static ModelFigures CountUnpacked(Model model)
     {
-        var count = ParameterCounter.CountNonZero(model, value =>
-            !value.TryGetConstant(out _) && UnpackedConstant.Of(model, value) is { } tensor && tensor.DataType.IsFloatingPoint() ? NonZeroCounter.Count([tensor])[0] : null);
+        var count = ParameterCounter.CountNonZero(model, value => PackedCodes.CountNonZeros(value, v => UnpackedConstant.Of(model, v)) ?? CountUnpacked(model, value));
         return new() { Parameters = count.Parameters, NonZeroParameters = count.NonZeroParameters ?? count.Parameters };
     }
+
+    private static long? CountUnpacked(Model model, Value value) =>
+        !value.TryGetConstant(out _) && UnpackedConstant.Of(model, value) is { } tensor && tensor.DataType.IsFloatingPoint() ? NonZeroCounter.Count([tensor])[0] : null;
 
     /// <summary>To be called when pruning is done and storage has not begun: the counts of what is quantized later come from the codes.</summary>
     public void Remember(Model model) => plain = Begin(model);

@@ -58,6 +58,7 @@ public static class ParameterCounter
             foreach (var value in graph.Initializers.Concat(graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()))
             {
                 if (!constants.IsConstant(value) || !(value.IsGraphOutput || value.Uses.Any(u => !constants.IsConstant(u.Node)))) continue;
+                if (QuantizedOperators.DescribesCodes(value)) continue;
                 if (integerWeights.Contains(value) || (constants.CodesOf(value) == value && IsMatrix(value))) yield return value;
                 else if (quantized.ReasonFor(value) is { } reason && !reason.StartsWith("bias", StringComparison.Ordinal) && !reason.Contains("(QuantizeLinear)", StringComparison.Ordinal)) continue;
                 else if (value.TryGetConstant(out var tensor)) { if (tensor.DataType.IsFloatingPoint() && tensor.Rank > 0) yield return value; }
