@@ -21,7 +21,7 @@ internal sealed class WeightPlanner
     public WeightPlanner(Model model, WeightCatalog catalog, CompressionSettings settings, long fusedByteLength = FormRules.FusedMatMulByteLength)
     {
         // Fused kernels want a byte per weight, which is not the smallest.
-        prefersFusedMatMul = settings.Model.Preset != Preset.Smallest && catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ByteLength) >= fusedByteLength;
+        prefersFusedMatMul = settings.Model.Preset != Preset.Smallest && catalog.Weights.Where(w => w.Role == WeightRole.MatrixProduct).Sum(w => w.Tensor.ElementCount * sizeof(float)) >= fusedByteLength;
         this.settings = settings;
         targets = GraphTarget.AllOf(model);
         already = AlreadyQuantized.Of(model);

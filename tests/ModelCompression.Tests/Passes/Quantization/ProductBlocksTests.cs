@@ -49,6 +49,33 @@ public sealed class ProductBlocksTests
         AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
     }
 
+    /// <summary>The product is computed in binary32 between two Casts; nothing is unpacked when a session is created.</summary>
+    [TestMethod]
+    [DataRow(QuantizationScheme.Symmetric), DataRow(QuantizationScheme.Asymmetric)]
+    public void BinarySixteenWeights_AreMultipliedInBinary32(QuantizationScheme scheme)
+    {
+        const int k = 768, n = 40;
+        var expected = Product(k, n, 13);
+        var floats = expected.Graph.Initializers[0];
+        Half[] halves = Array.ConvertAll(floats.Initializer!.AsSpan<float>().ToArray(), w => (Half)w);
+        expected.Graph.SetInitializer(floats, Tensor.Float([k, n], Array.ConvertAll(halves, h => (float)h)));
+        var actual = new TestModel(13);
+        var weight = actual.Constant("w", Tensor.Create<Half>(DataType.Float16, [k, n], halves));
+        var x = actual.Node("Cast", [actual.Input("x", 2, 3, k)], NodeAttribute.Of("to", (long)DataType.Float16));
+        actual.Output(actual.Node("Cast", [actual.Node("MatMul", [x, weight])], NodeAttribute.Of("to", (long)DataType.Float)));
+        RestoredWeights.Apply(expected.Model, [[1]], scheme == QuantizationScheme.Symmetric);
+
+        // Its size counts as that of floats.
+        var layer = actual.Run(new QuantizeWeights { FusedByteLength = k * n * sizeof(float) }, WeightOnly with { QuantizationScheme = scheme }).Layers.Single();
+
+        Assert.EndsWith("MatMulNBits", layer.Action);
+        CollectionAssert.DoesNotContain(actual.OpTypes(), "MatMul");
+        Assert.IsFalse(actual.Graph.Initializers.Any(i => i.Initializer!.DataType == DataType.Float16));
+        AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
+        new SimplificationPipeline().Run(actual.Model, new CompressionSettings(new CompressionOptions()), new PassLog());
+        AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
+    }
+
     /// <summary>Activations rounded to 8 bits per block, weights to 8 bits: 35 dB and more of a sum of many products.</summary>
     private static void AssertRightAtEveryLevel(float[] wanted, Model model, int k, int n)
     {
