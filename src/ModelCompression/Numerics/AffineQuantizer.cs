@@ -49,6 +49,7 @@ internal static class AffineQuantizer
         int length = (int)matrix.Dims[0], columns = (int)matrix.Dims[1], across = (columns + TileColumns - 1) / TileColumns;
         var pattern = ScalePattern.Of(layout, scales);
         var parts = new QuantizationNoise[(length + TileRows - 1) / TileRows * across];
+        bool isOrdinary = NarrowSums.Takes(scales);
         Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new byte[TileRows * TileColumns], (tile, _, buffer) =>
         {
             int top = tile / across * TileRows, left = tile % across * TileColumns;
@@ -57,7 +58,9 @@ internal static class AffineQuantizer
             for (int r = 0; r < rows; r++)
             {
                 int start = ((top + r) * columns) + left;
-                parts[tile] += QuantizeBlock<ByteSink>(elements.Slice(start, width), start, pattern, codes, buffer.AsSpan(r * width, width));
+                var part = elements.Slice(start, width);
+                var target = buffer.AsSpan(r * width, width);
+                parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, pattern, codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, pattern, codes, target);
             }
 
             MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.AsSpan((left * pitch) + top), rows, width, pitch, flipped);
@@ -86,7 +89,7 @@ internal static class AffineQuantizer
         {
             (int start, int length) = ElementBlocks.At(block, count);
             var target = output.AsSpan((offset + start) * TSink.CodeByteLength, length * TSink.CodeByteLength);
-            parts[block] = QuantizeBlock<TSink>(tensor.AsSpan<float>().Slice(offset + start, length), start, pattern, codes, target);
+            parts[block] = QuantizeBlock<TSink, WideSums>(tensor.AsSpan<float>().Slice(offset + start, length), start, pattern, codes, target);
         });
         return Sum(parts);
     }
@@ -98,16 +101,17 @@ internal static class AffineQuantizer
         return total;
     }
 
-    private static QuantizationNoise QuantizeBlock<TSink>(ReadOnlySpan<float> elements, int start, ScalePattern pattern, CodeRange codes, Span<byte> output)
+    private static QuantizationNoise QuantizeBlock<TSink, TSums>(ReadOnlySpan<float> elements, int start, ScalePattern pattern, CodeRange codes, Span<byte> output)
         where TSink : struct, ICodeSink
+        where TSums : struct, IEnergySums
     {
-        var sums = new EnergySums();
+        var sums = default(TSums);
         while (!elements.IsEmpty)
         {
             int within = start % pattern.Period;
             int length = Math.Min(pattern.Period - within, elements.Length);
-            if (pattern.IsConstantInPeriod) QuantizeRun<TSink>(elements[..length], pattern.ScaleOfPeriod(start / pattern.Period), codes, output, ref sums);
-            else QuantizeRow<TSink>(elements[..length], pattern.Scales.AsSpan(within, length), pattern.ZeroPoints.AsSpan(within, length), codes, output, ref sums);
+            if (pattern.IsConstantInPeriod) QuantizeRun<TSink, TSums>(elements[..length], pattern.ScaleOfPeriod(start / pattern.Period), codes, output, ref sums);
+            else QuantizeRow<TSink, TSums>(elements[..length], pattern.Scales.AsSpan(within, length), pattern.ZeroPoints.AsSpan(within, length), codes, output, ref sums);
             elements = elements[length..];
             output = output[(length * TSink.CodeByteLength)..];
             start += length;
@@ -117,8 +121,9 @@ internal static class AffineQuantizer
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeRun<TSink>(ReadOnlySpan<float> elements, AffineScale scale, CodeRange codes, Span<byte> output, ref EnergySums total)
+    private static void QuantizeRun<TSink, TSums>(ReadOnlySpan<float> elements, AffineScale scale, CodeRange codes, Span<byte> output, ref TSums total)
         where TSink : struct, ICodeSink
+        where TSums : struct, IEnergySums
     {
         var sums = total;
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
@@ -130,10 +135,11 @@ internal static class AffineQuantizer
         for (; done <= elements.Length - Step; done += Step)
         {
             int v = done / Vector256<float>.Count;
-            var a = Encode(vectors[v], step, zero, low, high, ref sums);
-            var b = Encode(vectors[v + 1], step, zero, low, high, ref sums);
-            var c = Encode(vectors[v + 2], step, zero, low, high, ref sums);
-            var d = Encode(vectors[v + 3], step, zero, low, high, ref sums);
+            var a = Encode(vectors[v], step, zero, low, high, out var errorOfA);
+            var b = Encode(vectors[v + 1], step, zero, low, high, out var errorOfB);
+            var c = Encode(vectors[v + 2], step, zero, low, high, out var errorOfC);
+            var d = Encode(vectors[v + 3], step, zero, low, high, out var errorOfD);
+            sums.Add(vectors[v], errorOfA, vectors[v + 1], errorOfB, vectors[v + 2], errorOfC, vectors[v + 3], errorOfD);
             TSink.Write(a, b, c, d, output[(done * TSink.CodeByteLength)..]);
         }
 
@@ -143,8 +149,9 @@ internal static class AffineQuantizer
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeRow<TSink>(ReadOnlySpan<float> elements, ReadOnlySpan<float> scales, ReadOnlySpan<float> zeroPoints, CodeRange codes, Span<byte> output, ref EnergySums total)
+    private static void QuantizeRow<TSink, TSums>(ReadOnlySpan<float> elements, ReadOnlySpan<float> scales, ReadOnlySpan<float> zeroPoints, CodeRange codes, Span<byte> output, ref TSums total)
         where TSink : struct, ICodeSink
+        where TSums : struct, IEnergySums
     {
         var sums = total;
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(elements);
@@ -156,10 +163,11 @@ internal static class AffineQuantizer
         for (; done <= elements.Length - Step; done += Step)
         {
             int v = done / Vector256<float>.Count;
-            var a = Encode(vectors[v], steps[v], zeros[v], low, high, ref sums);
-            var b = Encode(vectors[v + 1], steps[v + 1], zeros[v + 1], low, high, ref sums);
-            var c = Encode(vectors[v + 2], steps[v + 2], zeros[v + 2], low, high, ref sums);
-            var d = Encode(vectors[v + 3], steps[v + 3], zeros[v + 3], low, high, ref sums);
+            var a = Encode(vectors[v], steps[v], zeros[v], low, high, out var errorOfA);
+            var b = Encode(vectors[v + 1], steps[v + 1], zeros[v + 1], low, high, out var errorOfB);
+            var c = Encode(vectors[v + 2], steps[v + 2], zeros[v + 2], low, high, out var errorOfC);
+            var d = Encode(vectors[v + 3], steps[v + 3], zeros[v + 3], low, high, out var errorOfD);
+            sums.Add(vectors[v], errorOfA, vectors[v + 1], errorOfB, vectors[v + 2], errorOfC, vectors[v + 3], errorOfD);
             TSink.Write(a, b, c, d, output[(done * TSink.CodeByteLength)..]);
         }
 
@@ -169,23 +177,36 @@ internal static class AffineQuantizer
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Encode(Vector256<float> x, Vector256<float> step, Vector256<float> zero, Vector256<float> low, Vector256<float> high, ref EnergySums sums)
+    private static Vector256<int> Encode(Vector256<float> x, Vector256<float> step, Vector256<float> zero, Vector256<float> low, Vector256<float> high, out Vector256<float> error)
     {
         var code = Vector256.MinNative(Vector256.MaxNative(Vector256.Round(x / step) + zero, low), high);
-        sums.Add(x, x - ((code - zero) * step));
+        error = x - ((code - zero) * step);
         return Vector256.ConvertToInt32Native(code);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int EncodeOne(float x, float step, int zeroPoint, CodeRange codes, ref EnergySums sums)
+    private static int EncodeOne<TSums>(float x, float step, int zeroPoint, CodeRange codes, ref TSums sums)
+        where TSums : struct, IEnergySums
     {
         float code = Math.Clamp(MathF.Round(x / step) + zeroPoint, codes.Lowest, codes.Highest);
         sums.Add(x, x - ((code - zeroPoint) * step));
         return (int)code;
     }
 
-    /// <summary>Sums of squares in binary64, four lanes each, plus the scalar tails.</summary>
-    private ref struct EnergySums
+    /// <summary>Sums of squares of elements and of their errors; implemented by structs so that the loops are specialised.</summary>
+    private interface IEnergySums
+    {
+        QuantizationNoise Total { get; }
+
+        /// <summary>Adds 32 elements.</summary>
+        void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD);
+
+        /// <summary>Adds one element.</summary>
+        void Add(float x, float error);
+    }
+
+    /// <summary>Sums in binary64, four lanes each, plus the scalar tails.</summary>
+    private struct WideSums : IEnergySums
     {
         private Vector256<double> signal;
         private Vector256<double> noise;
@@ -197,12 +218,12 @@ internal static class AffineQuantizer
             ((noise[0] + noise[1]) + (noise[2] + noise[3])) + tailNoise);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Add(Vector256<float> x, Vector256<float> error)
+        public void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD)
         {
-            (var xLow, var xHigh) = Vector256.Widen(x);
-            (var eLow, var eHigh) = Vector256.Widen(error);
-            signal += (xLow * xLow) + (xHigh * xHigh);
-            noise += (eLow * eLow) + (eHigh * eHigh);
+            Add(a, errorOfA);
+            Add(b, errorOfB);
+            Add(c, errorOfC);
+            Add(d, errorOfD);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -210,6 +231,51 @@ internal static class AffineQuantizer
         {
             tailSignal += (double)x * x;
             tailNoise += (double)error * error;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Add(Vector256<float> x, Vector256<float> error)
+        {
+            (var xLow, var xHigh) = Vector256.Widen(x);
+            (var eLow, var eHigh) = Vector256.Widen(error);
+            signal += (xLow * xLow) + (xHigh * xHigh);
+            noise += (eLow * eLow) + (eHigh * eHigh);
+        }
+    }
+
+    /// <summary>Squares of four elements are added in binary32, their sums in binary64: no more than a few units in the seventh digit apart, in a third of the operations. For scales whose squares are far from the ends of binary32.</summary>
+    private struct NarrowSums : IEnergySums
+    {
+        private Vector256<double> signal;
+        private Vector256<double> noise;
+        private double tailSignal;
+        private double tailNoise;
+
+        public readonly QuantizationNoise Total => new(
+            ((signal[0] + signal[1]) + (signal[2] + signal[3])) + tailSignal,
+            ((noise[0] + noise[1]) + (noise[2] + noise[3])) + tailNoise);
+
+        public static bool Takes(AffineScale[] scales) => Array.TrueForAll(scales, s => s.Scale is > 1e-15f and < 1e15f);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD)
+        {
+            signal += Widened(((a * a) + (b * b)) + ((c * c) + (d * d)));
+            noise += Widened(((errorOfA * errorOfA) + (errorOfB * errorOfB)) + ((errorOfC * errorOfC) + (errorOfD * errorOfD)));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Add(float x, float error)
+        {
+            tailSignal += (double)x * x;
+            tailNoise += (double)error * error;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<double> Widened(Vector256<float> squares)
+        {
+            (var low, var high) = Vector256.Widen(squares);
+            return low + high;
         }
     }
 }

@@ -154,11 +154,12 @@ public sealed class ProductBlocksTests
     }
 
     [TestMethod]
-    public void Threads_DoNotChangeBytes()
+    [DataRow(1f), DataRow(1e-25f), DataRow(1e25f)]
+    public void TransposedCodes_AreThoseOfTheMatrix_ForAnyNumberOfThreads(float unit)
     {
-        var one = Product(1040, 2100, 13).Graph.Initializers[0].Initializer!;
+        var one = Tensor.Float([1040, 2100], Array.ConvertAll(Product(1040, 2100, 13).Graph.Initializers[0].Initializer!.AsSpan<float>().ToArray(), w => w * unit));
         var layout = ChannelLayout.Of(one.Dims, [1]);
-        var maps = Enumerable.Range(0, 2100).Select(i => new AffineScale(0.01f + (i * 1e-5f), 0)).ToArray();
+        var maps = Enumerable.Range(0, 2100).Select(i => new AffineScale((0.01f + (i * 1e-5f)) * unit, 0)).ToArray();
         var codes = CodeRange.Symmetric(8);
         byte[] rows = new byte[1040 * 2100], again = new byte[rows.Length], plain = new byte[rows.Length];
         var noise = AffineQuantizer.QuantizeTransposed(one, layout, maps, codes, 0, rows, 1040, threads: 1);
@@ -166,8 +167,9 @@ public sealed class ProductBlocksTests
         CollectionAssert.AreEqual(rows, again);
         var known = AffineQuantizer.Quantize(one, layout, maps, codes, plain);
         CollectionAssert.AreEqual(MatrixBytes.Transpose(plain, 1040, 2100), rows);
-        Assert.AreEqual(known.Noise, noise.Noise, known.Noise * 1e-12);
-        Assert.AreEqual(known.Signal, noise.Signal, known.Signal * 1e-12);
+        Assert.IsGreaterThan(0, known.Noise);
+        Assert.AreEqual(known.Noise, noise.Noise, known.Noise * 1e-6);
+        Assert.AreEqual(known.Signal, noise.Signal, known.Signal * 1e-6);
     }
 
     private static PassLog Quantize(TestModel model, CompressionOptions options) => model.Run(new QuantizeWeights { FusedByteLength = 1 }, options);
