@@ -233,6 +233,16 @@ internal static class AffineQuantizer
             tailNoise += (double)error * error;
         }
 
+        /// <summary>Adds sums of squares.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddSquares(Vector256<float> ofElements, Vector256<float> ofErrors)
+        {
+            (var xLow, var xHigh) = Vector256.Widen(ofElements);
+            (var eLow, var eHigh) = Vector256.Widen(ofErrors);
+            signal += xLow + xHigh;
+            noise += eLow + eHigh;
+        }
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private void Add(Vector256<float> x, Vector256<float> error)
         {
@@ -246,36 +256,17 @@ internal static class AffineQuantizer
     /// <summary>Squares of four elements are added in binary32, their sums in binary64: no more than a few units in the seventh digit apart, in a third of the operations. For scales whose squares are far from the ends of binary32.</summary>
     private struct NarrowSums : IEnergySums
     {
-        private Vector256<double> signal;
-        private Vector256<double> noise;
-        private double tailSignal;
-        private double tailNoise;
+        private WideSums wide;
 
-        public readonly QuantizationNoise Total => new(
-            ((signal[0] + signal[1]) + (signal[2] + signal[3])) + tailSignal,
-            ((noise[0] + noise[1]) + (noise[2] + noise[3])) + tailNoise);
+        public readonly QuantizationNoise Total => wide.Total;
 
         public static bool Takes(AffineScale[] scales) => Array.TrueForAll(scales, s => s.Scale is > 1e-15f and < 1e15f);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD)
-        {
-            signal += Widened(((a * a) + (b * b)) + ((c * c) + (d * d)));
-            noise += Widened(((errorOfA * errorOfA) + (errorOfB * errorOfB)) + ((errorOfC * errorOfC) + (errorOfD * errorOfD)));
-        }
+        public void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD) =>
+            wide.AddSquares(((a * a) + (b * b)) + ((c * c) + (d * d)), ((errorOfA * errorOfA) + (errorOfB * errorOfB)) + ((errorOfC * errorOfC) + (errorOfD * errorOfD)));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Add(float x, float error)
-        {
-            tailSignal += (double)x * x;
-            tailNoise += (double)error * error;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<double> Widened(Vector256<float> squares)
-        {
-            (var low, var high) = Vector256.Widen(squares);
-            return low + high;
-        }
+        public void Add(float x, float error) => wide.Add(x, error);
     }
 }
