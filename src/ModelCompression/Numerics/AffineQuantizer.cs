@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using ModelCompression.Onnx.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace ModelCompression.Numerics;
 
@@ -37,7 +38,7 @@ internal static class AffineQuantizer
 
     /// <summary>Quantizes a matrix to codes of at most 8 bits and transposes it, without the codes in their first order ever being in memory.</summary>
     /// <param name="matrix">Type <see cref="DataType.Float"/>, [K, N], all elements finite.</param>
-    /// <param name="layout">One channel, or the columns.</param>
+    /// <param name="layout">One channel, or the columns, in groups of rows if there are any.</param>
     /// <param name="scales">One per scale number.</param>
     /// <param name="codes">Allowed codes.</param>
     /// <param name="flipped">Bits to invert in every code.</param>
@@ -47,7 +48,9 @@ internal static class AffineQuantizer
     public static QuantizationNoise QuantizeTransposed(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, byte[] output, int pitch, int threads = -1)
     {
         int length = (int)matrix.Dims[0], columns = (int)matrix.Dims[1], across = (columns + TileColumns - 1) / TileColumns;
-        var pattern = ScalePattern.Of(layout, scales);
+        var patterns = new ScalePattern[layout.Groups];
+        for (int g = 0; g < patterns.Length; g++) patterns[g] = ScalePattern.Of(layout.OneGroup(), scales[(g * layout.Channels)..((g + 1) * layout.Channels)]);
+        int groupRows = length / layout.Groups;
         var parts = new QuantizationNoise[(length + TileRows - 1) / TileRows * across];
         bool isOrdinary = NarrowSums.Takes(scales);
         Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new byte[TileRows * TileColumns], (tile, _, buffer) =>
@@ -57,15 +60,44 @@ internal static class AffineQuantizer
             var elements = matrix.AsSpan<float>();
             for (int r = 0; r < rows; r++)
             {
-                int start = ((top + r) * columns) + left;
-                var part = elements.Slice(start, width);
+                (int group, int rowOfGroup) = Math.DivRem(top + r, groupRows);
+                int start = (rowOfGroup * columns) + left;
+                var part = elements.Slice(((top + r) * columns) + left, width);
                 var target = buffer.AsSpan(r * width, width);
-                parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, pattern, codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, pattern, codes, target);
+                parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, patterns[group], codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, patterns[group], codes, target);
             }
 
             MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.AsSpan((left * pitch) + top), rows, width, pitch, flipped);
             return buffer;
         }, _ => { });
+        return Sum(parts);
+    }
+
+    /// <summary>Quantizes a matrix to codes of at most 8 bits, its rows as far apart as wanted.</summary>
+    /// <param name="matrix">Type <see cref="DataType.Float"/>, [N, K], all elements finite.</param>
+    /// <param name="layout">One channel, or the rows or equal parts of them.</param>
+    /// <param name="scales">One per scale number.</param>
+    /// <param name="codes">Allowed codes.</param>
+    /// <param name="flipped">Bits to invert in every code.</param>
+    /// <param name="output">Receives N rows of K bytes.</param>
+    /// <param name="pitch">Their distance, at least K.</param>
+    /// <param name="threads">Most threads, or −1 for all.</param>
+    public static QuantizationNoise QuantizeRows(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, byte[] output, int pitch, int threads = -1)
+    {
+        int rows = (int)matrix.Dims[0], length = (int)matrix.Dims[1], together = Math.Max(1, ElementBlocks.ElementCount / length);
+        var pattern = ScalePattern.Of(layout, scales);
+        var parts = new QuantizationNoise[(rows + together - 1) / together];
+        bool isOrdinary = NarrowSums.Takes(scales);
+        Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, part =>
+        {
+            for (int r = part * together; r < Math.Min(rows, (part + 1) * together); r++)
+            {
+                var row = matrix.AsSpan<float>().Slice(r * length, length);
+                var target = output.AsSpan(r * pitch, length);
+                parts[part] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(row, r * length, pattern, codes, target) : QuantizeBlock<ByteSink, WideSums>(row, r * length, pattern, codes, target);
+                TensorPrimitives.Xor(target, flipped, target);
+            }
+        });
         return Sum(parts);
     }
 

@@ -39,9 +39,16 @@ internal static class FormRules
             return WhyNotDequantized(site, axes, target) is { } reason ? (WeightForm.Folded, $"folded: {reason}") : (WeightForm.Dequantized, "");
         if (options.QuantizationFormat is QuantizationFormat.Auto or QuantizationFormat.QOperator && site.Uses.All(u => u.Role == WeightRole.Embedding))
             return (site.Tensor.ByteLength > FoldedTableByteLength ? WeightForm.GatheredRows : WeightForm.Folded, "");
-        bool fuses = options.QuantizationFormat == QuantizationFormat.Auto && prefersFusedMatMul && site.Tensor.Rank == 2 && site.Uses.All(u => u.InputIndex == 1 && u.Node.Is("MatMul"));
-        if (!fuses) return (WeightForm.Folded, "");
-        return (ProductBlocks.TryMake(site, axes, target) is not null ? WeightForm.ProductBlocks : WhyNotDequantized(site, axes, target) is null ? WeightForm.Dequantized : WeightForm.Folded, "");
+        return options.QuantizationFormat == QuantizationFormat.Auto && prefersFusedMatMul ? ForIntegerKernel(site, axes, target) : (WeightForm.Folded, "");
+    }
+
+    /// <summary>The form of a weight of a large model. ONNX Runtime has an integer kernel for DequantizeLinear and MatMul, none for DequantizeLinear and Gemm.</summary>
+    private static (WeightForm Form, string Note) ForIntegerKernel(WeightSite site, IReadOnlyList<int> axes, GraphTarget target)
+    {
+        if (!site.Uses.All(u => u.InputIndex == 1 && (u.Node.Is("MatMul") || u.Node.Is("Gemm"))) || site.Tensor.Rank != 2) return (WeightForm.Folded, "");
+        if (site.Uses.Select(u => RuntimeOperators.WhyNoProduct(u, site.Tensor)).FirstOrDefault(r => r is not null) is { } reason) return (WeightForm.Folded, $"folded: {reason}");
+        if (ProductBlocks.TryMake(site, axes, target) is not null) return (WeightForm.ProductBlocks, "");
+        return (site.Uses.All(u => u.Node.Is("MatMul")) && WhyNotDequantized(site, axes, target) is null ? WeightForm.Dequantized : WeightForm.Folded, "");
     }
 
     private static string? WhyNotDequantized(WeightSite site, IReadOnlyList<int> axes, GraphTarget target)

@@ -1,3 +1,5 @@
+using ModelCompression.Analysis;
+using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
@@ -17,6 +19,16 @@ internal static class RuntimeOperators
     /// <summary>True for weights whose consumers can be replaced.</summary>
     /// <param name="type">Type of the weight.</param>
     public static bool Takes(DataType type) => type is DataType.Float or DataType.Float16;
+
+    /// <summary>Why <see cref="ReplaceProduct"/> cannot replace a consumer of a weight [K, N], or of Gemm also [N, K]; null when it can.</summary>
+    /// <param name="use">What the weight does in the consumer.</param>
+    /// <param name="weight">The weight.</param>
+    public static string? WhyNoProduct(WeightUse use, Tensor weight)
+    {
+        bool isProduct = use.InputIndex == 1 && weight.Rank == 2
+            && (use.Node.Is("MatMul") || (use.Node.Is("Gemm") && GemmView.TryFrom(use.Node, out var gemm) && gemm is { TransA: false, Alpha: 1 } && (gemm.C is null || gemm.Beta == 1)));
+        return isProduct ? null : $"{use.Node.OpType} is not a plain product with a matrix";
+    }
 
     /// <summary>Lets a model use them.</summary>
     public static void Import(Model model)
@@ -39,7 +51,7 @@ internal static class RuntimeOperators
         .. computesWithIntegers ? [NodeAttribute.Of("accuracy_level", IntegerAccuracyLevel)] : Array.Empty<NodeAttribute>(),
     ];
 
-    /// <summary>Puts MatMulNBits in the place of MatMul or Gemm.</summary>
+    /// <summary>Puts MatMulNBits in the place of MatMul or Gemm. What a Gemm adds is added by a node of its own: the operator takes a bias, but on GPUs only in some releases of ONNX Runtime, and gains nothing from it.</summary>
     /// <param name="node">The node, whose second input is the weight.</param>
     /// <param name="weight">Codes, scales, and zero points if there are any.</param>
     /// <param name="attributes">See <see cref="ProductAttributes"/>.</param>
@@ -48,7 +60,7 @@ internal static class RuntimeOperators
     {
         var product = Add(node, "MatMulNBits", [isHalf ? Widened(node, node.Input(0)) : node.Input(0), .. weight], attributes);
         if (isHalf) product = Narrowed(node, product);
-        if (node.Is("Gemm") && node.Input(2) is { } bias) product = node.Graph!.AddNode("Add", [product, bias], [node.Output()!.Name + "_b"], index: node.Graph.IndexOf(node)).Outputs[0]!;
+        if (node.Is("Gemm") && node.Input(2) is { } summand) product = node.Graph!.AddNode("Add", [product, summand], [node.Output()!.Name + "_b"], index: node.Graph.IndexOf(node)).Outputs[0]!;
         Replace(node, product);
     }
 
@@ -69,7 +81,7 @@ internal static class RuntimeOperators
     {
         var original = old.Output()!;
         result.Type = original.Type;
-        original.ReplaceAllUsesWith(result);
+        result.TakePlaceOf(original);
         old.Graph!.RemoveNode(old);
     }
 

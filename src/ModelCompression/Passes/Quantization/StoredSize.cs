@@ -28,6 +28,7 @@ internal static class StoredSize
         if (plan.Precision.IsHalf) return total + OfNode("Cast", [CodesNameByteLength(plan), name], To);
         if (plan.Precision.HasBlocks) return total + OfBlocks(plan, plan.Blocks!, nodes);
         long[] scale = plan.Form == WeightForm.GatheredRows ? ScaleShape.Rows(weight.Dims, plan.ChannelAxes) : ScaleShape.Broadcast(weight.Dims, plan.ChannelAxes);
+        if (plan.Product is { } product) scale = product.Repeats(plan.Layout.ScaleCount) ? [plan.Layout.ScaleCount, 1] : [product.Rows, product.Count];
         total += OfScales(plan, scale, nodes);
         return plan.Form switch
         {
@@ -111,8 +112,9 @@ internal static class StoredSize
     {
         int name = plan.Names.ByteLength;
         var product = plan.Product!;
-        bool repeats = product.Repeats(plan.Layout.Channels);
+        bool repeats = product.Repeats(plan.Layout.ScaleCount);
         long total = plan.Site.Uses.Count * (OfNode("MatMulNBits", [], product.Attributes) + ProtobufLength.Prefixed(RuntimeOperators.Domain.Length) - OfNode("MatMul", []));
+        total += plan.Site.Uses.Count(u => u.Node.Is("Gemm") && u.Node.Input(2) is not null) * OfNode("Add", [name, name, name]);
         if (repeats) total += OfConstant(DataType.Int64, [2], name, constantNodes) + OfNode("Expand", [name, name, name]) + OfNode("Identity", [name, name]);
         if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.UInt8, [plan.Layout.Channels, 1], name, constantNodes) + (repeats ? OfNode("Expand", [name, name, name]) : 0);
         return plan.Site.Tensor.DataType == DataType.Float ? total : total + (2 * plan.Site.Uses.Count * OfNode("Cast", [name, name], To));

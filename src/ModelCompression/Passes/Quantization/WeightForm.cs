@@ -9,7 +9,7 @@ internal enum WeightForm
     /// <summary>Codes → DequantizeLinear, which ONNX Runtime does not fold but may fuse with the consumer.</summary>
     Dequantized,
 
-    /// <summary>com.microsoft MatMulNBits instead of MatMul: codes in the layout of the kernel into which ONNX Runtime would turn DequantizeLinear and MatMul.</summary>
+    /// <summary>com.microsoft MatMulNBits instead of MatMul or Gemm: codes in the layout of the kernel into which ONNX Runtime would turn DequantizeLinear and MatMul.</summary>
     ProductBlocks,
 
     /// <summary>For tables: Gather picks rows of codes and of scales, and only these are multiplied, at every run.</summary>

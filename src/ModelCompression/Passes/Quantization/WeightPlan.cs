@@ -51,7 +51,9 @@ internal sealed record WeightPlan(
 
     private string CodeName => Precision.IsWide ? FormattableString.Invariant($"{Precision.Bits} bit") : Precision.IsCurved ? FormattableString.Invariant($"{Precision.Bits}-bit levels") : Codes.IsSymmetric ? "int8" : "uint8";
 
-    private string ScaleName => Precision.HasBlocks ? FormattableString.Invariant($"block of {Blocks!.ElementsPerScale}") : ChannelAxes.Count == 0 ? "tensor" : "channel";
+    private string ScaleName => Precision.HasBlocks ? FormattableString.Invariant($"block of {Blocks!.ElementsPerScale}")
+        : Product is { HasOwnScales: true } ? FormattableString.Invariant($"block of {Product.BlockLength}")
+        : ChannelAxes.Count == 0 ? "tensor" : "channel";
 
     private string FormName => Form switch
     {

@@ -37,7 +37,10 @@ internal sealed class WeightPlanner
         var target = targets[site.Value.Graph];
         (var form, string note) = FormRules.Choose(site, options, axes, target, prefersFusedMatMul);
         var codes = options.QuantizationScheme == QuantizationScheme.Asymmetric ? CodeRange.Asymmetric(8) : CodeRange.Symmetric(8);
-        var plan = new WeightPlan(site, options, axes, ChannelLayout.Of(site.Tensor.Dims, axes), codes, form, target, note) { Product = form == WeightForm.ProductBlocks ? ProductBlocks.TryMake(site, axes, target) : null };
+        var product = form == WeightForm.ProductBlocks ? ProductBlocks.TryMake(site, axes, target) : null;
+        if (codes.IsSymmetric && axes.Count > 0) product = product?.WithOwnScales();
+        var perChannel = ChannelLayout.Of(site.Tensor.Dims, axes);
+        var plan = new WeightPlan(site, options, axes, product?.LayoutOf(perChannel) ?? perChannel, codes, form, target, note) { Product = product };
         if (options.QuantizationFormat == QuantizationFormat.Auto && form == WeightForm.Folded && codes.IsSymmetric && axes.Count > 0)
             plan = plan with { IsAdaptive = true, Blocks = BlockShape.TryMake(site.Tensor, ScaledUse(site)) };
         return StoredSize.Of(plan) < StoredSize.OfFloat(site)

@@ -129,9 +129,8 @@ internal sealed class WeightWriter
         var product = plan.Product!;
         var repeats = product.Repeats(encoded.Scales.Length) ? writer.Constant(names.Shape, Tensor.Int64([2], product.Rows, product.Count)) : null;
         Value Repeated(string name, Tensor perChannel) => repeats is null ? writer.Constant(name, perChannel) : writer.Node("Expand", [writer.Constant(name, perChannel), repeats], name);
-        long[] shape = [encoded.Scales.Length, 1];
-        List<Value> maps = [Repeated(names.Scale, Tensor.Float(shape, encoded.Scales))];
-        if (!plan.Codes.IsSymmetric) maps.Add(Repeated(names.ZeroPoint, Tensor.Create(DataType.UInt8, shape, Array.ConvertAll(encoded.ZeroPoints, z => (byte)z))));
+        List<Value> maps = [Repeated(names.Scale, product.Arrange(encoded.Scales))];
+        if (!plan.Codes.IsSymmetric) maps.Add(Repeated(names.ZeroPoint, Tensor.Create(DataType.UInt8, [encoded.ZeroPoints.Length, 1], Array.ConvertAll(encoded.ZeroPoints, z => (byte)z))));
         if (repeats is not null && storage.IsConstant) codes = writer.Node("Identity", [codes], names.Weight);
         foreach (var use in plan.Site.Uses) RuntimeOperators.ReplaceProduct(use.Node, [codes, .. maps], product.Attributes, plan.Site.Tensor.DataType == DataType.Float16);
     }

@@ -19,7 +19,7 @@ public sealed class ProductBlocksTests
     private static readonly CompressionOptions WeightOnly = new() { Quantization = QuantizationMode.WeightOnly };
 
     public static IEnumerable<object[]> Cases =>
-        from size in new (int K, int N, int Block)[] { (768, 40, 128), (64, 33, 64), (300, 7, 16), (1000, 70, 16), (1040, 5, 32), (1008, 1, 16), (16, 70, 16), (65 * 64, 35, 128) }
+        from size in new (int K, int N, int Block)[] { (768, 40, 128), (64, 33, 64), (160, 9, 32), (48, 70, 16), (300, 7, 16), (1000, 70, 16), (1040, 5, 32), (1008, 1, 16), (16, 70, 16), (65 * 64, 35, 128) }
         from scheme in new[] { QuantizationScheme.Symmetric, QuantizationScheme.Asymmetric }
         from granularity in new[] { QuantizationGranularity.Channel, QuantizationGranularity.Tensor }
         from opset in new[] { 8L, 13L, 21L }
@@ -31,19 +31,21 @@ public sealed class ProductBlocksTests
     {
         var expected = Product(k, n, opset);
         var actual = Product(k, n, opset);
-        RestoredWeights.Apply(expected.Model, [granularity == QuantizationGranularity.Tensor ? [] : [1]], scheme == QuantizationScheme.Symmetric);
+        bool hasOwnScales = scheme == QuantizationScheme.Symmetric && granularity == QuantizationGranularity.Channel && block >= 32 && k % block == 0;
+        RestoredWeights.Apply(expected.Model, [granularity == QuantizationGranularity.Tensor ? [] : [1]], scheme == QuantizationScheme.Symmetric, hasOwnScales ? block : 0);
 
         var log = Quantize(actual, WeightOnly with { QuantizationScheme = scheme, QuantizationGranularity = granularity });
 
         var layer = log.Layers.Single();
-        Assert.EndsWith("MatMulNBits", layer.Action);
+        Assert.AreEqual($"weight-only {(scheme == QuantizationScheme.Symmetric ? "int8" : "uint8")} per {(hasOwnScales ? $"block of {block}" : granularity == QuantizationGranularity.Tensor ? "tensor" : "channel")}, MatMulNBits", layer.Action);
         Assert.AreEqual(expected.Graph.Initializers[0].Initializer!.AsSpan<float>().ToArray().Count(w => w != 0), layer.NonZeroCount);
         var node = actual.Graph.Nodes.Single(v => v.OpType == "MatMulNBits");
         Assert.AreEqual(block, node.GetInt("block_size", 0));
         Assert.AreEqual(1, actual.Model.OpsetImports["com.microsoft"]);
         Assert.AreEqual(expected.Graph.Outputs[0].Name, actual.Graph.Outputs[0].Name);
-        // Without optimizations the kernel does not round activations.
+        // Without packing the kernel does not round activations.
         QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
+        CollectionAssert.AreEqual(StoredProduct.Transpose(expected.Graph.Initializers[0].Initializer!), StoredProduct.Unpack(node));
         AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
         new SimplificationPipeline().Run(actual.Model, new CompressionSettings(new CompressionOptions()), new PassLog());
         AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
@@ -77,7 +79,7 @@ public sealed class ProductBlocksTests
     }
 
     /// <summary>Activations rounded to 8 bits per block, weights to 8 bits: 35 dB and more of a sum of many products.</summary>
-    private static void AssertRightAtEveryLevel(float[] wanted, Model model, int k, int n)
+    internal static void AssertRightAtEveryLevel(float[] wanted, Model model, int k, int n)
     {
         foreach (var level in Enum.GetValues<GraphOptimizationLevel>())
         {
@@ -122,7 +124,7 @@ public sealed class ProductBlocksTests
     {
         var expected = Product(256, 64, 13, isPruned: true);
         var actual = Product(256, 64, 13, isPruned: true);
-        RestoredWeights.Apply(expected.Model, [[1]], symmetric: true);
+        RestoredWeights.Apply(expected.Model, [[1]], symmetric: true, 128);
 
         var log = Quantize(actual, WeightOnly with { SparseStorage = SparseStorage.Bitmask });
 

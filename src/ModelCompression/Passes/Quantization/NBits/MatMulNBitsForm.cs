@@ -1,5 +1,4 @@
 using System.Numerics;
-using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 
@@ -39,9 +38,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
         foreach (var use in plan.Site.Uses)
         {
             if (!use.ChannelAxes.SequenceEqual(plan.Use.ChannelAxes)) return "its consumers sum over different axes";
-            bool isProduct = use.Node.Is("MatMul") && use.InputIndex == 1 && plan.Site.Tensor.Rank == 2;
-            if (isProduct || (use.InputIndex == 1 && GemmView.TryFrom(use.Node, out var gemm) && gemm is { Activation: "", TransA: false, Alpha: 1 } && (gemm.C is null || gemm.Beta == 1))) continue;
-            return $"{use.Node.OpType} is not a plain product with a matrix";
+            if (RuntimeOperators.WhyNoProduct(use, plan.Site.Tensor) is { } reason) return reason;
         }
 
         return BitOperations.IsPow2(plan.Options.BlockSize) ? null : "blocks have to be a power of two long";
