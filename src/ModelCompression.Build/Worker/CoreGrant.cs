@@ -17,7 +17,7 @@ internal static class CoreGrant
         }
         catch (NotImplementedException)
         {
-            // Hosts outside the build process cannot be asked.
+            // What MSBuild's task host, a process beside the build that runs a task of another runtime or architecture, throws for all that manages resources.
             return Environment.ProcessorCount;
         }
     }

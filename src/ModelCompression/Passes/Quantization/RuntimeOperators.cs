@@ -2,6 +2,7 @@ using ModelCompression.Analysis;
 using ModelCompression.Analysis.Views;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
+using ModelCompression.Packing;
 
 namespace ModelCompression.Passes.Quantization;
 
@@ -63,6 +64,19 @@ internal static class RuntimeOperators
         if (node.Is("Gemm") && node.Input(2) is { } summand) product = node.Graph!.AddNode("Add", [product, summand], [node.Output()!.Name + "_b"], index: node.Graph.IndexOf(node)).Outputs[0]!;
         Replace(node, product);
     }
+
+    /// <summary>
+    /// True when an Identity has to hold the codes of MatMulNBits back until constants are folded. Its integer kernel packs constant codes together with their scales as soon as it is made, and takes scales that are
+    /// still to be computed for zeros. With the Identity neither are constants then; folding leaves both as constants and nothing of the Identity, and without graph optimizations the kernel reads both when it runs.
+    /// </summary>
+    /// <param name="computesWithIntegers">As of <see cref="ProductAttributes"/>.</param>
+    /// <param name="hasConstantCodes">False when operators unpack the codes.</param>
+    /// <param name="hasConstantScales">False when operators unpack or repeat the scales.</param>
+    public static bool DefersPacking(bool computesWithIntegers, bool hasConstantCodes, bool hasConstantScales) => computesWithIntegers && hasConstantCodes && !hasConstantScales;
+
+    /// <summary>Bytes of that Identity.</summary>
+    /// <param name="nameByteLength">Length of a name.</param>
+    public static long DeferringByteLength(int nameByteLength) => ProtobufLength.Prefixed(ProtobufLength.Node("Identity", [nameByteLength, nameByteLength], []));
 
     /// <summary>Adds an operator where its predecessor stands.</summary>
     public static Value Add(Node node, string opType, IEnumerable<Value?> inputs, NodeAttribute[] attributes) =>

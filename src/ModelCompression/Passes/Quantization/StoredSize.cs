@@ -115,7 +115,7 @@ internal static class StoredSize
         bool repeats = product.Repeats(plan.Layout.ScaleCount);
         long total = plan.Site.Uses.Count * (OfNode("MatMulNBits", [], product.Attributes) + ProtobufLength.Prefixed(RuntimeOperators.Domain.Length) - OfNode("MatMul", []));
         total += plan.Site.Uses.Count(u => u.Node.Is("Gemm") && u.Node.Input(2) is not null) * OfNode("Add", [name, name, name]);
-        if (repeats) total += OfConstant(DataType.Int64, [2], name, constantNodes) + OfNode("Expand", [name, name, name]) + OfNode("Identity", [name, name]);
+        if (repeats) total += OfConstant(DataType.Int64, [2], name, constantNodes) + OfNode("Expand", [name, name, name]) + RuntimeOperators.DeferringByteLength(name);
         if (!plan.Codes.IsSymmetric) total += OfConstant(DataType.UInt8, [plan.Layout.Channels, 1], name, constantNodes) + (repeats ? OfNode("Expand", [name, name, name]) : 0);
         return plan.Site.Tensor.DataType == DataType.Float ? total : total + (2 * plan.Site.Uses.Count * OfNode("Cast", [name, name], To));
     }

@@ -120,10 +120,6 @@ internal sealed class WeightWriter
         return writer.Node("DequantizeLinear", [codes, writer.Constant(names.Scale, Tensor.Float(shape, encoded.Scales)), writer.Constant(names.ZeroPoint, zeroPoints)], names.Weight, axis);
     }
 
-    /// <summary>
-    /// The operator's kernel packs constant codes together with their scales as soon as it is made, and takes scales that are still to be repeated for zeros. An Identity holds the codes back until constants are folded,
-    /// and vanishes then; without graph optimizations the kernel reads both when it runs.
-    /// </summary>
     private void Multiply(Value codes)
     {
         var product = plan.Product!;
@@ -131,7 +127,7 @@ internal sealed class WeightWriter
         Value Repeated(string name, Tensor perChannel) => repeats is null ? writer.Constant(name, perChannel) : writer.Node("Expand", [writer.Constant(name, perChannel), repeats], name);
         List<Value> maps = [Repeated(names.Scale, product.Arrange(encoded.Scales))];
         if (!plan.Codes.IsSymmetric) maps.Add(Repeated(names.ZeroPoint, Tensor.Create(DataType.UInt8, [encoded.ZeroPoints.Length, 1], Array.ConvertAll(encoded.ZeroPoints, z => (byte)z))));
-        if (repeats is not null && storage.IsConstant) codes = writer.Node("Identity", [codes], names.Weight);
+        if (RuntimeOperators.DefersPacking(computesWithIntegers: true, storage.IsConstant, hasConstantScales: repeats is null)) codes = writer.Node("Identity", [codes], names.Weight);
         foreach (var use in plan.Site.Uses) RuntimeOperators.ReplaceProduct(use.Node, [codes, .. maps], product.Attributes, plan.Site.Tensor.DataType == DataType.Float16);
     }
 

@@ -1,8 +1,6 @@
-using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
-using ModelCompression.Passes;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Tests.Passes.Pruning;
 using ModelCompression.Tests.Passes.Simplification;
@@ -14,8 +12,6 @@ namespace ModelCompression.Tests.Passes.Quantization;
 public sealed class ProductBlocksGemmTests
 {
     private const int BatchSize = 3;
-
-    private static readonly CompressionOptions WeightOnly = new() { Quantization = QuantizationMode.WeightOnly };
 
     public static IEnumerable<object[]> Cases =>
         from size in new (int K, int N, int Block)[] { (256, 40, 128), (64, 33, 64), (300, 7, 16), (65 * 64, 35, 128) }
@@ -34,7 +30,7 @@ public sealed class ProductBlocksGemmTests
         bool hasOwnScales = isSymmetric && !isPerTensor && block >= 32 && k % block == 0;
         RestoredWeights.Apply(expected.Model, [isPerTensor ? [] : [transB ? 0 : 1]], isSymmetric, hasOwnScales ? block : 0);
 
-        var layer = Quantize(actual, WeightOnly with { QuantizationScheme = scheme, QuantizationGranularity = granularity }).Layers.Single(l => l.Bits == 8);
+        var layer = WeightOnly.RunAsLarge(actual, WeightOnly.Options with { QuantizationScheme = scheme, QuantizationGranularity = granularity }).Layers.Single(l => l.Bits == 8);
 
         Assert.EndsWith("MatMulNBits", layer.Action);
         var restored = expected.Graph.Initializers[0].Initializer!;
@@ -57,7 +53,7 @@ public sealed class ProductBlocksGemmTests
         var actual = Layer(128, 40, transB, shape);
         RestoredWeights.Apply(expected.Model, [[transB ? 0 : 1]], symmetric: true, 128);
 
-        Quantize(actual, WeightOnly);
+        WeightOnly.RunAsLarge(actual);
 
         CollectionAssert.Contains(actual.OpTypes(), "MatMulNBits");
         Assert.AreEqual(shape is not null, actual.OpTypes().Contains("Add"));
@@ -80,7 +76,7 @@ public sealed class ProductBlocksGemmTests
         var expected = Build();
         var actual = Build();
 
-        var log = Quantize(actual, WeightOnly);
+        var log = WeightOnly.RunAsLarge(actual);
 
         CollectionAssert.Contains(actual.OpTypes(), "Gemm");
         Assert.AreEqual("folded: Gemm is not a plain product with a matrix", log.Layers.Single(l => l.Weight == "w").Reason);
@@ -92,7 +88,7 @@ public sealed class ProductBlocksGemmTests
     {
         var model = new TestModel();
         model.Output(model.Node("Gemm", [model.Input("x", BatchSize, 128), model.Weight("w", 128, 40)], NodeAttribute.Of("beta", 0.5f)));
-        Quantize(model, WeightOnly);
+        WeightOnly.RunAsLarge(model);
         CollectionAssert.Contains(model.OpTypes(), "MatMulNBits");
     }
 
@@ -102,7 +98,7 @@ public sealed class ProductBlocksGemmTests
     public void WeightsThatTheOperatorCannotTake_AreFolded(int k, long opset)
     {
         var model = Layer(k, 900, transB: true, [900], opset);
-        Quantize(model, WeightOnly);
+        WeightOnly.RunAsLarge(model);
         CollectionAssert.Contains(model.OpTypes(), "Gemm");
         CollectionAssert.DoesNotContain(model.OpTypes(), "DequantizeLinear");
         CollectionAssert.Contains(model.OpTypes(), "Mul");
@@ -124,8 +120,8 @@ public sealed class ProductBlocksGemmTests
         var actual = Build(transB: false);
         var crossed = Build(transB: true);
         RestoredWeights.Apply(expected.Model, [[1]], symmetric: true, 128);
-        Quantize(actual, WeightOnly);
-        Quantize(crossed, WeightOnly);
+        WeightOnly.RunAsLarge(actual);
+        WeightOnly.RunAsLarge(crossed);
         Assert.AreEqual(2, actual.OpTypes().Count(o => o == "MatMulNBits"));
         Assert.AreEqual(1, actual.Graph.Initializers.Count(i => i.Initializer!.DataType == DataType.UInt8), "The codes are there once.");
         AssertSameOutputs(expected, actual, 128, 128);
@@ -148,7 +144,7 @@ public sealed class ProductBlocksGemmTests
         actual.Output(actual.Node("Cast", [y], NodeAttribute.Of("to", (long)DataType.Float)));
         RestoredWeights.Apply(expected.Model, [[transB ? 0 : 1]], symmetric: true, 128);
 
-        Quantize(actual, WeightOnly);
+        WeightOnly.RunAsLarge(actual);
 
         CollectionAssert.Contains(actual.OpTypes(), "MatMulNBits");
         ProductBlocksTests.AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
@@ -159,8 +155,7 @@ public sealed class ProductBlocksGemmTests
     public void Codes_AreTheSameForAnyNumberOfThreads(bool transB, QuantizationScheme scheme)
     {
         var model = Layer(1280, 330, transB, null);
-        var catalog = WeightCatalog.Of(model.Model);
-        var plan = new WeightPlanner(model.Model, catalog, new CompressionSettings(WeightOnly with { QuantizationScheme = scheme }), fusedByteLength: 1).Decide(catalog.Weights.Single()).Plan!;
+        var plan = WeightOnly.FirstPlan(model, WeightOnly.Options with { QuantizationScheme = scheme }, fusedByteLength: 1);
         Assert.IsNotNull(plan.Product);
 
         var one = EncodedWeight.TryMake(plan, threads: 1)!;
@@ -189,7 +184,7 @@ public sealed class ProductBlocksGemmTests
         var expected = Pruned(transB);
         var actual = Pruned(transB);
         RestoredWeights.Apply(expected.Model, [[transB ? 0 : 1]], symmetric: true, 128);
-        var log = Quantize(actual, WeightOnly with { SparseStorage = SparseStorage.Bitmask });
+        var log = WeightOnly.RunAsLarge(actual, WeightOnly.Options with { SparseStorage = SparseStorage.Bitmask });
         Assert.Contains("bitmask", log.Layers.Single().Action);
         AssertSameOutputs(expected, actual, 256, 64);
     }
@@ -208,8 +203,8 @@ public sealed class ProductBlocksGemmTests
         var large = Build();
         var small = Build();
         const long both = ((128 * 64) + (64 * 64)) * sizeof(float);
-        large.Run(new QuantizeWeights { FusedByteLength = both }, WeightOnly);
-        small.Run(new QuantizeWeights { FusedByteLength = both + 1 }, WeightOnly);
+        large.Run(new QuantizeWeights { FusedByteLength = both }, WeightOnly.Options);
+        small.Run(new QuantizeWeights { FusedByteLength = both + 1 }, WeightOnly.Options);
         Assert.AreEqual(2, large.OpTypes().Count(o => o == "MatMulNBits"));
         Assert.AreEqual(0, small.OpTypes().Count(o => o == "MatMulNBits"));
     }
@@ -222,7 +217,7 @@ public sealed class ProductBlocksGemmTests
         var hidden = model.Node("Gemm", [model.Input("x", BatchSize, 128), model.Weight("a", 128, 64), model.Weight("c", 64)]);
         string name = hidden.Name;
         model.Output(model.Node("Relu", [hidden]));
-        Quantize(model, WeightOnly);
+        WeightOnly.RunAsLarge(model);
         Assert.AreEqual("Add", model.Graph.Nodes.Single(n => n.Outputs.Any(o => o?.Name == name)).OpType);
     }
 
@@ -231,8 +226,6 @@ public sealed class ProductBlocksGemmTests
         QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
         ProductBlocksTests.AssertRightAtEveryLevel(SmallNet.Run(expected.Model), actual.Model, k, n);
     }
-
-    private static PassLog Quantize(TestModel model, CompressionOptions options) => model.Run(new QuantizeWeights { FusedByteLength = 1 }, options);
 
     /// <summary>Numbers that binary16 has, as which summands are stored.</summary>
     private static Value Summand(TestModel model, params long[] dims) =>

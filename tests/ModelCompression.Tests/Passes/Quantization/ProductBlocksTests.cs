@@ -16,8 +16,6 @@ namespace ModelCompression.Tests.Passes.Quantization;
 [TestClass]
 public sealed class ProductBlocksTests
 {
-    private static readonly CompressionOptions WeightOnly = new() { Quantization = QuantizationMode.WeightOnly };
-
     public static IEnumerable<object[]> Cases =>
         from size in new (int K, int N, int Block)[] { (768, 40, 128), (64, 33, 64), (160, 9, 32), (48, 70, 16), (300, 7, 16), (1000, 70, 16), (1040, 5, 32), (1008, 1, 16), (16, 70, 16), (65 * 64, 35, 128) }
         from scheme in new[] { QuantizationScheme.Symmetric, QuantizationScheme.Asymmetric }
@@ -34,7 +32,7 @@ public sealed class ProductBlocksTests
         bool hasOwnScales = scheme == QuantizationScheme.Symmetric && granularity == QuantizationGranularity.Channel && block >= 32 && k % block == 0;
         RestoredWeights.Apply(expected.Model, [granularity == QuantizationGranularity.Tensor ? [] : [1]], scheme == QuantizationScheme.Symmetric, hasOwnScales ? block : 0);
 
-        var log = Quantize(actual, WeightOnly with { QuantizationScheme = scheme, QuantizationGranularity = granularity });
+        var log = WeightOnly.RunAsLarge(actual, WeightOnly.Options with { QuantizationScheme = scheme, QuantizationGranularity = granularity });
 
         var layer = log.Layers.Single();
         Assert.AreEqual($"weight-only {(scheme == QuantizationScheme.Symmetric ? "int8" : "uint8")} per {(hasOwnScales ? $"block of {block}" : granularity == QuantizationGranularity.Tensor ? "tensor" : "channel")}, MatMulNBits", layer.Action);
@@ -68,7 +66,7 @@ public sealed class ProductBlocksTests
         RestoredWeights.Apply(expected.Model, [[1]], scheme == QuantizationScheme.Symmetric);
 
         // Its size counts as that of floats.
-        var layer = actual.Run(new QuantizeWeights { FusedByteLength = k * n * sizeof(float) }, WeightOnly with { QuantizationScheme = scheme }).Layers.Single();
+        var layer = actual.Run(new QuantizeWeights { FusedByteLength = k * n * sizeof(float) }, WeightOnly.Options with { QuantizationScheme = scheme }).Layers.Single();
 
         Assert.EndsWith("MatMulNBits", layer.Action);
         CollectionAssert.DoesNotContain(actual.OpTypes(), "MatMul");
@@ -95,7 +93,7 @@ public sealed class ProductBlocksTests
         foreach (var (k, n) in new[] { (20, 900), (17, 900), (500, 20) })
         {
             var model = Product(k, n, 13);
-            Quantize(model, WeightOnly);
+            WeightOnly.RunAsLarge(model);
             CollectionAssert.Contains(model.OpTypes(), "DequantizeLinear", $"{k} × {n}");
         }
     }
@@ -115,7 +113,7 @@ public sealed class ProductBlocksTests
     public void SmallModels_ComputeWithFloats()
     {
         var model = Product(256, 64, 13);
-        model.Run(new QuantizeWeights(), WeightOnly);
+        model.Run(new QuantizeWeights(), WeightOnly.Options);
         CollectionAssert.DoesNotContain(model.OpTypes(), "MatMulNBits");
     }
 
@@ -126,7 +124,7 @@ public sealed class ProductBlocksTests
         var actual = Product(256, 64, 13, isPruned: true);
         RestoredWeights.Apply(expected.Model, [[1]], symmetric: true, 128);
 
-        var log = Quantize(actual, WeightOnly with { SparseStorage = SparseStorage.Bitmask });
+        var log = WeightOnly.RunAsLarge(actual, WeightOnly.Options with { SparseStorage = SparseStorage.Bitmask });
 
         Assert.Contains("bitmask", log.Layers.Single().Action);
         Assert.IsLessThan(256 * 64 / 2, log.Layers.Single().CompressedBytes);
@@ -149,7 +147,7 @@ public sealed class ProductBlocksTests
         var expected = Build();
         var actual = Build();
         RestoredWeights.Apply(expected.Model, [[1]], symmetric: true);
-        Quantize(actual, WeightOnly);
+        WeightOnly.RunAsLarge(actual);
         Assert.AreEqual(2, actual.OpTypes().Count(o => o == "MatMulNBits"));
         Assert.AreEqual(1, actual.Graph.Initializers.Count(i => i.Initializer!.DataType == DataType.UInt8), "The codes are there once.");
         QuantizeWeightsFormTests.AssertClose(expected.Model, actual.Model);
@@ -173,8 +171,6 @@ public sealed class ProductBlocksTests
         Assert.AreEqual(known.Noise, noise.Noise, known.Noise * 1e-6);
         Assert.AreEqual(known.Signal, noise.Signal, known.Signal * 1e-6);
     }
-
-    private static PassLog Quantize(TestModel model, CompressionOptions options) => model.Run(new QuantizeWeights { FusedByteLength = 1 }, options);
 
     private static TestModel Product(int k, int n, long opset, bool isPruned = false)
     {

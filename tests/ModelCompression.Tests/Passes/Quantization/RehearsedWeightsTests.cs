@@ -1,8 +1,6 @@
-using ModelCompression.Analysis;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
 using ModelCompression.Onnx.Tensors;
-using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Tests.Passes.Simplification;
@@ -13,17 +11,15 @@ namespace ModelCompression.Tests.Passes.Quantization;
 [TestClass]
 public sealed class RehearsedWeightsTests
 {
-    private static readonly CompressionSettings Settings = new(new CompressionOptions { Quantization = QuantizationMode.WeightOnly });
-
     [TestMethod]
     public void RunAfterARehearsal_GivesTheSameBytes()
     {
         var (single, rehearsed) = (Layers(), Layers());
         var codes = new RehearsedWeights();
 
-        new QuantizeWeights().Run(single.Model, Settings, new PassLog());
-        new QuantizeWeights(rehearsed: codes, rehearses: true).Run(ModelCopy.Of(rehearsed.Model).Model, Settings, new PassLog());
-        new QuantizeWeights(rehearsed: codes).Run(rehearsed.Model, Settings, new PassLog());
+        new QuantizeWeights().Run(single.Model, WeightOnly.Settings, new PassLog());
+        new QuantizeWeights(rehearsed: codes, rehearses: true).Run(ModelCopy.Of(rehearsed.Model).Model, WeightOnly.Settings, new PassLog());
+        new QuantizeWeights(rehearsed: codes).Run(rehearsed.Model, WeightOnly.Settings, new PassLog());
 
         CollectionAssert.AreEqual(OnnxWriter.ToBytes(single.Model), OnnxWriter.ToBytes(rehearsed.Model));
     }
@@ -32,8 +28,7 @@ public sealed class RehearsedWeightsTests
     public void Take_GivesWhatWasKept_OnceAndOnlyForTheSameWay()
     {
         var test = Layers();
-        var planner = new WeightPlanner(test.Model, WeightCatalog.Of(test.Model), Settings);
-        var plan = planner.Decide(WeightCatalog.Of(test.Model).Weights[0]).Plan!;
+        var plan = WeightOnly.FirstPlan(test);
         var encoded = EncodedWeight.TryMake(plan, 1)!;
         var codes = new RehearsedWeights();
         codes.Add(plan, encoded);
@@ -41,8 +36,7 @@ public sealed class RehearsedWeightsTests
         Assert.IsNull(codes.Take(plan with { Precision = WeightPrecision.Half }), "another precision");
         Assert.IsNull(codes.Take(plan with { IsAdaptive = !plan.IsAdaptive }), "errors not balanced");
         test.Graph.SetInitializer(plan.Site.Value, Tensor.Float(plan.Site.Tensor.Dims, plan.Site.Tensor.AsSpan<float>().ToArray()));
-        var changed = new WeightPlanner(test.Model, WeightCatalog.Of(test.Model), Settings).Decide(WeightCatalog.Of(test.Model).Weights[0]).Plan!;
-        Assert.IsNull(codes.Take(changed), "another tensor");
+        Assert.IsNull(codes.Take(WeightOnly.FirstPlan(test)), "another tensor");
         Assert.AreSame(encoded, codes.Take(plan));
         Assert.IsNull(codes.Take(plan));
     }

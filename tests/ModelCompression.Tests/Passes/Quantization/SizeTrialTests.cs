@@ -1,6 +1,5 @@
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
-using ModelCompression.Onnx.Tensors;
 using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Quantization;
@@ -15,8 +14,6 @@ namespace ModelCompression.Tests.Passes.Quantization;
 [TestClass]
 public sealed class SizeTrialTests
 {
-    private static readonly CompressionSettings Settings = new(new CompressionOptions { Quantization = QuantizationMode.WeightOnly });
-
     [TestMethod]
     [DataRow(9, true)]
     [DataRow(11, true)]
@@ -28,7 +25,7 @@ public sealed class SizeTrialTests
         var inputs = simulates ? new SimulatedRuns(SyntheticInputs.For(network.Model)) : null;
         long before = OnnxWriter.ByteLengthOf(network.Model);
         var tried = new List<long>();
-        new QuantizeWeights(inputs: inputs, finished: copy => Tried(copy, tried)).Run(network.Model, Settings, new PassLog());
+        new QuantizeWeights(inputs: inputs, finished: copy => Tried(copy, tried)).Run(network.Model, WeightOnly.Settings, new PassLog());
         long after = Finished(network.Model);
         Assert.AreEqual(after, OnnxWriter.ToBytes(network.Model).Length);
         Assert.Contains(after, tried, string.Join(", ", tried));
@@ -41,12 +38,12 @@ public sealed class SizeTrialTests
     public void NothingIsTried_WhereAccuracyIsReachedOrBytesDoNotCount()
     {
         int trials = 0;
-        var options = Settings.Model;
+        var options = WeightOnly.Options;
         foreach (var other in new[] { options with { Preset = Preset.Smallest }, options with { QuantizationFormat = QuantizationFormat.Folded }, options with { WeightBits = 4 } })
             new QuantizeWeights(finished: Count).Run(Network(13).Model, new(other), new PassLog());
         var small = new TestModel();
         small.Output(small.Node("Conv", [small.Input("x", 1, 600, 8, 8), small.Weight("w", 600, 600, 1, 1)]));
-        new QuantizeWeights(finished: Count).Run(small.Model, Settings, new PassLog());
+        new QuantizeWeights(finished: Count).Run(small.Model, WeightOnly.Settings, new PassLog());
         Assert.AreEqual(0, trials);
 
         long Count(Model copy)
@@ -67,9 +64,9 @@ public sealed class SizeTrialTests
         {
             var model = new TestModel();
             var x = model.Input("x", 1, 32, 8, 8);
-            for (int i = 0; i < 24; i++) x = model.Node("Relu", [model.Node("Conv", [x, HeavyTailed(model, 32, 32, 1, 1), model.Weight("b", 32)])]);
+            for (int i = 0; i < 24; i++) x = model.Node("Relu", [model.Node("Conv", [x, model.Constant("w", WeightOnly.HeavyTailed(model, 3, 32, 32, 1, 1)), model.Weight("b", 32)])]);
             model.Output(x);
-            new QuantizeWeights(finished: finished).Run(model.Model, Settings, new PassLog());
+            new QuantizeWeights(finished: finished).Run(model.Model, WeightOnly.Settings, new PassLog());
             return Finished(model.Model);
         }
     }
@@ -84,7 +81,7 @@ public sealed class SizeTrialTests
     private static long Finished(Model model)
     {
         ModelPass[] passes = [new RemoveUnusedNodes(), new JoinHalfConstants(), new RemoveDefaultAttributes()];
-        foreach (var pass in passes) pass.RunForSize(model, Settings);
+        foreach (var pass in passes) pass.RunForSize(model, WeightOnly.Settings);
         return OnnxWriter.ByteLengthOf(model);
     }
 
@@ -96,14 +93,11 @@ public sealed class SizeTrialTests
         for (int i = 0; i < 24; i++)
         {
             bool depthwise = i % 3 == 2;
-            var weight = HeavyTailed(model, 48, depthwise ? 1 : 48, depthwise || i == 12 ? 3 : 1, depthwise || i == 12 ? 3 : 1);
+            var weight = model.Constant("w", WeightOnly.HeavyTailed(model, 3, 48, depthwise ? 1 : 48, depthwise || i == 12 ? 3 : 1, depthwise || i == 12 ? 3 : 1));
             x = model.Node("Relu", [model.Node("Conv", [x, weight, i == 2 ? null : model.Weight("b", 48)], NodeAttribute.Of("group", depthwise ? 48L : 1))]);
         }
 
         model.Output(x);
         return model;
     }
-
-    private static Value HeavyTailed(TestModel model, params long[] dims) =>
-        model.Constant("w", Tensor.Float(dims, Array.ConvertAll(model.RandomTensor(dims).AsSpan<float>().ToArray(), w => w * w * w)));
 }

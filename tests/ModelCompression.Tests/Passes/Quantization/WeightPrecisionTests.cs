@@ -15,8 +15,6 @@ namespace ModelCompression.Tests.Passes.Quantization;
 [TestClass]
 public sealed class WeightPrecisionTests
 {
-    private static readonly CompressionSettings Auto = new(new CompressionOptions { Quantization = QuantizationMode.WeightOnly });
-
     public static IEnumerable<object[]> Cases =>
         from c in WeightCase.All
         where c.Name != "gather"
@@ -31,7 +29,7 @@ public sealed class WeightPrecisionTests
     {
         var actual = Build(name, opset);
         var expected = Build(name, opset);
-        var planner = new WeightPlanner(actual.Model, WeightCatalog.Of(actual.Model), Auto);
+        var planner = new WeightPlanner(actual.Model, WeightCatalog.Of(actual.Model), WeightOnly.Settings);
         var sites = WeightCatalog.Of(actual.Model).Weights;
         var twins = WeightCatalog.Of(expected.Model).Weights;
         var writers = new Dictionary<OnnxGraph, ConstantWriter>();
@@ -60,7 +58,7 @@ public sealed class WeightPrecisionTests
             var model = Build("matmul", 13);
             long before = OnnxWriter.ToBytes(model.Model).Length;
             var site = WeightCatalog.Of(model.Model).Weights[0];
-            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(site).Plan! with { Precision = precision };
+            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), WeightOnly.Settings).Decide(site).Plan! with { Precision = precision };
             var encoded = EncodedWeight.TryMake(plan, 1)!;
             long expected = StoredSize.Of(plan) - StoredSize.OfFloat(site);
             WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), new(plan.Target), 0);
@@ -73,10 +71,10 @@ public sealed class WeightPrecisionTests
     public void SmallSensitiveWeights_GetMoreThanAByte_WithinTheSizeLimit()
     {
         var model = new TestModel();
-        var depthwise = model.Node("Conv", [model.Input("x", 1, 16, 12, 12), model.Constant("small", HeavyTailed(model, 16, 1, 3, 3))], NodeAttribute.Of("group", 16L));
-        model.Output(model.Node("Conv", [depthwise, model.Constant("large", HeavyTailed(model, 512, 16, 5, 5))]));
+        var depthwise = model.Node("Conv", [model.Input("x", 1, 16, 12, 12), model.Constant("small", WeightOnly.HeavyTailed(model, 25, 16, 1, 3, 3))], NodeAttribute.Of("group", 16L));
+        model.Output(model.Node("Conv", [depthwise, model.Constant("large", WeightOnly.HeavyTailed(model, 25, 512, 16, 5, 5))]));
         long before = OnnxWriter.ToBytes(model.Model).Length;
-        var log = model.Run(new QuantizeWeights(), Auto.Model);
+        var log = model.Run(new QuantizeWeights(), WeightOnly.Options);
         var (small, large) = (log.Layers.Single(l => l.Weight == "small"), log.Layers.Single(l => l.Weight == "large"));
         Assert.IsLessThanOrEqualTo(8, large.Bits);
         // Alike in distribution, they would lose alike with one precision for all.
@@ -93,7 +91,7 @@ public sealed class WeightPrecisionTests
         var x = model.Node("Conv", [model.Input("x", 1, 8, 32, 32), model.Weight("first", 64, 8, 1, 1), model.Constant("small", model.RandomTensor(64))]);
         for (int i = 0; i < 10; i++) x = model.Node("Conv", [x, model.Weight("w", 64, 64, 3, 3), model.Constant("bias", model.RandomTensor(64))]);
         model.Output(model.Node("Conv", [x, model.Weight("third", 256, 64, 3, 3), model.Constant("last", model.RandomTensor(256))]));
-        var narrow = model.Run(new QuantizeWeights(), Auto.Model with { Preset = preset }).Layers.Where(l => l.Bits == 16).Select(l => l.Weight).ToArray();
+        var narrow = model.Run(new QuantizeWeights(), WeightOnly.Options with { Preset = preset }).Layers.Where(l => l.Bits == 16).Select(l => l.Weight).ToArray();
         Assert.AreEqual(preset == Preset.Smallest, narrow.Contains("small"), string.Join(", ", narrow));
         Assert.Contains("last", narrow);
     }
@@ -110,7 +108,7 @@ public sealed class WeightPrecisionTests
             var first = model.Node("Conv", [model.Input("x", 1, 64, 512), model.Constant("first", model.RandomTensor(64, 64, 64))]);
             model.Output(model.Node("Conv", [first, model.Constant("second", model.RandomTensor(128, 64, 64))]));
             model.Output(model.Node("Conv", [model.Input("y", 1, channels, 512), model.Constant("last", model.RandomTensor(64, channels, taps))]));
-            return model.Run(new QuantizeWeights(), Auto.Model).Layers.Single(l => l.Weight == "last").Bits;
+            return model.Run(new QuantizeWeights(), WeightOnly.Options).Layers.Single(l => l.Weight == "last").Bits;
         }
     }
 
@@ -136,7 +134,7 @@ public sealed class WeightPrecisionTests
             var weight = model.RandomTensor(256, 300);
             model.Output(model.Node("MatMul", [model.Input("x", 256, 256), model.Constant("w", weight)]));
             var site = WeightCatalog.Of(model.Model).Weights[0];
-            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(site).Plan! with { Precision = precision };
+            var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), WeightOnly.Settings).Decide(site).Plan! with { Precision = precision };
             var encoded = EncodedWeight.TryMake(plan, 1)!;
             WeightWriter.Write(plan, encoded, CodeStorage.Of(plan, encoded), new(plan.Target), 0);
             byte[] bytes = OnnxWriter.ToBytes(model.Model);
@@ -172,16 +170,13 @@ public sealed class WeightPrecisionTests
         float[] weights = model.RandomTensor(64, 64).AsSpan<float>().ToArray();
         for (int i = 0; i < 64; i++) weights[i] *= 1e-41f;
         model.Output(model.Node("Conv", [model.Input("x", 1, 64, 5, 5), model.Constant("w", Tensor.Float([64, 64, 1, 1], weights))]));
-        var plan = new WeightPlanner(model.Model, WeightCatalog.Of(model.Model), Auto).Decide(WeightCatalog.Of(model.Model).Weights[0]).Plan!;
+        var plan = WeightOnly.FirstPlan(model);
         foreach (var candidate in PrecisionCandidates.Of(plan)!.Candidates)
         {
             var noise = EncodedWeight.TryMake(plan with { Precision = candidate.Precision }, 1)!.Noise;
             Assert.AreEqual(10 * Math.Log10(1 / candidate.NoiseToSignal), noise.SqnrDb, 1.5, $"{candidate.Precision}");
         }
     }
-
-    private static Tensor HeavyTailed(TestModel model, params long[] dims) =>
-        Tensor.Float(dims, Array.ConvertAll(model.RandomTensor(dims).AsSpan<float>().ToArray(), v => (float)Math.Pow(v, 25)));
 
     private static TestModel Build(string name, long opset)
     {

@@ -32,7 +32,7 @@ internal abstract class BlockOperatorForm : NBitForm
             bool nodes = Plan.Target.UsesConstantNodes;
             long total = StoredSize.OfConstant(DataType.UInt8, codes.Dims, NameByteLength, nodes) + scales.ByteLength;
             if (zeroPoints is not null) total += StoredSize.OfConstant(DataType.UInt8, zeroPoints.Dims, NameByteLength, nodes);
-            if (DefersPacking) total += ProtobufLength.Prefixed(ProtobufLength.Node("Identity", [NameByteLength, NameByteLength], []));
+            if (DefersPacking) total += RuntimeOperators.DeferringByteLength(NameByteLength);
             if (IsHalf) total += 2L * Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node("Cast", [NameByteLength, NameByteLength], [NodeAttribute.Of("to", (long)DataType.Float)]));
             return total + (Plan.Site.Uses.Count * ProtobufLength.Prefixed(ProtobufLength.Node(Description, [6, 6, 6], Attributes) + ProtobufLength.Prefixed(RuntimeOperators.Domain.Length)));
         }
@@ -41,14 +41,10 @@ internal abstract class BlockOperatorForm : NBitForm
     /// <summary>The operator's attributes.</summary>
     protected abstract NodeAttribute[] Attributes { get; }
 
-    /// <summary>True for an operator whose kernel rearranges constant codes together with their scales as soon as it is made, when scales that are still to be unpacked are not known.</summary>
-    protected virtual bool NeedsScalesWithCodes => false;
+    /// <summary>True for MatMulNBits that rounds its operand to integers.</summary>
+    protected virtual bool ComputesWithIntegers => false;
 
-    /// <summary>
-    /// True when an Identity holds codes back until constants are folded. Without graph optimizations neither codes nor scales are constants then, and the kernel reads both when it runs
-    /// instead of taking the unknown scales for zeros; with them the Identity vanishes.
-    /// </summary>
-    private bool DefersPacking => NeedsScalesWithCodes && scales.IsComputed;
+    private bool DefersPacking => RuntimeOperators.DefersPacking(ComputesWithIntegers, hasConstantCodes: true, hasConstantScales: !scales.IsComputed);
 
     /// <summary>True for a binary16 weight.</summary>
     protected bool IsHalf => Plan.Site.Tensor.DataType == DataType.Float16;

@@ -24,9 +24,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     protected override NodeAttribute[] Attributes => RuntimeOperators.ProductAttributes(Plan.Grid.Length, Plan.Grid.Rows, Plan.Codes.Bits, Plan.Options.BlockSize, ComputesWithIntegers);
 
     /// <inheritdoc/>
-    protected override bool NeedsScalesWithCodes => ComputesWithIntegers;
-
-    private bool ComputesWithIntegers => Plan.Options.ActivationBits == 8;
+    protected override bool ComputesWithIntegers => Plan.Options.ActivationBits == 8;
 
     /// <summary>Why the form is not possible, or null.</summary>
     public static string? WhyNot(NBitPlan plan)
