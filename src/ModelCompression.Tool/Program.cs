@@ -5,4 +5,4 @@ using ModelCompression.Tool.Commands;
 OrtEnvironment.ForbidTelemetry();
 
 // The build verb runs in every build that has something to compress: it is dispatched before anything that costs start-up time.
-return args is ["build", { } requestFile] ? BuildCommand.Run(requestFile.TrimStart('@')) : ToolCommandLine.Run(args);
+return ProcessEnd.Now(args is ["build", { } requestFile] ? BuildCommand.Run(requestFile.TrimStart('@')) : ToolCommandLine.Run(args));

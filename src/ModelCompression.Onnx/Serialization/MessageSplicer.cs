@@ -25,10 +25,13 @@ internal sealed unsafe class MessageSplicer
     public long ByteLength { get; }
 
     /// <summary>Writes the message.</summary>
-    public void WriteTo(Stream stream, CancellationToken cancellation)
+    /// <param name="stream">Where to.</param>
+    /// <param name="cancellation">Stops between blocks.</param>
+    /// <param name="passed">Is told each tensor that has been written.</param>
+    public void WriteTo(Stream stream, CancellationToken cancellation, Action<TensorData>? passed = null)
     {
         int next = 1;
-        fixed (byte* start = slim) Write(start, MessageKind.Model, 0, slim.Length, ref next, stream, cancellation);
+        fixed (byte* start = slim) Write(start, MessageKind.Model, 0, slim.Length, ref next, stream, passed, cancellation);
     }
 
     /// <summary>Fills <see cref="lengths"/> with the length of every message that has to be rewritten, parents before children.</summary>
@@ -51,7 +54,7 @@ internal sealed unsafe class MessageSplicer
         return lengths[slot] = total;
     }
 
-    private void Write(byte* start, MessageKind kind, long from, long end, ref int next, Stream stream, CancellationToken cancellation)
+    private void Write(byte* start, MessageKind kind, long from, long end, ref int next, Stream stream, Action<TensorData>? passed, CancellationToken cancellation)
     {
         var reader = new WireReader(start, from, end);
         long written = from;
@@ -65,12 +68,14 @@ internal sealed unsafe class MessageSplicer
             WriteVarint(stream, Tag(reader.Field));
             if (isIndex)
             {
-                WriteData(data[reader.BodyAsInt32()], stream, cancellation);
+                var tensor = data[reader.BodyAsInt32()];
+                WriteData(tensor, stream, cancellation);
+                passed?.Invoke(tensor);
                 continue;
             }
 
             WriteVarint(stream, (ulong)lengths[next++]);
-            Write(start, child, reader.BodyStart, reader.Position, ref next, stream, cancellation);
+            Write(start, child, reader.BodyStart, reader.Position, ref next, stream, passed, cancellation);
         }
 
         stream.Write(new ReadOnlySpan<byte>(start + written, (int)(end - written)));

@@ -2,6 +2,7 @@ using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization.Reading;
 using ModelCompression.Onnx.Serialization.Writing;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Onnx.Serialization;
 
@@ -31,9 +32,13 @@ public static class OnnxWriter
 
     /// <summary>Writes a model file like <see cref="Write(Model, string, CancellationToken)"/>, but leaves behind a digest that is still being computed.</summary>
     /// <inheritdoc cref="Write(Model, string, CancellationToken)"/>
+    /// <param name="model">The model.</param>
+    /// <param name="path">File to write; its folder must exist. An old file is replaced only when the new one is complete.</param>
+    /// <param name="discards">True when nobody looks at large tensors of the model again: their memory serves others as soon as file and digest are past them (<see cref="RecycledMemory"/>).</param>
+    /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
     /// <returns>What was written; to be disposed before the model is, since the digest reads its weights.</returns>
-    public static PendingModel WriteAhead(Model model, string path, CancellationToken cancellation = default) =>
-        WriteAhead(model, path, MaxMessageByteLength, cancellation);
+    public static PendingModel WriteAhead(Model model, string path, bool discards = false, CancellationToken cancellation = default) =>
+        WriteAhead(model, path, MaxMessageByteLength, discards, cancellation);
 
     /// <summary>Writes a model with all its weights to a stream.</summary>
     /// <exception cref="DiagnosticException">It has more than 2 GiB (<c>MCB4004</c>).</exception>
@@ -78,11 +83,11 @@ public static class OnnxWriter
     /// <summary>Writes with a limit of one's own for what stays in one file.</summary>
     internal static WrittenModel Write(Model model, string path, long maxMessageByteLength, CancellationToken cancellation)
     {
-        using var written = WriteAhead(model, path, maxMessageByteLength, cancellation);
+        using var written = WriteAhead(model, path, maxMessageByteLength, discards: false, cancellation);
         return new WrittenModel(written.Path, written.ExternalDataFiles, written.ByteLength, written.Sha256);
     }
 
-    private static PendingModel WriteAhead(Model model, string path, long maxMessageByteLength, CancellationToken cancellation)
+    private static PendingModel WriteAhead(Model model, string path, long maxMessageByteLength, bool discards, CancellationToken cancellation)
     {
         string full = Path.GetFullPath(path);
         string dataPath = full + ".data";
@@ -97,13 +102,15 @@ public static class OnnxWriter
         }
 
         PendingDigest digest;
+        var pending = discards && layout is null ? message.BeginDiscards() : null;
         try
         {
             using var replacement = new FileReplacement();
             if (layout is not null)
                 using (var stream = replacement.Create(dataPath, layout.ByteLength)) layout.WriteTo(stream, cancellation);
-            using (var stream = replacement.Create(full, message.ByteLength)) digest = WriteWithDigest(message, stream, cancellation);
+            using (var stream = replacement.Create(full, message.ByteLength)) digest = WriteWithDigest(message, stream, pending, cancellation);
             Commit(replacement, digest, cancellation);
+            pending?.Complete();
         }
         catch (IOException error) when (IsDiskFull(error))
         {
@@ -118,9 +125,9 @@ public static class OnnxWriter
     }
 
     /// <summary>Writes on this thread while another one goes through the same bytes: the digest takes longer than writing.</summary>
-    private static PendingDigest WriteWithDigest(ModelMessage message, Stream stream, CancellationToken cancellation)
+    private static PendingDigest WriteWithDigest(ModelMessage message, Stream stream, PendingDiscards? pending, CancellationToken cancellation)
     {
-        var digest = new PendingDigest(message.Digest, inBackground: message.ByteLength >= MinParallelByteLength, cancellation);
+        var digest = new PendingDigest(token => message.Digest(pending is null ? null : pending.Pass, token), inBackground: message.ByteLength >= MinParallelByteLength, cancellation);
         try
         {
             message.WriteTo(stream, cancellation);

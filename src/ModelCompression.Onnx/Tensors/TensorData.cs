@@ -50,6 +50,11 @@ public abstract class TensorData
     {
     }
 
+    /// <summary>Gives up the bytes for good where their memory has another use: looking at them afterwards fails.</summary>
+    public virtual void Discard()
+    {
+    }
+
     /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
     public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData(array, Unsafe.SizeOf<T>());
 

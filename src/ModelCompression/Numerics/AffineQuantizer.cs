@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -45,7 +46,7 @@ internal static class AffineQuantizer
     /// <param name="output">Receives N rows of K bytes.</param>
     /// <param name="pitch">Their distance, at least K.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
-    public static QuantizationNoise QuantizeTransposed(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, byte[] output, int pitch, int threads = -1)
+    public static QuantizationNoise QuantizeTransposed(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, Memory<byte> output, int pitch, int threads = -1)
     {
         int length = (int)matrix.Dims[0], columns = (int)matrix.Dims[1], across = (columns + TileColumns - 1) / TileColumns;
         var patterns = new ScalePattern[layout.Groups];
@@ -53,7 +54,7 @@ internal static class AffineQuantizer
         int groupRows = length / layout.Groups;
         var parts = new QuantizationNoise[(length + TileRows - 1) / TileRows * across];
         bool isOrdinary = NarrowSums.Takes(scales);
-        Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new byte[TileRows * TileColumns], (tile, _, buffer) =>
+        Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => ArrayPool<byte>.Shared.Rent(TileRows * TileColumns), (tile, _, buffer) =>
         {
             int top = tile / across * TileRows, left = tile % across * TileColumns;
             int rows = Math.Min(TileRows, length - top), width = Math.Min(TileColumns, columns - left);
@@ -67,9 +68,9 @@ internal static class AffineQuantizer
                 parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, patterns[group], codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, patterns[group], codes, target);
             }
 
-            MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.AsSpan((left * pitch) + top), rows, width, pitch, flipped);
+            MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.Span[((left * pitch) + top)..], rows, width, pitch, flipped);
             return buffer;
-        }, _ => { });
+        }, buffer => ArrayPool<byte>.Shared.Return(buffer));
         return Sum(parts);
     }
 
@@ -82,7 +83,7 @@ internal static class AffineQuantizer
     /// <param name="output">Receives N rows of K bytes.</param>
     /// <param name="pitch">Their distance, at least K.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
-    public static QuantizationNoise QuantizeRows(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, byte[] output, int pitch, int threads = -1)
+    public static QuantizationNoise QuantizeRows(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, Memory<byte> output, int pitch, int threads = -1)
     {
         int rows = (int)matrix.Dims[0], length = (int)matrix.Dims[1], together = Math.Max(1, ElementBlocks.ElementCount / length);
         var pattern = ScalePattern.Of(layout, scales);
@@ -93,7 +94,7 @@ internal static class AffineQuantizer
             for (int r = part * together; r < Math.Min(rows, (part + 1) * together); r++)
             {
                 var row = matrix.AsSpan<float>().Slice(r * length, length);
-                var target = output.AsSpan(r * pitch, length);
+                var target = output.Span.Slice(r * pitch, length);
                 parts[part] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(row, r * length, pattern, codes, target) : QuantizeBlock<ByteSink, WideSums>(row, r * length, pattern, codes, target);
                 TensorPrimitives.Xor(target, flipped, target);
             }

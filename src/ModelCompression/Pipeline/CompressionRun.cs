@@ -2,6 +2,7 @@ using ModelCompression.Data;
 using ModelCompression.Onnx.Diagnostics;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization;
+using ModelCompression.Onnx.Tensors;
 using ModelCompression.Onnx.Threading;
 using ModelCompression.Options;
 using ModelCompression.Passes;
@@ -84,7 +85,7 @@ internal sealed class CompressionRun : IDisposable
             var original = counted.Complete() with { Bytes = byteLength, Sha256 = sourceDigest.GetAwaiter().GetResult() };
             Provenance.Stamp(model, texts, original.Sha256);
             Tell("writing");
-            using var written = OnnxWriter.WriteAhead(model, staging.ModelPath, cancellation);
+            using var written = OnnxWriter.WriteAhead(model, staging.ModelPath, discards: true, cancellation);
             foreach (var note in model.Notes) log.Report(note);
             var compressed = counter.Result(log) with { Bytes = written.ByteLength };
             var judged = Judge(model, check, data, original, compressed, () => written.Sha256, texts, cancellation);
@@ -95,6 +96,7 @@ internal sealed class CompressionRun : IDisposable
             // Validation reads every sample, so what is odd about the data is known only now.
             foreach (var warning in data.Warnings) Report(warning);
             WaitFor(check);
+            RecycledMemory.Shared.Trim();
         }
     }
 
@@ -112,6 +114,8 @@ internal sealed class CompressionRun : IDisposable
         if (!isLarge) ReleaseGarbage();
         var measured = Aside.Run(() =>
         {
+            // Three busy threads on two cores would hold up the opening of the compressed model, which everything waits for.
+            if (isLarge) _ = digest();
             long gzipByteLength = FileDigest.GzipByteLength(files, Math.Max(1, request.Threads - 1));
             if (isLarge) ReleaseGarbage();
             return (MacsOfSource(sample), ModelCounter.Macs(model, sample), gzipByteLength);

@@ -55,7 +55,7 @@ public sealed class ModelSession : IDisposable
         byte[] structure;
         using (var model = OnnxReader.Read(path)) structure = OnnxWriter.ToBytesWithoutData(model);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        return Open(role, Path.GetFileName(path), settings with { WeightsFolder = folder }, options => new InferenceSession(structure, options));
+        return Open(role, Path.GetFileName(path), settings with { WeightsFolder = folder }, options => OrtRecycling.Use(() => new InferenceSession(structure, options)));
     }
 
     /// <summary>Opens a model file with weights that are in memory already. The session takes over <paramref name="weights"/>, also when it fails.</summary>
@@ -220,6 +220,7 @@ public sealed class ModelSession : IDisposable
             EnableMemoryPattern = settings.ReuseMemory && settings.PlanMemory,
         };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        if (settings.WeightsFolder is not null && OrtRecycling.IsAvailable) options.AddSessionConfigEntry("session.use_env_allocators", "1");
         if (settings.WeightsFolder is { } folder) options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", folder);
         if (!settings.PrepackWeights) options.AddSessionConfigEntry("session.disable_prepacking", "1");
         return options;

@@ -19,6 +19,19 @@ internal static class OrtLibrary
 
     private static string FileName => OperatingSystem.IsWindows() ? "onnxruntime.dll" : OperatingSystem.IsMacOS() ? "libonnxruntime.dylib" : "libonnxruntime.so";
 
+    /// <summary>
+    /// The table of functions (<c>OrtApi</c> of onnxruntime_c_api.h) of the library that is loaded, for what the .NET interface does not offer; null when there is none of that version, or more than one library.
+    /// </summary>
+    /// <param name="version">Least version of the interface; later ones only add to the end of the table.</param>
+    public static unsafe nint* Functions(uint version)
+    {
+        if (!OperatingSystem.IsLinux()) return null;
+        string[] loaded = [.. File.ReadLines("/proc/self/maps").Where(l => l.Contains("/libonnxruntime.so", StringComparison.Ordinal)).Select(l => l[l.IndexOf('/', StringComparison.Ordinal)..]).Distinct()];
+        if (loaded.Length != 1 || !NativeLibrary.TryLoad(loaded[0], out nint library) || !NativeLibrary.TryGetExport(library, "OrtGetApiBase", out nint entry)) return null;
+        var getBase = (delegate* unmanaged<nint*>)entry;
+        return (nint*)((delegate* unmanaged<uint, nint>)getBase()[0])(version);
+    }
+
     /// <summary>Refuses a library that is missing, damaged, for another processor or of another version.</summary>
     /// <exception cref="DiagnosticException">MCB9040.</exception>
     public static void Check() => Check(Folders(), ExpectedVersion);

@@ -206,7 +206,7 @@ public sealed class OnnxWriterTests : IDisposable
         string path = folder.Combine("stopped.onnx");
         using var model = BigModel();
         using var cancellation = new CancellationTokenSource();
-        var written = OnnxWriter.WriteAhead(model, path, cancellation.Token);
+        var written = OnnxWriter.WriteAhead(model, path, cancellation: cancellation.Token);
         cancellation.Cancel();
         try
         {
@@ -221,6 +221,27 @@ public sealed class OnnxWriterTests : IDisposable
         written.Dispose();
         OnnxWriter.WriteAhead(model, path).Dispose();
         Assert.AreEqual(written.ByteLength, new FileInfo(path).Length);
+    }
+
+    /// <summary>The same tensor twice, and one that stays: the file is whole, and what was discarded can be used again.</summary>
+    [TestMethod]
+    public void WriteAhead_Discards_WhatFileAndDigestArePast()
+    {
+        const int length = 3 << 20;
+        var memory = new RecycledMemory();
+        var codes = memory.Allocate(length);
+        new Random(7).NextBytes(codes.Memory.Span);
+        using var model = BigModel();
+        foreach (string name in new[] { "a", "b" }) model.Graph.AddOutput(model.Graph.AddInitializer(name, new Tensor(DataType.UInt8, [length], codes)));
+        OnnxWriter.Write(model, folder.Combine("kept.onnx"));
+        Assert.AreEqual(0, memory.TryTake(length), "Writing alone discards nothing.");
+        string path = folder.Combine("discarded.onnx");
+        using var written = OnnxWriter.WriteAhead(model, path, discards: true);
+        Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path))), written.Sha256);
+        CollectionAssert.AreEqual(File.ReadAllBytes(folder.Combine("kept.onnx")), File.ReadAllBytes(path));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => codes.AsSpan<byte>().Length);
+        Assert.AreNotEqual(0, memory.TryTake(length));
+        Assert.AreNotEqual(0, model.Graph.Initializers[0].Initializer!.AsSpan<float>().Length);
     }
 
     private static Model BigModel()

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Onnx.Serialization.Proto;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Onnx.Serialization.Writing;
 
@@ -41,11 +42,16 @@ internal sealed class ModelMessage
     /// <summary>Writes the message.</summary>
     public void WriteTo(Stream stream, CancellationToken cancellation) => splicer.WriteTo(stream, cancellation);
 
+    /// <summary>The tensors of the message, to be discarded one by one.</summary>
+    public PendingDiscards BeginDiscards() => new(table.Data);
+
     /// <summary>SHA-256 of the message in lower-case hexadecimal. May run beside <see cref="WriteTo"/>.</summary>
-    public string Digest(CancellationToken cancellation)
+    /// <param name="passed">Is told each tensor that the digest does not need any more.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public string Digest(Action<TensorData>? passed, CancellationToken cancellation)
     {
         using var sink = new DigestStream();
-        splicer.WriteTo(sink, cancellation);
+        splicer.WriteTo(sink, cancellation, passed);
         return sink.ToHexString();
     }
 

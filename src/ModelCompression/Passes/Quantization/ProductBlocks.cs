@@ -104,12 +104,13 @@ internal sealed record ProductBlocks(int Rows, int Length, int BlockLength, bool
     public (Tensor Codes, QuantizationNoise Noise) Encode(Tensor weight, ChannelLayout layout, AffineScale[] maps, CodeRange codes, int threads)
     {
         int pitch = Count * BlockLength;
-        byte[] rows = GC.AllocateUninitializedArray<byte>(checked(Rows * pitch));
+        var data = RecycledMemory.Shared.Allocate(checked(Rows * pitch));
+        var rows = data.Memory;
         // Flipping the sign bit adds 128.
         byte flipped = codes.IsSymmetric ? MiddleCode : (byte)0;
         var noise = IsTransposed ? AffineQuantizer.QuantizeRows(weight, layout, maps, codes, flipped, rows, pitch, threads) : AffineQuantizer.QuantizeTransposed(weight, layout, maps, codes, flipped, rows, pitch, threads);
-        for (int n = 0; n < Rows && pitch > Length; n++) rows.AsSpan((n * pitch) + Length, pitch - Length).Fill(MiddleCode);
-        return (Tensor.Create(DataType.UInt8, Codes, rows), noise);
+        for (int n = 0; n < Rows && pitch > Length; n++) rows.Span.Slice((n * pitch) + Length, pitch - Length).Fill(MiddleCode);
+        return (new Tensor(DataType.UInt8, Codes, data), noise);
     }
 
     /// <summary>Elements that do not have the code of zero.</summary>

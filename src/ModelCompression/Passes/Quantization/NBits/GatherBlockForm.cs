@@ -49,7 +49,7 @@ internal sealed class GatherBlockForm : BlockOperatorForm
     private static Tensor Pack(NBitPlan plan, NBitWeight weight)
     {
         var grid = plan.Grid;
-        byte[] packed = weight.Pairs ?? BlockPacking.Pack(weight.Codes, grid.Rows, grid.Length, grid.Length, plan.Codes.Bits, 0);
-        return Tensor.Create(DataType.UInt8, [grid.Rows, packed.Length / grid.Rows], packed);
+        var packed = weight.Pairs ?? TensorData.FromArray(BlockPacking.Pack(weight.Codes, grid.Rows, grid.Length, grid.Length, plan.Codes.Bits, 0));
+        return new(DataType.UInt8, [grid.Rows, packed.ByteLength / grid.Rows], packed);
     }
 }

@@ -31,6 +31,7 @@ internal sealed class LaneEncoder
     private readonly GroupMap[] maps;
     private readonly float[] found;
     private readonly byte[] result;
+    private readonly RecycledTensorData? pairs;
     private readonly double[] energies;
     private readonly double[] noises;
     private readonly long[] zeros;
@@ -48,7 +49,8 @@ internal sealed class LaneEncoder
         storesRows = StoredScales.AreOfRows(grid, plan.Codes.Kind);
         (maps, found) = storesRows ? ([], []) : (new GroupMap[grid.ScaleCount], new float[grid.ScaleCount]);
         zeroPoints = IsAsymmetric ? new float[grid.ScaleCount] : [];
-        result = GC.AllocateUninitializedArray<byte>(packs ? grid.ElementCount / 2 : grid.ElementCount);
+        pairs = packs ? RecycledMemory.Shared.Allocate(grid.ElementCount / 2) : null;
+        result = packs ? [] : GC.AllocateUninitializedArray<byte>(grid.ElementCount);
         rowsPerTile = LaneTile.GroupCount(grid) * LaneTile.Lanes;
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
         (energies, noises, zeros, zeroCodes, misfits) = (new double[tiles], new double[tiles], new long[tiles], new long[tiles], new int[tiles]);
@@ -85,7 +87,7 @@ internal sealed class LaneEncoder
         if (!NBitEncoder.IsInReach(energy, weight.ElementCount)) return null;
         weight.NonZeroCount = weight.ElementCount - zeros.Sum();
         if (scales is null || misfits.Sum() > 0) Run(finds: false, scales = StoredScales.Of(maps, grid, plan.Codes.Kind));
-        return new(packs ? [] : result, scales, zeroPoints, new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = packs ? result : null };
+        return new(result, scales, zeroPoints, new(energy, noises.Sum())) { KeepsMean = means is not null, NonZeroCount = weight.ElementCount - zeroCodes.Sum(), Pairs = pairs };
     }
 
     private void Run(bool finds, StoredScales? scales)
@@ -183,7 +185,7 @@ internal sealed class LaneEncoder
 
         // Lanes without a row hold zeros.
         zeroed += LaneRounding.CountZeros(codes, grid.BlockLength, group.Zeros) - ((LaneTile.Lanes - group.Count) * grid.Length);
-        if (packs) LaneTile.StorePairs(codes, grid, group.First, group.Count, result);
+        if (pairs is not null) LaneTile.StorePairs(codes, grid, group.First, group.Count, pairs.Memory.Span);
         else LaneTile.StoreCodes(codes, grid, group.First, group.Count, plan.WantsRows, result);
         return total;
     }

@@ -49,7 +49,7 @@ internal sealed class MatMulNBitsForm : BlockOperatorForm
     {
         var grid = plan.Grid;
         int blockBytes = plan.Options.BlockSize * plan.Codes.Bits / 8;
-        byte[] packed = weight.Pairs ?? BlockPacking.Pack(weight.Codes, grid.Rows, grid.Length, grid.Blocks * plan.Options.BlockSize, plan.Codes.Bits, (byte)plan.Codes.Middle);
-        return Tensor.Create(DataType.UInt8, [grid.Rows, grid.Blocks, blockBytes], packed);
+        var packed = weight.Pairs ?? TensorData.FromArray(BlockPacking.Pack(weight.Codes, grid.Rows, grid.Length, grid.Blocks * plan.Options.BlockSize, plan.Codes.Bits, (byte)plan.Codes.Middle));
+        return new(DataType.UInt8, [grid.Rows, grid.Blocks, blockBytes], packed);
     }
 }

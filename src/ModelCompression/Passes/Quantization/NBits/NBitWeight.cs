@@ -1,4 +1,5 @@
 using ModelCompression.Numerics;
+using ModelCompression.Onnx.Tensors;
 
 namespace ModelCompression.Passes.Quantization.NBits;
 
@@ -13,7 +14,7 @@ internal sealed record NBitWeight(byte[] Codes, StoredScales Scales, float[] Zer
     public float[] Palette { get; init; } = [];
 
     /// <summary>4-bit codes in rows, two per byte, instead of <see cref="Codes"/>; null when they are not packed.</summary>
-    public byte[]? Pairs { get; init; }
+    public RecycledTensorData? Pairs { get; init; }
 
     /// <summary>True when scales or codes were chosen with the mean of the layer's inputs in view.</summary>
     public bool KeepsMean { get; init; }
