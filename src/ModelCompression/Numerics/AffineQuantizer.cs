@@ -102,6 +102,30 @@ internal static class AffineQuantizer
         return Sum(parts);
     }
 
+    /// <summary>Quantizes elements of one scale each to codes of at most 8 bits.</summary>
+    /// <param name="elements">Finite.</param>
+    /// <param name="scales">One per element.</param>
+    /// <param name="zeroPoints">One per element.</param>
+    /// <param name="codes">Allowed codes.</param>
+    /// <param name="output">One byte per element.</param>
+    /// <param name="isOrdinary">Whether <see cref="IsOrdinary"/> is true of all scales.</param>
+    public static QuantizationNoise QuantizeRow(ReadOnlySpan<float> elements, ReadOnlySpan<float> scales, ReadOnlySpan<float> zeroPoints, CodeRange codes, Span<byte> output, bool isOrdinary)
+    {
+        if (isOrdinary)
+        {
+            var sums = default(NarrowSums);
+            QuantizeRow<ByteSink, NarrowSums>(elements, scales, zeroPoints, codes, output, ref sums);
+            return sums.Total;
+        }
+
+        var wide = default(WideSums);
+        QuantizeRow<ByteSink, WideSums>(elements, scales, zeroPoints, codes, output, ref wide);
+        return wide.Total;
+    }
+
+    /// <summary>True for scales whose squares are far from the ends of binary32, so that errors may be summed in fewer operations.</summary>
+    public static bool IsOrdinary(float scale) => scale is > 1e-15f and < 1e15f;
+
     private static QuantizationNoise Quantize<TSink>(Tensor tensor, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte[] output, int threads)
         where TSink : struct, ICodeSink
     {
@@ -293,7 +317,7 @@ internal static class AffineQuantizer
 
         public readonly QuantizationNoise Total => wide.Total;
 
-        public static bool Takes(AffineScale[] scales) => Array.TrueForAll(scales, s => s.Scale is > 1e-15f and < 1e15f);
+        public static bool Takes(AffineScale[] scales) => Array.TrueForAll(scales, s => IsOrdinary(s.Scale));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Add(Vector256<float> a, Vector256<float> errorOfA, Vector256<float> b, Vector256<float> errorOfB, Vector256<float> c, Vector256<float> errorOfC, Vector256<float> d, Vector256<float> errorOfD) =>

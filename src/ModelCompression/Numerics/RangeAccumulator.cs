@@ -29,15 +29,28 @@ internal sealed class RangeAccumulator
         int length = byRow ? layout.Channels * layout.Inner : layout.Channels;
         min = new float[length];
         max = new float[length];
-        min.AsSpan().Fill(float.PositiveInfinity);
-        max.AsSpan().Fill(float.NegativeInfinity);
+        Clear();
     }
+
+    /// <summary>Smallest element so far per channel, for channels without inner dimensions; +∞ before the first.</summary>
+    public ReadOnlySpan<float> Lowest => min;
+
+    /// <summary>Largest element so far per channel, for channels without inner dimensions; −∞ before the first.</summary>
+    public ReadOnlySpan<float> Highest => max;
 
     /// <summary>False after a NaN or an infinity.</summary>
     public bool AllFinite => largestBits < InfinityBits;
 
     /// <summary>Elements that are ±0.</summary>
     public long Zeros => zeros;
+
+    /// <summary>Makes it empty again.</summary>
+    public void Clear()
+    {
+        min.AsSpan().Fill(float.PositiveInfinity);
+        max.AsSpan().Fill(float.NegativeInfinity);
+        (largestBits, zeros) = (0, 0);
+    }
 
     /// <summary>Adds the elements from position <paramref name="start"/> of the group and returns their sum of squares.</summary>
     public double Add(ReadOnlySpan<float> elements, int start)

@@ -22,13 +22,14 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     public byte? ZeroLevel { get; init; }
 
     /// <summary>Elements that are not zero in what the model computes with.</summary>
-    public long NonZeroCount { get; private init; }
+    public long NonZeroCount { get; init; }
 
     /// <summary>Quantizes a weight as planned; null when it has NaN or infinite elements, which no integer stands for.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
     public static EncodedWeight? TryMake(WeightPlan plan, int threads) =>
-        Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan) } : null;
+        plan is { Product: { HasOwnScales: true, IsTransposed: false } product, Ranges: null } ? product.TryEncode(FloatElements.AsFloat(plan.Site.Tensor), plan.Codes, threads)
+        : Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan) } : null;
 
     /// <summary>As many scales and zero points as a weight will have, before it is encoded.</summary>
     public static EncodedWeight ForSize(WeightPlan plan, BlankTensors blanks)

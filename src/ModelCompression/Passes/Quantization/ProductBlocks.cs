@@ -113,6 +113,17 @@ internal sealed record ProductBlocks(int Rows, int Length, int BlockLength, bool
         return (new Tensor(DataType.UInt8, Codes, data), noise);
     }
 
+    /// <summary>Finds scales and codes at once, for symmetric codes with scales of their own; null when the weight has NaN or infinite elements.</summary>
+    /// <param name="weight">binary32 [K, N].</param>
+    /// <param name="codes">Allowed codes.</param>
+    /// <param name="threads">Most threads, or −1 for all.</param>
+    public EncodedWeight? TryEncode(Tensor weight, CodeRange codes, int threads)
+    {
+        var data = RecycledMemory.Shared.Allocate(checked(Rows * Length));
+        if (BlockMatrixQuantizer.TryQuantize(weight, BlockLength, codes, MiddleCode, data.Memory, threads) is not var (scales, noise, zeros)) return null;
+        return new(new Tensor(DataType.UInt8, Codes, data), scales, new int[scales.Length], noise) { NonZeroCount = weight.ElementCount - zeros };
+    }
+
     /// <summary>Elements that do not have the code of zero.</summary>
     /// <param name="codes">What <see cref="Encode"/> has made.</param>
     /// <param name="zeroPoints">Zero points without what was added: one, or N.</param>
