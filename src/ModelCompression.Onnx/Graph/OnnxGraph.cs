@@ -98,13 +98,21 @@ public sealed class OnnxGraph
 
     /// <summary>Removes an initializer that nothing uses.</summary>
     /// <exception cref="InvalidOperationException">It is still used.</exception>
-    public void RemoveInitializer(Value value)
+    public void RemoveInitializer(Value value) => RemoveInitializers([value]);
+
+    /// <summary>Removes several initializers at once that nothing uses.</summary>
+    /// <exception cref="InvalidOperationException">One is still used.</exception>
+    public void RemoveInitializers(IReadOnlyCollection<Value> removed)
     {
-        if (!value.IsUnused) throw new InvalidOperationException($"Initializer '{value.Name}' is still used.");
-        RemoveInput(value);
-        initializers.Remove(value);
-        value.Initializer = null;
-        value.SparseInitializer = null;
+        if (removed.FirstOrDefault(v => !v.IsUnused) is { } used) throw new InvalidOperationException($"Initializer '{used.Name}' is still used.");
+        foreach (var value in removed) RemoveInput(value);
+        if (removed.Count == 1) initializers.Remove(removed.Single());
+        else initializers.RemoveAll(removed.ToHashSet().Contains);
+        foreach (var value in removed)
+        {
+            value.Initializer = null;
+            value.SparseInitializer = null;
+        }
     }
 
     /// <summary>Appends a node, or inserts it at <paramref name="index"/>.</summary>
@@ -166,7 +174,9 @@ public sealed class OnnxGraph
                 if (output is not null && (output.IsGraphOutput || output.IsReferencedByName || output.Uses.Any(u => !IsInside(u.Node, set))))
                     throw new InvalidOperationException($"Output '{output.Name}' of {node} is still used.");
         foreach (var node in set) node.Detach();
-        nodes.RemoveAll(set.Contains);
+        // Passes that go node by node would otherwise ask the set about every node of the graph each time.
+        if (set.Count == 1) nodes.Remove(set.Single());
+        else nodes.RemoveAll(set.Contains);
     }
 
     /// <summary>Appends an output.</summary>

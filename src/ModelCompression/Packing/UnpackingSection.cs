@@ -12,6 +12,7 @@ public sealed class UnpackingSection
     private readonly Dictionary<string, Value> shared = new(StringComparer.Ordinal);
     private readonly Node? first;
     private Node? last;
+    private int lastIndex;
 
     /// <summary>Opens a section.</summary>
     /// <param name="graph">The graph that owns the weights; consumers may be in its subgraphs.</param>
@@ -39,9 +40,19 @@ public sealed class UnpackingSection
         return node.Outputs[0]!;
     }
 
-    internal int NextIndex() => last is not null ? Graph.IndexOf(last) + 1 : first is not null ? Graph.IndexOf(first) : 0;
+    internal int NextIndex()
+    {
+        if (last is null) return first is not null ? Graph.IndexOf(first) : 0;
+        // Most often nothing was added or removed in front since.
+        if (lastIndex >= Graph.Nodes.Count || Graph.Nodes[lastIndex] != last) lastIndex = Graph.IndexOf(last);
+        return lastIndex + 1;
+    }
 
-    internal void EndAt(Node node) => last = node;
+    internal void EndAt(Node node)
+    {
+        lastIndex = last is null ? 0 : NextIndex();
+        last = node;
+    }
 
     internal bool TryGetShared(string? key, out Value? value)
     {

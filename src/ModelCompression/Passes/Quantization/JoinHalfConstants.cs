@@ -30,12 +30,16 @@ public sealed class JoinHalfConstants : ModelPass
         {
             if (target.Opset < WeightPlanner.BroadcastOpset) continue;
             int number = 0;
+            var replaced = new List<Node>();
             foreach (var casts in target.Graph.Nodes.Where(IsWidening).GroupBy(n => Content(n).Rank).SelectMany(g => g.Chunk(MaxCount)).Where(c => c.Length >= MinCount).ToArray())
             {
                 int rank = Content(casts[0]).Rank;
                 Join(target, casts, number++);
+                replaced.AddRange(casts);
                 log.Applied(Name, "model", FormattableString.Invariant($"{casts.Length} constants of rank {rank} in binary16 are stored as one"));
             }
+
+            Remove(target.Graph, replaced);
         }
     }
 
@@ -69,13 +73,14 @@ public sealed class JoinHalfConstants : ModelPass
         Value?[] inputs = target.Opset >= SizesAsInputOpset ? [joined, writer.Constant(FormattableString.Invariant($"halves{number}.n"), Tensor.Int64([sizes.Length], sizes))] : [joined];
         NodeAttribute[] attributes = target.Opset >= SizesAsInputOpset ? [] : [NodeAttribute.Of("split", sizes)];
         var split = writer.AddNode("Split", inputs, Array.ConvertAll(casts, c => c.Output()!.Name), attributes);
-        for (int i = 0; i < casts.Length; i++)
-        {
-            casts[i].Output()!.ReplaceAllUsesWith(split.Outputs[i]!);
-            var stored = casts[i].Input(0)!;
-            target.Graph.RemoveNode(casts[i]);
-            if (stored.Producer is { } constant) target.Graph.RemoveNode(constant);
-            else target.Graph.RemoveInitializer(stored);
-        }
+        for (int i = 0; i < casts.Length; i++) casts[i].Output()!.ReplaceAllUsesWith(split.Outputs[i]!);
+    }
+
+    /// <summary>All at once: a network of thousands of layers has as many of them.</summary>
+    private static void Remove(OnnxGraph graph, List<Node> casts)
+    {
+        Value[] stored = [.. casts.Select(c => c.Input(0)!)];
+        graph.RemoveNodes([.. casts, .. stored.Select(s => s.Producer).OfType<Node>()]);
+        graph.RemoveInitializers([.. stored.Where(s => s.Producer is null && s.Initializer is not null)]);
     }
 }
