@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ModelCompression.Tool.CommandLine;
@@ -6,12 +7,13 @@ namespace ModelCompression.Tool.CommandLine;
 internal static partial class ProcessEnd
 {
     /// <summary>
-    /// Ends the process at once where the system can: everything has been written and closed by now, and taking the native library apart piece by piece takes longer than starting it did.
+    /// Ends a native program at once where the system can: everything has been written and closed by now, and taking the native library apart piece by piece takes longer than starting it did.
     /// </summary>
     /// <returns>The exit code, where the process has to end in the ordinary way.</returns>
     public static int Now(int exitCode)
     {
-        if (!OperatingSystem.IsLinux()) return exitCode;
+        // With a runtime to stop, sockets and pipes for debuggers would stay among the temporary files.
+        if (!OperatingSystem.IsLinux() || RuntimeFeature.IsDynamicCodeSupported) return exitCode;
         Console.Out.Flush();
         Console.Error.Flush();
         try

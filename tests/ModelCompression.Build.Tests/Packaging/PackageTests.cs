@@ -116,7 +116,7 @@ public sealed class PackageTests
     }
 
     [TestMethod]
-    public void NativeWorker_GivesTheBytesOfThePortableOne()
+    public void NativeWorker_GivesTheBytesAndMessagesOfThePortableOne()
     {
         using var folder = new TemporaryFolder("mcb-native-");
         using (var package = Open("ModelCompression.Build"))
@@ -139,12 +139,17 @@ public sealed class PackageTests
         ])
         {
             var outputs = new List<string>();
+            var messages = new List<string>();
             foreach (string[] command in (string[][])[[native], ["dotnet", "exec", Path.Combine(worker, "modelcompress.dll")]])
             {
                 outputs.Add(folder.Combine($"m{outputs.Count}.onnx"));
                 var run = ExternalCommand.Run(command[0], [.. command[1..], "compress", RealWorkerTests.SampleModel, "-o", outputs[^1], .. settings], folder.Path);
                 Assert.AreEqual(0, run.ExitCode, run.Output);
+                messages.Add(run.Output);
             }
+
+            Assert.IsGreaterThan(0, messages[0].Length);
+            Assert.AreEqual(messages[1], messages[0]);
 
             CollectionAssert.AreEqual(File.ReadAllBytes(outputs[1]), File.ReadAllBytes(outputs[0]), string.Join(' ', settings));
         }
