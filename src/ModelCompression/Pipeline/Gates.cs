@@ -67,5 +67,5 @@ internal static class Gates
         _ => $"More bits, or a CompressModelRule with Nodes=\"{node}\" and Quantization=\"None\", spares a layer; Strategy=Auto finds settings that pass.",
     };
 
-    private static string Text(double? value) => value?.ToString("0.######", CultureInfo.InvariantCulture) ?? "infinite";
+    private static string Text(double? value) => value is { } number ? SummaryLine.Decimals(number, "0.######") : "infinite";
 }

@@ -214,7 +214,7 @@ public sealed record GateFigures(string Name, double Limit, double? Actual, bool
     /// <summary>A figure of this gate for people: sizes with their unit.</summary>
     internal string Show(double? figure) => figure is not { } number ? "∞"
         : Name == "MaxSize" ? SummaryLine.Size((long)number)
-        : number.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture);
+        : SummaryLine.Decimals(number, "0.######");
 }
 
 /// <summary>One candidate of a search.</summary>

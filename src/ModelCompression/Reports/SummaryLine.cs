@@ -26,5 +26,12 @@ public static class SummaryLine
     /// <summary>A number of bytes for messages: <c>0.33 MB</c>, <c>12.40 kB</c>.</summary>
     public static string Size(long bytes) => string.Create(Invariant, $"{(bytes >= 100_000 ? bytes / 1e6 : bytes / 1e3):0.00} {(bytes >= 100_000 ? "MB" : "kB")}");
 
-    private static string Number(double? value) => value?.ToString("0.000", Invariant) ?? "infinite";
+    /// <summary>A figure with the decimals of a format; one so small that only zeros would be left of it, such as the mean squared error of small outputs, with three digits.</summary>
+    internal static string Decimals(double value, string format)
+    {
+        string text = value.ToString(format, Invariant);
+        return value != 0 && double.IsFinite(value) && text.AsSpan().IndexOfAnyInRange('1', '9') < 0 ? value.ToString("G3", Invariant) : text;
+    }
+
+    private static string Number(double? value) => value is { } number ? Decimals(number, "0.000") : "infinite";
 }

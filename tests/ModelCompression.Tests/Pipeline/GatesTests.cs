@@ -78,5 +78,9 @@ public sealed class GatesTests
         Assert.AreEqual(
             "MaxLatencyRatio was not judged: the compressed model takes 1.035 times as long as the original and the limit is 1, but single runs scatter by 5.2 %, which is more than what lies between. Build on a machine with nothing else to do.",
             Gates.NotJudged(Limit, new LatencyFigures(1, 1.035, 1.035, 101) { Spread = 0.0521 }).Single().Message);
+        report = report with { Validation = new() { Metric = "Mse", Original = 0, Compressed = 3.214e-9, Drop = 3.214e-9, LowerIsBetter = true } };
+        StringAssert.StartsWith(Gates.Describe(new("MaxMetricDrop", 1e-9, 3.214e-9, false), report).Message, "Mse rose from 0 to 3.21E-09, a rise of 3.21E-09, but MaxMetricDrop is 1E-09.");
+        StringAssert.EndsWith(SummaryLine.Format(report), ", Mse 0.000 -> 3.21E-09");
+        Assert.AreEqual("1E-09", new GateFigures("MaxMetricDrop", 1e-9, 3.214e-9, false).Show(1e-9));
     }
 }
