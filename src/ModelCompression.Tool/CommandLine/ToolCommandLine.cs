@@ -11,6 +11,12 @@ namespace ModelCompression.Tool.CommandLine;
 /// <summary>The command line for people. Kept apart from <c>Program</c>, so that a build does not load what only people need.</summary>
 internal static class ToolCommandLine
 {
+    /// <summary>
+    /// How verbs run. Work that is cancelled ends at its next step, and takes what it has written with it; the library's own two seconds are over before a step of a large model is,
+    /// and the process would leave with the staging folder still there.
+    /// </summary>
+    internal static InvocationConfiguration Invocation => new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+
     /// <summary>Runs a command line.</summary>
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -26,7 +32,7 @@ internal static class ToolCommandLine
 
         try
         {
-            return result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).GetAwaiter().GetResult();
+            return result.InvokeAsync(Invocation).GetAwaiter().GetResult();
         }
         catch (OperationCanceledException)
         {

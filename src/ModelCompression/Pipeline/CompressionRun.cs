@@ -80,7 +80,7 @@ internal sealed class CompressionRun : IDisposable
             long byteLength = model.StoredByteLength;
             Tell("compressing");
             var texts = SettingsText.Of(request, Options);
-            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements), data.Inputs(request.Threads, measurements), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, texts, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements, cancellation), data.Inputs(request.Threads, measurements, cancellation), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, texts, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
             var original = counted.Complete() with { Bytes = byteLength, Sha256 = sourceDigest.GetAwaiter().GetResult() };
             Provenance.Stamp(model, texts, original.Sha256);

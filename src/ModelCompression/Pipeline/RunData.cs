@@ -46,13 +46,16 @@ internal sealed class RunData : IDisposable
     /// <summary>Statistics of the model's tensors over the calibration data, or null without such data.</summary>
     /// <param name="threads">Samples that run at the same time.</param>
     /// <param name="record">Takes what is measured, and has what an earlier run measured; or null.</param>
-    public IStatisticsSource? Statistics(int threads, MeasurementRecord? record = null) =>
-        calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads) { Record = record };
+    /// <param name="cancellation">Stops collections between samples.</param>
+    public IStatisticsSource? Statistics(int threads, MeasurementRecord? record, CancellationToken cancellation) =>
+        calibration is null ? null : new Calibrator(new DataSetSamples(calibration, SampleOrigin.Calibration), options.CalibrationSamples, threads) { Record = record, Stopping = cancellation };
 
     /// <summary>Samples that tell the mean of layers' inputs: calibration data, else inputs made up from noise.</summary>
     /// <param name="threads">Samples that run at the same time.</param>
     /// <param name="record">Notes what was measured; or null.</param>
-    public IStatisticsSource Inputs(int threads, MeasurementRecord? record = null) => Statistics(threads, record) ?? new SimulatedRuns(longer) { Record = record };
+    /// <param name="cancellation">Stops collections between samples.</param>
+    public IStatisticsSource Inputs(int threads, MeasurementRecord? record, CancellationToken cancellation) =>
+        Statistics(threads, record, cancellation) ?? new SimulatedRuns(longer) { Record = record, Stopping = cancellation };
 
     /// <summary>Gradients of the model over the training data, or null without such data.</summary>
     /// <param name="originalPath">The original model, for distillation.</param>

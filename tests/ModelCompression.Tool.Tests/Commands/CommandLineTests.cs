@@ -17,6 +17,10 @@ public sealed class CommandLineTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [TestMethod]
+    public void CancelledWork_HasTimeToTakeAwayWhatItHasWritten() =>
+        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(10), ModelCompression.Tool.CommandLine.ToolCommandLine.Invocation.ProcessTerminationTimeout!.Value);
+
+    [TestMethod]
     public void Inspect_ShowsOperatorsWeightsAndWhatCanBeCompressed()
     {
         string text = Run(0, "inspect", Model);

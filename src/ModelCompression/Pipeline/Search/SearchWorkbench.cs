@@ -201,7 +201,7 @@ internal sealed class SearchWorkbench(CompressionRequest request, SortedDictiona
         {
             log = new PassLog();
             var texts = SettingsText.Of(applied, settings.Model);
-            PassPlan.Run(model, settings, data.Statistics(applied.Threads), data.Inputs(applied.Threads), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), texts, cancellation);
+            PassPlan.Run(model, settings, data.Statistics(applied.Threads, null, cancellation), data.Inputs(applied.Threads, null, cancellation), data.Gradients(applied.SourcePath, applied.Threads), log, new ModelCounter(), texts, cancellation);
             Provenance.Stamp(model, texts, sourceSha256);
             return model;
         }

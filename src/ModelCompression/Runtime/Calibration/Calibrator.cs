@@ -21,10 +21,13 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
     /// <inheritdoc/>
     public MeasurementRecord? Record { get; init; }
 
+    /// <summary>Stops every collection between samples: a pass that collects need not know of the run's end.</summary>
+    public CancellationToken Stopping { get; init; }
+
     /// <summary>Whether tensors are reduced to their extremes also where that saves no time.</summary>
     internal bool AlwaysReduces { get; init; }
 
-    private SampleLoop Loop => new(samples, threads);
+    private SampleLoop Loop => new(samples, threads, Stopping);
 
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)

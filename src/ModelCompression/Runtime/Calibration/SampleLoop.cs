@@ -7,13 +7,14 @@ namespace ModelCompression.Runtime.Calibration;
 /// <summary>Runs samples side by side, each on a thread of its own, and merges what was measured in sample order.</summary>
 /// <param name="samples">Calibration data.</param>
 /// <param name="threads">Samples that run at the same time, at least 1.</param>
-internal sealed class SampleLoop(SampleSource samples, int threads)
+/// <param name="stopping">Ends every collection between samples, whatever token that one has.</param>
+internal sealed class SampleLoop(SampleSource samples, int threads, CancellationToken stopping)
 {
     /// <summary>Samples that run at the same time.</summary>
     public int Threads => threads;
 
     /// <summary>The same with another number of threads.</summary>
-    public SampleLoop With(int threadCount) => new(samples, threadCount);
+    public SampleLoop With(int threadCount) => new(samples, threadCount, stopping);
 
     /// <summary>Fills a plan.</summary>
     /// <param name="start">Makes what runs the samples of one thread.</param>
@@ -36,6 +37,7 @@ internal sealed class SampleLoop(SampleSource samples, int threads)
             {
                 try
                 {
+                    stopping.ThrowIfCancellationRequested();
                     cancellation.ThrowIfCancellationRequested();
                     var sample = SampleTensors.Completed(samples.Read(0, index, buffers), others);
                     var source = whole is { } all && sample.NotFiniteInput is not null

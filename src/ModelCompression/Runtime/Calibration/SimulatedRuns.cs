@@ -21,10 +21,14 @@ public sealed class SimulatedRuns(SyntheticInputs? samples) : IStatisticsSource
     /// <inheritdoc/>
     public MeasurementRecord? Record { get; init; }
 
+    /// <inheritdoc cref="Calibrator.Stopping"/>
+    public CancellationToken Stopping { get; init; }
+
     /// <inheritdoc/>
     public void Collect(Model model, StatisticsPlan plan, CancellationToken cancellation = default)
     {
         if (samples is null || samples.Count == 0) return;
+        Stopping.ThrowIfCancellationRequested();
         var tensors = new WantedTensors(model, plan);
         using var session = ObservingSession.OpenForFewRuns(model, tensors.Computed, ThreadCount);
         string[] outputs = [.. model.Graph.Outputs.Select(o => o.Name)];
@@ -39,6 +43,7 @@ public sealed class SimulatedRuns(SyntheticInputs? samples) : IStatisticsSource
 
         for (int index = 1; index < Math.Min(samples.Count, plan.SampleLimit ?? int.MaxValue) && plan.IsEnough?.Invoke() != true; index++)
         {
+            Stopping.ThrowIfCancellationRequested();
             cancellation.ThrowIfCancellationRequested();
             using var next = Run(session, attempt, index, plan, tensors.Names);
             Merge(next, tensors, plan);
