@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using ModelCompression.Onnx.Graph;
 using ModelCompression.Options;
 
@@ -14,7 +15,7 @@ public abstract class ModelPass
     public void Run(Model model, CompressionSettings settings, PassLog log)
     {
         Check(model, "before");
-        Apply(model, settings, log);
+        ApplyOrStop(model, settings, log);
         Check(model, "after");
     }
 
@@ -24,17 +25,30 @@ public abstract class ModelPass
     internal bool RunOnVerified(Model model, CompressionSettings settings, PassLog log)
     {
         int before = log.Edits.Count;
-        Apply(model, settings, log);
+        ApplyOrStop(model, settings, log);
         bool edited = log.Edits.Skip(before).Any(e => e.Applied);
         if (edited) Check(model, "after");
         return edited;
     }
 
     /// <summary>Runs the pass on a model that nobody will read, to see how many bytes it takes: nothing is verified or logged.</summary>
-    internal void RunForSize(Model model, CompressionSettings settings) => Apply(model, settings, new PassLog());
+    internal void RunForSize(Model model, CompressionSettings settings) => ApplyOrStop(model, settings, new PassLog());
 
     /// <summary>Does the work.</summary>
     protected abstract void Apply(Model model, CompressionSettings settings, PassLog log);
+
+    /// <summary>In a loop on several threads each of them meets the end of a cancelled run where it waits for what the model computes; the caller meets one.</summary>
+    private void ApplyOrStop(Model model, CompressionSettings settings, PassLog log)
+    {
+        try
+        {
+            Apply(model, settings, log);
+        }
+        catch (AggregateException e) when (e.Flatten().InnerExceptions.FirstOrDefault(i => i is OperationCanceledException) is { } stopped)
+        {
+            ExceptionDispatchInfo.Throw(stopped);
+        }
+    }
 
     private void Check(Model model, string moment)
     {

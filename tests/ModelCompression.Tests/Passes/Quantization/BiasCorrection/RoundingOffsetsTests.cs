@@ -59,6 +59,10 @@ public sealed class RoundingOffsetsTests
     }
 
     [TestMethod]
+    public void CancelledRun_EndsAsOne() =>
+        Assert.ThrowsExactly<OperationCanceledException>(() => WeightRounding.Quantize(Network(1), Options, new SimulatedRuns(SyntheticInputs.For(Network(1).Model)) { Stopping = new(true) }));
+
+    [TestMethod]
     public void RecordedMeans_AreTakenInsteadOfARun()
     {
         var measured = new MeasurementRecord();

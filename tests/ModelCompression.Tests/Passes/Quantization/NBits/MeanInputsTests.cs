@@ -38,6 +38,10 @@ public sealed class MeanInputsTests
     }
 
     [TestMethod]
+    public void CancelledRun_EndsAsOne_ThoughManyThreadsWaitForIt() =>
+        Assert.ThrowsExactly<OperationCanceledException>(() => WeightRounding.Quantize(Network(), Options(QuantizationAlgorithm.Hqq), new SimulatedRuns(SyntheticInputs.For(Network().Model)) { Stopping = new(true) }));
+
+    [TestMethod]
     public void ModelThatSeesNothingIn0To1_IsShownNormalizedPictures()
     {
         using var model = SmallModel.Rectified(0.5f);
