@@ -25,8 +25,9 @@ internal static class OrtLibrary
     /// <param name="version">Least version of the interface; later ones only add to the end of the table.</param>
     public static unsafe nint* Functions(uint version)
     {
-        if (!OperatingSystem.IsLinux()) return null;
-        string[] loaded = [.. File.ReadLines("/proc/self/maps").Where(l => l.Contains("/libonnxruntime.so", StringComparison.Ordinal)).Select(l => l[l.IndexOf('/', StringComparison.Ordinal)..]).Distinct()];
+        const string maps = "/proc/self/maps";
+        if (!OperatingSystem.IsLinux() || !File.Exists(maps)) return null;
+        string[] loaded = [.. File.ReadLines(maps).Where(l => l.Contains("/libonnxruntime.so", StringComparison.Ordinal)).Select(l => l[l.IndexOf('/', StringComparison.Ordinal)..]).Distinct()];
         if (loaded.Length != 1 || !NativeLibrary.TryLoad(loaded[0], out nint library) || !NativeLibrary.TryGetExport(library, "OrtGetApiBase", out nint entry)) return null;
         var getBase = (delegate* unmanaged<nint*>)entry;
         return (nint*)((delegate* unmanaged<uint, nint>)getBase()[0])(version);
