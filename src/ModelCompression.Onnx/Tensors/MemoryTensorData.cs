@@ -9,9 +9,5 @@ internal sealed class MemoryTensorData(ReadOnlyMemory<byte> memory) : TensorData
 
     protected override ref readonly byte First => ref MemoryMarshal.GetReference(memory.Span);
 
-    public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
-    {
-        for (int at = 0; at < memory.Length; at += MaxBlockByteLength)
-            yield return memory.Slice(at, Math.Min(MaxBlockByteLength, memory.Length - at));
-    }
+    public override IEnumerable<ReadOnlyMemory<byte>> Blocks() => BlocksOf(memory);
 }

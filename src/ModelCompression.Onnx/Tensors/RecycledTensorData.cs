@@ -41,10 +41,7 @@ public sealed class RecycledTensorData : TensorData
     protected override ref readonly byte First => ref MemoryMarshal.GetReference(Memory.Span);
 
     /// <inheritdoc/>
-    public override IEnumerable<ReadOnlyMemory<byte>> Blocks()
-    {
-        for (int at = 0; at < length; at += MaxBlockByteLength) yield return Memory.Slice(at, Math.Min(MaxBlockByteLength, length - at));
-    }
+    public override IEnumerable<ReadOnlyMemory<byte>> Blocks() => BlocksOf(Memory);
 
     /// <inheritdoc/>
     public override void Discard()

@@ -58,6 +58,12 @@ public abstract class TensorData
     /// <summary>Wraps an array without copying; it must not be changed afterwards.</summary>
     public static TensorData FromArray<T>(T[] array) where T : unmanaged => new ArrayTensorData(array, Unsafe.SizeOf<T>());
 
+    /// <summary><see cref="Blocks"/> of bytes that are one block of memory.</summary>
+    protected static IEnumerable<ReadOnlyMemory<byte>> BlocksOf(ReadOnlyMemory<byte> memory)
+    {
+        for (int at = 0; at < memory.Length; at += MaxBlockByteLength) yield return memory.Slice(at, Math.Min(MaxBlockByteLength, memory.Length - at));
+    }
+
     /// <summary>Largest block <see cref="Blocks"/> gives.</summary>
     protected const int MaxBlockByteLength = 1 << 30;
 }

@@ -39,7 +39,7 @@ internal static class AffineQuantizer
 
     /// <summary>Quantizes a matrix to codes of at most 8 bits and transposes it, without the codes in their first order ever being in memory.</summary>
     /// <param name="matrix">Type <see cref="DataType.Float"/>, [K, N], all elements finite.</param>
-    /// <param name="layout">One channel, or the columns, in groups of rows if there are any.</param>
+    /// <param name="layout">One channel, or the columns.</param>
     /// <param name="scales">One per scale number.</param>
     /// <param name="codes">Allowed codes.</param>
     /// <param name="flipped">Bits to invert in every code.</param>
@@ -49,9 +49,7 @@ internal static class AffineQuantizer
     public static QuantizationNoise QuantizeTransposed(Tensor matrix, ChannelLayout layout, AffineScale[] scales, CodeRange codes, byte flipped, Memory<byte> output, int pitch, int threads = -1)
     {
         int length = (int)matrix.Dims[0], columns = (int)matrix.Dims[1], across = (columns + TileColumns - 1) / TileColumns;
-        var patterns = new ScalePattern[layout.Groups];
-        for (int g = 0; g < patterns.Length; g++) patterns[g] = ScalePattern.Of(layout.OneGroup(), scales[(g * layout.Channels)..((g + 1) * layout.Channels)]);
-        int groupRows = length / layout.Groups;
+        var pattern = ScalePattern.Of(layout, scales);
         var parts = new QuantizationNoise[(length + TileRows - 1) / TileRows * across];
         bool isOrdinary = NarrowSums.Takes(scales);
         Parallel.For(0, parts.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => ArrayPool<byte>.Shared.Rent(TileRows * TileColumns), (tile, _, buffer) =>
@@ -61,11 +59,10 @@ internal static class AffineQuantizer
             var elements = matrix.AsSpan<float>();
             for (int r = 0; r < rows; r++)
             {
-                (int group, int rowOfGroup) = Math.DivRem(top + r, groupRows);
-                int start = (rowOfGroup * columns) + left;
-                var part = elements.Slice(((top + r) * columns) + left, width);
+                int start = ((top + r) * columns) + left;
+                var part = elements.Slice(start, width);
                 var target = buffer.AsSpan(r * width, width);
-                parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, patterns[group], codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, patterns[group], codes, target);
+                parts[tile] += isOrdinary ? QuantizeBlock<ByteSink, NarrowSums>(part, start, pattern, codes, target) : QuantizeBlock<ByteSink, WideSums>(part, start, pattern, codes, target);
             }
 
             MatrixBytes.Transpose(buffer.AsSpan(0, rows * width), output.Span[((left * pitch) + top)..], rows, width, pitch, flipped);

@@ -19,8 +19,9 @@ public sealed class BlockMatrixQuantizerTests
         var codes = CodeRange.Symmetric(8);
         var ranges = ChannelRanges.Of(matrix, layout);
         var maps = Enumerable.Range(0, layout.ScaleCount).Select(s => AffineScale.Covering(ranges.Min[s], ranges.Max[s], codes)).ToArray();
-        byte[] expected = new byte[k * n], one = new byte[k * n], two = new byte[k * n];
-        var expectedNoise = AffineQuantizer.QuantizeTransposed(matrix, layout, maps, codes, Flipped, expected, k);
+        byte[] inRows = new byte[k * n], one = new byte[k * n], two = new byte[k * n];
+        var expectedNoise = AffineQuantizer.Quantize(matrix, layout, maps, codes, inRows);
+        byte[] expected = [.. MatrixBytes.Transpose(inRows, k, n).Select(code => (byte)(code ^ Flipped))];
 
         var fresh = Tensor.Float([k, n], matrix.AsSpan<float>().ToArray());
         var (scales, noise, zeroCodes) = BlockMatrixQuantizer.TryQuantize(fresh, block, codes, Flipped, one, threads: 1)!.Value;

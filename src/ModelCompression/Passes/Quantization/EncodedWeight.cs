@@ -28,7 +28,7 @@ internal sealed record EncodedWeight(Tensor Codes, float[] Scales, int[] ZeroPoi
     /// <param name="plan">The plan.</param>
     /// <param name="threads">Most threads, or −1 for all.</param>
     public static EncodedWeight? TryMake(WeightPlan plan, int threads) =>
-        plan is { Product: { HasOwnScales: true, IsTransposed: false } product, Ranges: null } ? product.TryEncode(FloatElements.AsFloat(plan.Site.Tensor), plan.Codes, threads)
+        plan is { Product: { HasOwnScales: true, IsTransposed: false } product } ? product.TryEncode(FloatElements.AsFloat(plan.Site.Tensor), plan.Codes, threads)
         : Make(plan, threads) is { } weight ? weight with { NonZeroCount = weight.CountNonZeros(plan) } : null;
 
     /// <summary>As many scales and zero points as a weight will have, before it is encoded.</summary>
