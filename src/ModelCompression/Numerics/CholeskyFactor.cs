@@ -16,32 +16,36 @@ internal sealed class CholeskyFactor
 
     private readonly double[] factor;
     private readonly int size;
+    private readonly CancellationToken cancellation;
 
-    private CholeskyFactor(double[] factor, int size)
+    private CholeskyFactor(double[] factor, int size, CancellationToken cancellation)
     {
         this.factor = factor;
         this.size = size;
+        this.cancellation = cancellation;
     }
 
     /// <summary>Factors a matrix, or returns null when it is not positive definite in binary64.</summary>
     /// <param name="matrix">size·size elements, row-major; only the lower triangle is read.</param>
     /// <param name="size">Rows and columns.</param>
-    public static CholeskyFactor? TryCreate(ReadOnlySpan<double> matrix, int size)
+    /// <param name="cancellation">Stops the factoring, and later whatever is solved by the factor.</param>
+    /// <exception cref="OperationCanceledException">The work was stopped.</exception>
+    public static CholeskyFactor? TryCreate(ReadOnlySpan<double> matrix, int size, CancellationToken cancellation = default)
     {
         var factor = matrix.ToArray();
         for (int first = 0; first < size; first += Panel)
         {
             int end = Math.Min(first + Panel, size), panel = first;
             // What the columns before take from this panel; then the panel's own columns, row by row below its triangle.
-            ForStrips(first, size, (long)(size - first) * first * (end - first), (from, to) => BlockedProducts.Subtract(factor, size, from, to, panel, end, panel));
+            ForStrips(first, size, (long)(size - first) * first * (end - first), (from, to) => BlockedProducts.Subtract(factor, size, from, to, panel, end, panel), cancellation);
             if (!FactorTriangle(factor, size, first, end)) return null;
             ForStrips(end, size, (long)(size - end) * Panel * Panel, (from, to) =>
             {
                 for (int i = from; i < to; i++) SolveRow(factor, size, i, panel, end);
-            });
+            }, cancellation);
         }
 
-        return new(factor, size);
+        return new(factor, size, cancellation);
     }
 
     private static bool FactorTriangle(double[] factor, int size, int first, int end)
@@ -68,11 +72,12 @@ internal sealed class CholeskyFactor
         }
     }
 
-    private static void ForStrips(int first, int end, long work, Action<int, int> body)
+    private static void ForStrips(int first, int end, long work, Action<int, int> body, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         int strips = (end - first + Strip - 1) / Strip;
         if (work < ParallelWork) body(first, end);
-        else Parallel.For(0, strips, s => body(first + (s * Strip), Math.Min(end, first + ((s + 1) * Strip))));
+        else Parallel.For(0, strips, new ParallelOptions { CancellationToken = cancellation }, s => body(first + (s * Strip), Math.Min(end, first + ((s + 1) * Strip))));
     }
 
     /// <summary>Replaces B by A⁻¹·B.</summary>
@@ -82,7 +87,7 @@ internal sealed class CholeskyFactor
     {
         // Columns are independent; each thread takes a strip of them.
         int strips = (columns + Strip - 1) / Strip;
-        Parallel.For(0, strips, s => Solve(right, columns, s * Strip, Math.Min(Strip, columns - (s * Strip))));
+        Parallel.For(0, strips, new ParallelOptions { CancellationToken = cancellation }, s => Solve(right, columns, s * Strip, Math.Min(Strip, columns - (s * Strip))));
     }
 
     /// <summary>A⁻¹, row-major.</summary>
@@ -98,11 +103,12 @@ internal sealed class CholeskyFactor
     public double[] InverseOfLower()
     {
         var inverse = new double[size * size];
-        Parallel.For(0, (size + Panel - 1) / Panel, s =>
+        Parallel.For(0, (size + Panel - 1) / Panel, new ParallelOptions { CancellationToken = cancellation }, s =>
         {
             int first = s * Panel;
             for (int i = first; i < size; i++)
             {
+                cancellation.ThrowIfCancellationRequested();
                 int length = Math.Min(Panel, i - first + 1);
                 var row = inverse.AsSpan((i * size) + first, length);
                 if (i < first + Panel) row[i - first] = 1;
@@ -122,6 +128,7 @@ internal sealed class CholeskyFactor
     {
         for (int i = 0; i < size; i++)
         {
+            cancellation.ThrowIfCancellationRequested();
             var row = right.AsSpan((i * columns) + first, count);
             for (int k = 0; k < i; k++) Subtract(row, right.AsSpan((k * columns) + first, count), factor[(i * size) + k]);
             TensorPrimitives.Multiply(row, 1 / factor[(i * size) + i], row);
@@ -129,6 +136,7 @@ internal sealed class CholeskyFactor
 
         for (int i = size - 1; i >= 0; i--)
         {
+            cancellation.ThrowIfCancellationRequested();
             var row = right.AsSpan((i * columns) + first, count);
             for (int k = i + 1; k < size; k++) Subtract(row, right.AsSpan((k * columns) + first, count), factor[(k * size) + i]);
             TensorPrimitives.Multiply(row, 1 / factor[(i * size) + i], row);

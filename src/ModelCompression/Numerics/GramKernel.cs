@@ -23,22 +23,24 @@ internal static class GramKernel
     /// <param name="count">Number of rows, at most <see cref="BlockRows"/>.</param>
     /// <param name="width">K.</param>
     /// <param name="gram">G, K·K, symmetric.</param>
-    public static void Add(float[] rows, int count, int width, float[] gram)
+    /// <param name="cancellation">Stops the work: G is undefined then.</param>
+    public static void Add(float[] rows, int count, int width, float[] gram, CancellationToken cancellation = default)
     {
-        AddUpper(rows, count, width, gram);
+        AddUpper(rows, count, width, gram, cancellation);
         Mirror(gram, width);
     }
 
     /// <summary>G += XᵀX from the diagonal on; below it G is undefined until <see cref="Mirror"/>. Sums over the block are binary32, those over blocks as G.</summary>
     /// <typeparam name="T">Binary32 or binary64.</typeparam>
-    public static void AddUpper<T>(ReadOnlySpan<float> rows, int count, int width, T[] gram) where T : struct
+    public static void AddUpper<T>(ReadOnlySpan<float> rows, int count, int width, T[] gram, CancellationToken cancellation = default) where T : struct
     {
+        cancellation.ThrowIfCancellationRequested();
         int panels = (width + Panel - 1) / Panel;
         float[] packed = ArrayPool<float>.Shared.Rent(panels * count * Panel);
         Pack(rows, count, width, packed);
         if ((long)count * width * width < ParallelWork)
             for (int p = 0; p < panels; p++) AddPanel(packed, count, width, gram, p);
-        else Parallel.For(0, panels, p => AddPanel(packed, count, width, gram, p));
+        else Parallel.For(0, panels, new ParallelOptions { CancellationToken = cancellation }, p => AddPanel(packed, count, width, gram, p));
         ArrayPool<float>.Shared.Return(packed);
     }
 

@@ -8,7 +8,8 @@ namespace ModelCompression.Numerics;
 /// <param name="squaredY">Σ y² of all columns.</param>
 /// <param name="meanX">Mean of X, or zeros when the fit has no intercept.</param>
 /// <param name="meanY">Mean of Y, or zeros.</param>
-internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[] meanX, double[] meanY) : RegressionData(meanX, meanY, squaredY)
+/// <param name="cancellation">Stops the products and factorizations.</param>
+internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[] meanX, double[] meanY, CancellationToken cancellation = default) : RegressionData(meanX, meanY, squaredY, cancellation)
 {
     /// <summary>Σ x·xᵀ, K·K.</summary>
     public double[] XX => xx;
@@ -17,7 +18,7 @@ internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[
     public override double ProductWork => (double)K * K * M;
 
     /// <summary>Takes them out of ZᵀZ, Z = [X, 1, Y], centred when the fit has an intercept.</summary>
-    public static Moments Of(ReadOnlySpan<double> joined, int k, int m, bool centred)
+    public static Moments Of(ReadOnlySpan<double> joined, int k, int m, bool centred, CancellationToken cancellation = default)
     {
         int width = k + 1 + m;
         double count = Math.Max(1, joined[(k * width) + k]);
@@ -34,7 +35,7 @@ internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[
         }
 
         for (int j = 0; j < m; j++) yy += joined[((k + 1 + j) * width) + k + 1 + j] - (count * meanY[j] * meanY[j]);
-        return new(xx, xy, yy, meanX, meanY);
+        return new(xx, xy, yy, meanX, meanY, cancellation);
     }
 
     /// <inheritdoc/>
@@ -66,7 +67,7 @@ internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[
     public override double[] Multiply(double[] direction)
     {
         var product = new double[K * M];
-        Parallel.For(0, K, i =>
+        Parallel.For(0, K, Stoppable, i =>
         {
             var row = product.AsSpan(i * M, M);
             for (int j = 0; j < K; j++) TensorPrimitives.MultiplyAdd(direction.AsSpan(j * M, M), xx[(i * K) + j], row, row);
@@ -79,7 +80,7 @@ internal sealed class Moments(double[] xx, double[] xy, double squaredY, double[
     {
         var regular = xx.AsSpan().ToArray();
         for (int i = 0; i < K; i++) regular[(i * K) + i] += lambda;
-        if (CholeskyFactor.TryCreate(regular, K) is not { } factor) return null;
+        if (CholeskyFactor.TryCreate(regular, K, Cancellation) is not { } factor) return null;
         var change = Residual(weights);
         factor.Solve(change, M);
         return change;

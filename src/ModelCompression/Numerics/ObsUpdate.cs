@@ -19,18 +19,22 @@ internal sealed class ObsUpdate
 
     private readonly float[] upper;
     private readonly int width;
+    private readonly ParallelOptions stoppable;
 
-    private ObsUpdate(float[] upper, int width)
+    private ObsUpdate(float[] upper, int width, CancellationToken cancellation)
     {
         this.upper = upper;
         this.width = width;
+        stoppable = new() { CancellationToken = cancellation };
     }
 
     /// <summary>Prepares the update for inputs with a Gram matrix; null when it cannot be factored.</summary>
     /// <param name="gram">XᵀX, width·width.</param>
     /// <param name="width">Columns.</param>
     /// <param name="damping">Added to the diagonal, relative to its mean.</param>
-    public static ObsUpdate? TryCreate(ReadOnlySpan<double> gram, int width, double damping = 0.01)
+    /// <param name="cancellation">Stops the preparation, and later the removals.</param>
+    /// <exception cref="OperationCanceledException">The work was stopped.</exception>
+    public static ObsUpdate? TryCreate(ReadOnlySpan<double> gram, int width, double damping = 0.01, CancellationToken cancellation = default)
     {
         double mean = 0;
         for (int i = 0; i < width; i++) mean += gram[(i * width) + i] / width;
@@ -40,12 +44,12 @@ internal sealed class ObsUpdate
         for (int i = 0; i < width; i++)
             for (int j = 0; j < width; j++) reversed[((width - 1 - i) * width) + width - 1 - j] = gram[(i * width) + j];
         for (int i = 0; i < width; i++) reversed[(i * width) + i] += damping * mean;
-        if (CholeskyFactor.TryCreate(reversed, width) is not { } factor) return null;
+        if (CholeskyFactor.TryCreate(reversed, width, cancellation) is not { } factor) return null;
         var inverse = factor.InverseOfLower();
         var upper = new float[width * width];
         for (int i = 0; i < width; i++)
             for (int j = i; j < width; j++) upper[(i * width) + j] = (float)inverse[((width - 1 - i) * width) + width - 1 - j];
-        return new(upper, width);
+        return new(upper, width, cancellation);
     }
 
     /// <summary>Prepares the update for inputs given as fewer rows than columns; null when they are zero.</summary>
@@ -56,7 +60,9 @@ internal sealed class ObsUpdate
     /// <param name="rows">X, row-major.</param>
     /// <param name="width">Columns.</param>
     /// <param name="damping">Added to the diagonal, relative to its mean.</param>
-    public static ObsUpdate? FromRows(float[] rows, int width, double damping = 0.01)
+    /// <param name="cancellation">Stops the preparation, and later the removals.</param>
+    /// <exception cref="OperationCanceledException">The work was stopped.</exception>
+    public static ObsUpdate? FromRows(float[] rows, int width, double damping = 0.01, CancellationToken cancellation = default)
     {
         int count = rows.Length / width;
         double lambda = damping * TensorPrimitives.SumOfSquares<double>(Array.ConvertAll(rows, x => (double)x)) / width;
@@ -70,12 +76,13 @@ internal sealed class ObsUpdate
         var diagonal = new double[width];
         for (int i = width - 1; i >= 0; i--)
         {
+            cancellation.ThrowIfCancellationRequested();
             TensorPrimitives.ConvertTruncating<float, double>(columns.AsSpan(i * count, count), x);
             diagonal[i] = Downdate(inverse, x, count, weights.AsSpan(i * count, count));
         }
 
         var upper = new float[width * width];
-        Parallel.For(0, width, i =>
+        Parallel.For(0, width, new ParallelOptions { CancellationToken = cancellation }, i =>
         {
             // 1 − xᵢᵀSxᵢ = 1/(1 + xᵢᵀS'xᵢ) with S' of the columns behind i: no digits are lost.
             double own = diagonal[i] / lambda, root = Math.Sqrt(own);
@@ -83,7 +90,7 @@ internal sealed class ObsUpdate
             for (int j = i + 1; j < width; j++)
                 upper[(i * width) + j] = (float)(-TensorPrimitives.Dot<float>(weights.AsSpan(i * count, count), columns.AsSpan(j * count, count)) / (lambda * root));
         });
-        return new(upper, width);
+        return new(upper, width, cancellation);
     }
 
     /// <summary>S' becomes S = S' − S'xxᵀS'/(1 + xᵀS'x); gives S·x and 1 − xᵀSx.</summary>
@@ -106,7 +113,7 @@ internal sealed class ObsUpdate
     /// <param name="rows">Elements, row after row; overwritten.</param>
     /// <param name="removed">One mark per element.</param>
     public void Remove(float[] rows, bool[] removed) =>
-        Parallel.For(0, rows.Length / width, r => Sweep(rows.AsSpan(r * width, width), removed.AsSpan(r * width, width), 0, width));
+        Parallel.For(0, rows.Length / width, stoppable, r => Sweep(rows.AsSpan(r * width, width), removed.AsSpan(r * width, width), 0, width));
 
     /// <summary>Removes a share of the elements, in each block of columns those that cost least.</summary>
     /// <param name="rows">Elements, row after row; overwritten.</param>
@@ -119,7 +126,7 @@ internal sealed class ObsUpdate
         {
             int length = Math.Min(BlockLength, count - first);
             var removed = Cheapest(rows, rowCount, first, length, (int)Math.Round(sparsity * rowCount * length, MidpointRounding.ToEven));
-            Parallel.For(0, rowCount, r => Sweep(rows.AsSpan(r * width, width), removed.AsSpan(r * length, length), first, length));
+            Parallel.For(0, rowCount, stoppable, r => Sweep(rows.AsSpan(r * width, width), removed.AsSpan(r * length, length), first, length));
         }
     }
 
@@ -128,7 +135,7 @@ internal sealed class ObsUpdate
     /// <param name="groups">Groups in column order.</param>
     /// <param name="kept">Elements of each row that stay in a group.</param>
     public void RemoveFromGroups(float[] rows, IReadOnlyList<ColumnGroup> groups, int kept) =>
-        Parallel.For(0, rows.Length / width, r =>
+        Parallel.For(0, rows.Length / width, stoppable, r =>
         {
             var row = rows.AsSpan(r * width, width);
             Span<bool> removed = stackalloc bool[groups.Max(g => g.Length)];

@@ -4,7 +4,8 @@ namespace ModelCompression.Numerics;
 /// <param name="meanX">Mean of X, or zeros when the fit has no intercept; its length is K.</param>
 /// <param name="meanY">Mean of Y, or zeros; its length is M.</param>
 /// <param name="squaredY">Σ y² of all columns, centred.</param>
-internal abstract class RegressionData(double[] meanX, double[] meanY, double squaredY)
+/// <param name="cancellation">Stops the products and factorizations.</param>
+internal abstract class RegressionData(double[] meanX, double[] meanY, double squaredY, CancellationToken cancellation)
 {
     /// <summary>Columns of X.</summary>
     public int K => MeanX.Length;
@@ -20,6 +21,12 @@ internal abstract class RegressionData(double[] meanX, double[] meanY, double sq
 
     /// <summary>Σ y² of all columns, centred.</summary>
     public double SquaredY { get; } = squaredY;
+
+    /// <summary>Stops the products and factorizations, which then throw <see cref="OperationCanceledException"/>.</summary>
+    protected CancellationToken Cancellation { get; } = cancellation;
+
+    /// <summary>How loops over rows run on all threads.</summary>
+    protected ParallelOptions Stoppable => new() { CancellationToken = Cancellation };
 
     /// <summary>Multiply-accumulate operations of <see cref="Multiply"/>.</summary>
     public abstract double ProductWork { get; }

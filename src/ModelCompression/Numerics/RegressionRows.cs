@@ -11,7 +11,7 @@ internal sealed class RegressionRows : RegressionData
     private readonly int count;
     private readonly Lazy<double[]> products;
 
-    private RegressionRows(double[] x, double[] y, int count, double[] meanX, double[] meanY) : base(meanX, meanY, TensorPrimitives.SumOfSquares<double>(y))
+    private RegressionRows(double[] x, double[] y, int count, double[] meanX, double[] meanY, CancellationToken cancellation) : base(meanX, meanY, TensorPrimitives.SumOfSquares<double>(y), cancellation)
     {
         (this.x, this.y, this.count) = (x, y, count);
         products = new(Products);
@@ -26,7 +26,8 @@ internal sealed class RegressionRows : RegressionData
     /// <param name="k">Columns of X.</param>
     /// <param name="m">Columns of Y.</param>
     /// <param name="centred">True if the fit has an intercept.</param>
-    public static RegressionRows Of(ReadOnlySpan<float> first, ReadOnlySpan<float> second, int k, int m, bool centred)
+    /// <param name="cancellation">Stops the products and factorizations.</param>
+    public static RegressionRows Of(ReadOnlySpan<float> first, ReadOnlySpan<float> second, int k, int m, bool centred, CancellationToken cancellation = default)
     {
         int width = k + 1 + m, count = (first.Length + second.Length) / width;
         var (x, y, meanX, meanY) = (new double[count * k], new double[count * m], new double[k], new double[m]);
@@ -44,7 +45,7 @@ internal sealed class RegressionRows : RegressionData
             Centre(y, meanY, count);
         }
 
-        return new(x, y, count, meanX, meanY);
+        return new(x, y, count, meanX, meanY, cancellation);
     }
 
     /// <inheritdoc/>
@@ -73,7 +74,7 @@ internal sealed class RegressionRows : RegressionData
     {
         var regular = products.Value.AsSpan().ToArray();
         for (int i = 0; i < count; i++) regular[(i * count) + i] += lambda;
-        if (CholeskyFactor.TryCreate(regular, count) is not { } factor) return null;
+        if (CholeskyFactor.TryCreate(regular, count, Cancellation) is not { } factor) return null;
         var error = Error(weights);
         factor.Solve(error, M);
         return Back(error);
@@ -91,7 +92,7 @@ internal sealed class RegressionRows : RegressionData
     private double[] Products()
     {
         var result = new double[count * count];
-        Parallel.For(0, count, i =>
+        Parallel.For(0, count, Stoppable, i =>
         {
             for (int j = 0; j <= i; j++) result[(i * count) + j] = result[(j * count) + i] = TensorPrimitives.Dot<double>(x.AsSpan(i * K, K), x.AsSpan(j * K, K));
         });
@@ -110,7 +111,7 @@ internal sealed class RegressionRows : RegressionData
     private double[] Forward(double[] direction)
     {
         var result = new double[count * M];
-        Parallel.For(0, count, r =>
+        Parallel.For(0, count, Stoppable, r =>
         {
             var row = result.AsSpan(r * M, M);
             for (int i = 0; i < K; i++) TensorPrimitives.MultiplyAdd(direction.AsSpan(i * M, M), x[(r * K) + i], row, row);
@@ -122,7 +123,7 @@ internal sealed class RegressionRows : RegressionData
     private double[] Back(double[] error)
     {
         var result = new double[K * M];
-        Parallel.For(0, K, i =>
+        Parallel.For(0, K, Stoppable, i =>
         {
             var row = result.AsSpan(i * M, M);
             for (int r = 0; r < count; r++) TensorPrimitives.MultiplyAdd(error.AsSpan(r * M, M), x[(r * K) + i], row, row);

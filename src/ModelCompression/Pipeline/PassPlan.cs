@@ -33,7 +33,7 @@ internal static class PassPlan
     /// <param name="log">Takes what was done.</param>
     /// <param name="counter">Counts the parameters before they are turned into codes.</param>
     /// <param name="texts">What the result will say of its settings.</param>
-    /// <param name="cancellation">Stops between passes.</param>
+    /// <param name="cancellation">Stops between passes, and long ones inside.</param>
     public static void Run(Model model, CompressionSettings settings, IStatisticsSource? statistics, IStatisticsSource? inputs, IGradientSource? gradients, PassLog log, ModelCounter counter, IReadOnlyDictionary<string, string> texts, CancellationToken cancellation)
     {
         var overridable = OverridableWeights.Of(model);
@@ -92,14 +92,14 @@ internal static class PassPlan
         var decisions = new StaticDecisions();
         var weights = new RehearsedWeights();
         bool corrects = AnyOptions(settings, o => o.BiasCorrection != false && o.Quantization is (QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static));
-        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true, finished), decisions.HasCorrected);
-        foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs, finished: finished)) yield return pass;
+        if (statistics is not null && corrects) yield return new CorrectBiases(statistics, () => Quantizers(settings, statistics, decisions, weights, inputs, rehearses: true, finished, cancellation), decisions.HasCorrected);
+        foreach (var pass in Quantizers(settings, statistics, decisions, weights, inputs, finished: finished, cancellation: cancellation)) yield return pass;
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Float16)) yield return new ConvertToFloat16();
         if (AnyOptions(settings, o => o.Pruning != PruningCriterion.None && o.PruningPattern.Kind != PruningPatternKind.Channel)) yield return new PackSparseWeights(widened);
     }
 
     /// <summary>The passes that turn weights and activations into integers.</summary>
-    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, RehearsedWeights? weights = null, IStatisticsSource? inputs = null, bool rehearses = false, Func<Model, long>? finished = null)
+    internal static IEnumerable<ModelPass> Quantizers(CompressionSettings settings, IStatisticsSource? statistics, StaticDecisions? decisions = null, RehearsedWeights? weights = null, IStatisticsSource? inputs = null, bool rehearses = false, Func<Model, long>? finished = null, CancellationToken cancellation = default)
     {
         QuantizeStatically? statically = null;
         if (statistics is not null && AnyOptions(settings, o => o.Quantization == QuantizationMode.Static))
@@ -109,7 +109,7 @@ internal static class PassPlan
         }
 
         if (AnyOptions(settings, o => o.Quantization == QuantizationMode.Dynamic)) yield return new QuantizeDynamically();
-        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs, weights, rehearses, finished);
+        if (AnyOptions(settings, o => o.Quantization is QuantizationMode.WeightOnly or QuantizationMode.Dynamic or QuantizationMode.Static)) yield return new QuantizeWeights(statistics, () => statically?.SavedByteLength ?? 0, inputs, weights, rehearses, finished, cancellation);
     }
 
     /// <summary>True if the model's options or those of a rule ask for something.</summary>

@@ -4,7 +4,8 @@ namespace ModelCompression.Statistics;
 
 /// <summary>Rows Z of a fit: kept as they are while they are few for their length, then as ZᵀZ.</summary>
 /// <param name="width">Elements of a row.</param>
-internal sealed class GatheredRows(int width)
+/// <param name="cancellation">Stops the products.</param>
+internal sealed class GatheredRows(int width, CancellationToken cancellation)
 {
     private float[] rows = [];
     private double[]? matrix;
@@ -43,7 +44,7 @@ internal sealed class GatheredRows(int width)
         for (int first = 0; first < Count; first += GramKernel.BlockRows)
         {
             int count = Math.Min(GramKernel.BlockRows, Count - first);
-            GramKernel.AddUpper(rows.AsSpan(first * width, count * width), count, width, matrix);
+            GramKernel.AddUpper(rows.AsSpan(first * width, count * width), count, width, matrix, cancellation);
         }
 
         Count = 0;

@@ -5,7 +5,8 @@ namespace ModelCompression.Statistics;
 /// <summary>Gram matrix XᵀX of the rows a linear operator multiplies with its weights, per group: the Hessian of a layer's squared error but for a factor.</summary>
 /// <param name="rows">How the tensor is seen as rows.</param>
 /// <param name="maxRowsPerSample">Of more rows, evenly spaced ones are taken, others in every sample: neighbouring windows of an image tell little new.</param>
-public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.MaxValue) : TensorStatistic
+/// <param name="cancellation">Stops a sample of many rows.</param>
+public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.MaxValue, CancellationToken cancellation = default) : TensorStatistic
 {
     private readonly Lock gate = new();
     private float[][] matrices = [];
@@ -87,7 +88,7 @@ public sealed class GramStatistic(TensorRows rows, int maxRowsPerSample = int.Ma
         lock (gate)
         {
             if (pendingRows == 0) return;
-            for (int g = 0; g < matrices.Length; g++) GramKernel.Add(pending[g], pendingRows, Width, matrices[g]);
+            for (int g = 0; g < matrices.Length; g++) GramKernel.Add(pending[g], pendingRows, Width, matrices[g], cancellation);
             pendingRows = 0;
         }
     }

@@ -11,7 +11,8 @@ namespace ModelCompression.Statistics;
 /// <param name="yRows">Rows of Y; with several groups each takes an equal share of its columns.</param>
 /// <param name="maxRowsPerSample">Of more rows, evenly spaced ones are taken.</param>
 /// <param name="onlySquares">True where only <see cref="SquaredColumns"/> is wanted, which costs next to nothing; Y is then not looked at.</param>
-public sealed class RegressionStatistic(TensorRows xRows, TensorRows yRows, int maxRowsPerSample, bool onlySquares = false) : PairStatistic
+/// <param name="cancellation">Stops a sample of many rows.</param>
+public sealed class RegressionStatistic(TensorRows xRows, TensorRows yRows, int maxRowsPerSample, bool onlySquares = false, CancellationToken cancellation = default) : PairStatistic
 {
     /// <summary>Beyond it products of elements, and sums of 256 of them, may leave the range of binary32.</summary>
     private const float MaxMagnitude = 1e18f;
@@ -129,7 +130,7 @@ public sealed class RegressionStatistic(TensorRows xRows, TensorRows yRows, int 
     {
         (XWidth, YWidth) = (xWidth, yWidth);
         moments = new GatheredRows[Groups][];
-        for (int g = 0; g < Groups; g++) moments[g] = [new GatheredRows(Width), new GatheredRows(Width)];
+        for (int g = 0; g < Groups; g++) moments[g] = [new GatheredRows(Width, cancellation), new GatheredRows(Width, cancellation)];
     }
 
     /// <summary>False for NaN, too.</summary>

@@ -21,14 +21,17 @@ internal sealed class AdaptiveRounding
     private readonly int width;
     private readonly int steps;
     private readonly int highest;
+    private readonly CancellationToken cancellation;
 
     /// <summary>Prepares the inputs' matrix.</summary>
     /// <param name="gram">H, K·K.</param>
     /// <param name="width">K.</param>
     /// <param name="steps">Steps of the relaxation; 0 for the descent alone.</param>
     /// <param name="highest">The highest code.</param>
-    public AdaptiveRounding(ReadOnlySpan<float> gram, int width, int steps, int highest)
+    /// <param name="cancellation">Stops between steps.</param>
+    public AdaptiveRounding(ReadOnlySpan<float> gram, int width, int steps, int highest, CancellationToken cancellation = default)
     {
+        this.cancellation = cancellation;
         this.width = width;
         this.steps = steps;
         this.highest = highest;
@@ -46,6 +49,7 @@ internal sealed class AdaptiveRounding
     /// <param name="maps">Maps of its blocks.</param>
     /// <param name="blockLength">Elements of a block.</param>
     /// <param name="codes">Good codes on entry, better ones on return.</param>
+    /// <exception cref="OperationCanceledException">The work was stopped.</exception>
     public void Round(ReadOnlySpan<float> row, ReadOnlySpan<GroupMap> maps, int blockLength, Span<byte> codes)
     {
         var scales = new float[width];
@@ -83,6 +87,7 @@ internal sealed class AdaptiveRounding
         float[] error = new float[width], gradient = new float[width], first = new float[width], second = new float[width];
         for (int step = 1; step <= steps; step++)
         {
+            cancellation.ThrowIfCancellationRequested();
             double progress = (double)step / steps, sharpness = LastSharpness + ((FirstSharpness - LastSharpness) * (1 - Math.Max(0, (progress - WarmUp) / (1 - WarmUp))));
             for (int i = 0; i < width; i++) error[i] = row[i] - ((floor[i] + (isFixed[i] ? 0 : Soft(v[i])) - zeros[i]) * scales[i]);
             Array.Clear(gradient);

@@ -35,7 +35,9 @@ internal sealed class InverseFactor
     /// <param name="gram">H, K·K, symmetric.</param>
     /// <param name="width">K.</param>
     /// <param name="rows">Rows that H was summed over; where they are few for K, what they say of each other is mostly chance, and λ is larger.</param>
-    public static InverseFactor? TryMake(ReadOnlySpan<float> gram, int width, long rows)
+    /// <param name="cancellation">Stops the work.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static InverseFactor? TryMake(ReadOnlySpan<float> gram, int width, long rows, CancellationToken cancellation = default)
     {
         var diagonal = new float[width];
         double mean = 0;
@@ -45,8 +47,8 @@ internal sealed class InverseFactor
         for (double damping = FirstDamping + (ShortDamping * width / Math.Max(1, rows)); damping <= LastDamping; damping *= 10)
         {
             float[] lower = Reversed(gram, order, (float)(damping * mean));
-            if (!TryFactor(lower, width)) continue;
-            return new(order, Inverse(lower, width));
+            if (!TryFactor(lower, width, cancellation)) continue;
+            return new(order, Inverse(lower, width, cancellation));
         }
 
         return null;
@@ -75,7 +77,7 @@ internal sealed class InverseFactor
     }
 
     /// <summary>Cholesky decomposition in place, rows against a panel of rows.</summary>
-    private static bool TryFactor(float[] lower, int width)
+    private static bool TryFactor(float[] lower, int width, CancellationToken cancellation)
     {
         for (int first = 0; first < width; first += Panel)
         {
@@ -95,14 +97,14 @@ internal sealed class InverseFactor
             {
                 for (int j = first; j < end; j++)
                     lower[(i * width) + j] = (lower[(i * width) + j] - Dot(lower, i * width, j * width, j)) / lower[(j * width) + j];
-            });
+            }, cancellation);
         }
 
         return true;
     }
 
     /// <summary>The inverse of a lower triangular matrix, reversed in both directions: upper triangular.</summary>
-    private static float[] Inverse(float[] lower, int width)
+    private static float[] Inverse(float[] lower, int width, CancellationToken cancellation)
     {
         var inverse = new float[width * width];
         int panels = (width + Panel - 1) / Panel;
@@ -111,6 +113,7 @@ internal sealed class InverseFactor
             int first = panel * Panel, end = Math.Min(first + Panel, width);
             for (int i = first; i < width; i++)
             {
+                cancellation.ThrowIfCancellationRequested();
                 int length = Math.Min(end, i + 1) - first;
                 var row = inverse.AsSpan((i * width) + first, length);
                 for (int k = first; k < i; k++)
@@ -119,15 +122,16 @@ internal sealed class InverseFactor
                 float scale = 1 / lower[(i * width) + i];
                 foreach (ref float element in row) element *= scale;
             }
-        });
+        }, cancellation);
         Array.Reverse(inverse);
         return inverse;
     }
 
-    private static void ForRows(int first, int end, long work, Action<int> body)
+    private static void ForRows(int first, int end, long work, Action<int> body, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         const long parallelWork = 1 << 18;
-        if (work >= parallelWork) Parallel.For(first, end, body);
+        if (work >= parallelWork) Parallel.For(first, end, new ParallelOptions { CancellationToken = cancellation }, body);
         else for (int i = first; i < end; i++) body(i);
     }
 

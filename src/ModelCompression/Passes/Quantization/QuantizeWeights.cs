@@ -26,7 +26,8 @@ namespace ModelCompression.Passes.Quantization;
 /// <param name="rehearsed">Keeps the codes of a rehearsal for the run after it; null for a single run.</param>
 /// <param name="rehearses">True for the rehearsal.</param>
 /// <param name="finished">Runs the passes that come later on a copy of the model and gives its bytes; null when these can only be estimated.</param>
-public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null, RehearsedWeights? rehearsed = null, bool rehearses = false, Func<Model, long>? finished = null) : ModelPass
+/// <param name="cancellation">Stops the work.</param>
+public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<long>? savedEarlier = null, IStatisticsSource? inputs = null, RehearsedWeights? rehearsed = null, bool rehearses = false, Func<Model, long>? finished = null, CancellationToken cancellation = default) : ModelPass
 {
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
@@ -53,12 +54,12 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         // Weights that wait for their inputs come last.
         int[] order = [.. Enumerable.Range(0, decisions.Length).OrderBy(i => decisions[i].Plan?.Offsets is not null)];
-        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => encoded[i] = Encode(decisions[i].Plan));
+        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => encoded[i] = Encode(decisions[i].Plan));
         // Biases are judged as they are when they are rounded.
         if (offsets.Apply(decisions, Name, log)) biases = new BiasPlanner(model, settings, names).Plan(WeightCatalog.Of(model), offsets.WithoutBias);
         biases = [.. biases.Where(b => !b.Readers.Any(precision.WideBiases.Contains))];
         int[] fewBits = [.. Enumerable.Range(0, decisions.Length).Where(i => decisions[i].NBits is not null)];
-        new NBitQuantizer(model, statistics, inputs, log, Name).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
+        new NBitQuantizer(model, statistics, inputs, log, Name, cancellation).Run([.. fewBits.Select(i => decisions[i].NBits!)], [.. fewBits.Select(i => records[i])]);
         var writers = new Dictionary<OnnxGraph, ConstantWriter>(ReferenceEqualityComparer.Instance);
         for (int i = 0, number = 0; i < decisions.Length; i++)
         {

@@ -52,6 +52,7 @@ public sealed record SensitivityMeter
 
     /// <summary>Measures.</summary>
     /// <exception cref="DiagnosticException">The model, the data or the settings cannot be used.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before all layers were measured.</exception>
     public ModelSensitivity Run(CancellationToken cancellation = default)
     {
         var settings = ReadSettings();
@@ -61,7 +62,7 @@ public sealed record SensitivityMeter
         using var data = DataSet.Open(Data, ModelInterface.Of(model));
         var source = new DataSetSamples(data, SampleOrigin.Calibration);
         var samples = Enumerable.Range(0, Math.Min(SampleCount, data.Count)).Select(i => data.Read(i)).ToArray();
-        var analysis = new SensitivityAnalysis(model, settings, new Calibrator(source, settings.Model.CalibrationSamples, 1), samples);
+        var analysis = new SensitivityAnalysis(model, settings, new Calibrator(source, settings.Model.CalibrationSamples, 1) { Stopping = cancellation }, samples, cancellation);
         bool isLarge = model.AllGraphs().SelectMany(g => g.Initializers).Sum(i => i.Initializer?.ByteLength ?? 0) > SerialByteLength;
         var layers = new LayerSensitivity[analysis.Layers.Count];
         int done = 0;
@@ -70,6 +71,8 @@ public sealed record SensitivityMeter
             layers[i] = analysis.Measure(analysis.Layers[i]);
             Progress?.Invoke(new("quantizing one layer at a time", Interlocked.Increment(ref done), layers.Length));
         });
+        // The loop does not look behind its last turn, and whoever asked for the end waits for no table.
+        cancellation.ThrowIfCancellationRequested();
         return new()
         {
             Samples = samples.Length,

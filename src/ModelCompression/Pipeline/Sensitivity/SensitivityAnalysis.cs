@@ -18,6 +18,7 @@ internal sealed class SensitivityAnalysis
     private readonly CompressionSettings settings;
     private readonly IStatisticsSource statistics;
     private readonly IReadOnlyList<Sample> samples;
+    private readonly CancellationToken cancellation;
     private readonly List<IReadOnlyList<NamedValue>> expected = [];
 
     /// <summary>Runs the float model.</summary>
@@ -25,14 +26,21 @@ internal sealed class SensitivityAnalysis
     /// <param name="settings">How layers are quantized.</param>
     /// <param name="statistics">Calibration data.</param>
     /// <param name="samples">What outputs are compared on.</param>
-    public SensitivityAnalysis(Model model, CompressionSettings settings, IStatisticsSource statistics, IReadOnlyList<Sample> samples)
+    /// <param name="cancellation">Stops between samples.</param>
+    public SensitivityAnalysis(Model model, CompressionSettings settings, IStatisticsSource statistics, IReadOnlyList<Sample> samples, CancellationToken cancellation = default)
     {
+        this.cancellation = cancellation;
         this.model = model;
         this.settings = settings;
         this.statistics = statistics;
         this.samples = samples;
         using var session = ObservingSession.Open(model, [], SessionSettings.Default);
-        foreach (var sample in samples) expected.Add(session.Run(sample.Inputs));
+        foreach (var sample in samples)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            expected.Add(session.Run(sample.Inputs));
+        }
+
         Layers = Group(WeightCatalog.Of(model).Weights);
     }
 
@@ -48,7 +56,7 @@ internal sealed class SensitivityAnalysis
         if (layer.Select(settings.ReasonToSkip).FirstOrDefault(r => r is not null) is { } skipped) return result with { Reason = skipped };
         var copy = ModelCopy.Of(model);
         var only = Only([.. layer, .. layer.Select(Clamp).OfType<Node>()], copy);
-        foreach (var pass in PassPlan.Quantizers(only, statistics)) pass.Run(copy.Model, only, log);
+        foreach (var pass in PassPlan.Quantizers(only, statistics, cancellation: cancellation)) pass.Run(copy.Model, only, log);
         new RemoveUnusedNodes().Run(copy.Model, only, log);
         var record = log.Layers.OrderByDescending(l => l.OriginalBytes).FirstOrDefault(l => l.SqnrDb is not null);
         if (record is null) return result with { Reason = log.Layers.FirstOrDefault(l => sites.Any(s => s.Value.Name == l.Weight))?.Reason ?? "not quantized by these settings" };
@@ -60,7 +68,12 @@ internal sealed class SensitivityAnalysis
     {
         var comparison = new OutputComparison();
         using var session = ObservingSession.Open(quantized, [], SessionSettings.Default);
-        for (int i = 0; i < samples.Count; i++) comparison.Add(i, expected[i], session.Run(samples[i].Inputs));
+        for (int i = 0; i < samples.Count; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            comparison.Add(i, expected[i], session.Run(samples[i].Inputs));
+        }
+
         return comparison.Summarize(SampleOrigin.Calibration, samples.Count, null);
     }
 

@@ -57,6 +57,15 @@ public sealed class SensitivityMeterTests
     }
 
     [TestMethod]
+    [DataRow(0), DataRow(1)]
+    public void CancelledBehindItsLastLayer_GivesNoResult(int layersLeft)
+    {
+        using var stop = new CancellationTokenSource();
+        var meter = Meter(1) with { Progress = p => { if (p.Done == p.Total - layersLeft) stop.Cancel(); } };
+        Assert.Throws<OperationCanceledException>(() => meter.Run(stop.Token));
+    }
+
+    [TestMethod]
     public void Threads_DoNotChangeTheResult() => Assert.AreEqual(Meter(1).Run().ToJson(), Meter(4).Run().ToJson());
 
     [TestMethod]

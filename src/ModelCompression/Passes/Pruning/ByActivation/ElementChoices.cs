@@ -21,11 +21,13 @@ internal static class ElementChoices
     };
 
     /// <summary>By what the removal costs after the update, block by block.</summary>
-    public static ElementChoice SparseGpt(CompressionOptions options) => (matrix, statistic, group, columns) =>
+    /// <param name="options">Pattern and sparsity.</param>
+    /// <param name="cancellation">Stops the work.</param>
+    public static ElementChoice SparseGpt(CompressionOptions options, CancellationToken cancellation) => (matrix, statistic, group, columns) =>
     {
         int inputs = matrix.Inputs;
         var rows = matrix.Rows(columns, []);
-        if ((statistic.HasFewRows ? ObsUpdate.FromRows(Rows(matrix, statistic, group), matrix.RowLength) : ObsUpdate.TryCreate(Gram(matrix, statistic, group), matrix.RowLength)) is not { } update) return (columns, matrix.Columns<bool>(Lowest(options, matrix, rows, Energy(matrix, statistic, group))));
+        if ((statistic.HasFewRows ? ObsUpdate.FromRows(Rows(matrix, statistic, group), matrix.RowLength, cancellation: cancellation) : ObsUpdate.TryCreate(Gram(matrix, statistic, group), matrix.RowLength, cancellation: cancellation)) is not { } update) return (columns, matrix.Columns<bool>(Lowest(options, matrix, rows, Energy(matrix, statistic, group))));
         if (options.PruningPattern.Kind == PruningPatternKind.NOfM) update.RemoveFromGroups(rows, matrix.ColumnGroups(options.PruningPattern.M), options.PruningPattern.N);
         else update.RemoveShare(rows, inputs, options.Sparsity!.Value);
         RestoreEmpty(matrix, rows, matrix.Rows(columns, []));

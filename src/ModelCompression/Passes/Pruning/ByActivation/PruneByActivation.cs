@@ -47,11 +47,11 @@ public sealed class PruneByActivation(IStatisticsSource source, CancellationToke
     private static string WhyNot(PruningTarget target) =>
         target.Site.Tensor.DataType == DataType.Float ? "its inputs cannot be observed" : PruningNotes.OnlyBinary32(target.Options.Pruning, target.Site.Tensor.DataType);
 
-    private static RefitTarget? Observed(Model model, PruningTarget target)
+    private RefitTarget? Observed(Model model, PruningTarget target)
     {
         if (target.Site.Uses is not [{ Node: var node }] || node.Graph != model.Graph || target.Site.Tensor.DataType != DataType.Float) return null;
         if (LinearSite.TryCreate(node) is not { } linear || linear.Weight != target.Site.Value) return null;
-        var choice = target.Options.Pruning == PruningCriterion.Wanda ? ElementChoices.Wanda(target.Options) : ElementChoices.SparseGpt(target.Options);
+        var choice = target.Options.Pruning == PruningCriterion.Wanda ? ElementChoices.Wanda(target.Options) : ElementChoices.SparseGpt(target.Options, cancellation);
         bool fits = target.Options.Compensation != Compensation.None;
         var refit = new RefitTarget(linear, choice, fits, EstimatesBias: fits || target.Options.Pruning == PruningCriterion.SparseGpt);
         return refit.IsAffordable ? refit : null;

@@ -13,7 +13,8 @@ namespace ModelCompression.Passes.Pruning.Refitting;
 /// <param name="originals">The copy's values for those of the model.</param>
 /// <param name="model">The pruned model as it stands.</param>
 /// <param name="removal">What was removed.</param>
-internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value> originals, Model model, ChannelRemoval removal)
+/// <param name="cancellation">Stops the measuring.</param>
+internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value> originals, Model model, ChannelRemoval removal, CancellationToken cancellation)
 {
     private readonly Model twin = GraphCopy.Empty(model);
     private GraphCopy? before;
@@ -34,11 +35,11 @@ internal sealed class FitRound(Model original, IReadOnlyDictionary<Value, Value>
         {
             // A graph needs a node, and an operator at the beginning reads an input of the graph.
             var x = After[site.X].Producer is null ? twin.Graph.AddNode("Identity", [After[site.X]], ["read"]).Outputs[0]! : After[site.X];
-            return plan.Need(x, x, new RegressionStatistic(site.XRows, site.XRows, maxRowsPerSample, onlySquares: true));
+            return plan.Need(x, x, new RegressionStatistic(site.XRows, site.XRows, maxRowsPerSample, onlySquares: true, cancellation));
         }
 
         var wanted = Wanted(site);
-        return plan.Need(After[site.X], wanted, new RegressionStatistic(site.XRows, TensorRows.Along(site.ChannelAxis), maxRowsPerSample));
+        return plan.Need(After[site.X], wanted, new RegressionStatistic(site.XRows, TensorRows.Along(site.ChannelAxis), maxRowsPerSample, cancellation: cancellation));
     }
 
     /// <summary>

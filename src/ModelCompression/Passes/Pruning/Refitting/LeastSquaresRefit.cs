@@ -69,7 +69,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, Model unpruned
     private List<RefitRecord> Round(RefitTarget[] targets, Model model, ChannelRemoval removal, int samples)
     {
         cancellation.ThrowIfCancellationRequested();
-        var round = new FitRound(original.Model, original.Values, model, removal);
+        var round = new FitRound(original.Model, original.Values, model, removal, cancellation);
         var plan = new StatisticsPlan { SampleLimit = samples };
         var statistics = targets.Select(t => round.Request(t, plan, Math.Max(16, RowsPerColumn * t.Matrix.Inputs / samples))).ToArray();
         source.Collect(round.Twin, plan, cancellation);
@@ -80,7 +80,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, Model unpruned
     }
 
     /// <summary>Writes fitted weights into the model.</summary>
-    private static RefitRecord? Apply(RefitTarget target, RegressionStatistic statistic)
+    private RefitRecord? Apply(RefitTarget target, RegressionStatistic statistic)
     {
         var (site, matrix) = (target.Linear, target.Matrix);
         if (!site.Weight.TryGetConstant(out var old)) return null;
@@ -89,6 +89,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, Model unpruned
         double errorBefore = 0, errorAfter = 0, energy = 0;
         for (int g = 0; g < matrix.Groups; g++)
         {
+            cancellation.ThrowIfCancellationRequested();
             var columns = matrix.Columns(old.AsSpan<float>(), g);
             bool[]? removed = null;
             if (target.Choose is { } choose) (columns, removed) = choose(matrix, statistic, g, columns);
@@ -100,7 +101,7 @@ internal sealed class LeastSquaresRefit(IStatisticsSource source, Model unpruned
                 continue;
             }
 
-            var fit = LinearFit.Fit(statistic, g, columns, site.Bias is not null, removed, target.Fits);
+            var fit = LinearFit.Fit(statistic, g, columns, site.Bias is not null, removed, target.Fits, cancellation);
             matrix.Write(fit.Weights, g, weights);
             for (int j = 0; j < matrix.Outputs && fit.Bias is not null; j++) bias[(g * matrix.Outputs) + j] = (float)fit.Bias[j];
             (errorBefore, errorAfter, energy) = (errorBefore + fit.ErrorBefore, errorAfter + fit.ErrorAfter, energy + fit.Energy);

@@ -22,9 +22,11 @@ internal static class LinearFit
     /// <param name="hasIntercept">True if the operator has a bias to adapt.</param>
     /// <param name="removed">Marks elements that are to be zero, or null.</param>
     /// <param name="fits">False to only set those to zero.</param>
-    public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept, bool[]? removed, bool fits)
+    /// <param name="cancellation">Stops the work.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static FitResult Fit(RegressionStatistic statistic, int group, double[] prior, bool hasIntercept, bool[]? removed, bool fits, CancellationToken cancellation)
     {
-        var (even, odd, total) = statistic.HasFewRows ? Rows(statistic, group, hasIntercept) : Moments(statistic, group, hasIntercept);
+        var (even, odd, total) = statistic.HasFewRows ? Rows(statistic, group, hasIntercept, cancellation) : Moments(statistic, group, hasIntercept, cancellation);
         for (int i = 0; i < prior.Length; i++)
             if (removed is not null && removed[i]) prior[i] = 0;
         var weights = prior;
@@ -33,20 +35,20 @@ internal static class LinearFit
         return new(weights, hasIntercept ? Bias(total, weights) : null, total.SquaredError(prior), total.SquaredError(weights), total.SquaredY);
     }
 
-    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Rows(RegressionStatistic statistic, int group, bool hasIntercept)
+    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Rows(RegressionStatistic statistic, int group, bool hasIntercept, CancellationToken cancellation)
     {
         int k = statistic.XWidth, m = statistic.YWidth;
         ReadOnlySpan<float> even = statistic.Rows(0, group), odd = statistic.Rows(1, group);
-        return (RegressionRows.Of(even, [], k, m, hasIntercept), RegressionRows.Of(odd, [], k, m, hasIntercept), RegressionRows.Of(even, odd, k, m, hasIntercept));
+        return (RegressionRows.Of(even, [], k, m, hasIntercept, cancellation), RegressionRows.Of(odd, [], k, m, hasIntercept, cancellation), RegressionRows.Of(even, odd, k, m, hasIntercept, cancellation));
     }
 
-    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Moments(RegressionStatistic statistic, int group, bool hasIntercept)
+    private static (RegressionData Even, RegressionData Odd, RegressionData Total) Moments(RegressionStatistic statistic, int group, bool hasIntercept, CancellationToken cancellation)
     {
         int k = statistic.XWidth, m = statistic.YWidth;
         ReadOnlySpan<double> even = statistic.Moments(0, group), odd = statistic.Moments(1, group);
         var all = new double[even.Length];
         TensorPrimitives.Add(even, odd, all);
-        return (Numerics.Moments.Of(even, k, m, hasIntercept), Numerics.Moments.Of(odd, k, m, hasIntercept), Numerics.Moments.Of(all, k, m, hasIntercept));
+        return (Numerics.Moments.Of(even, k, m, hasIntercept, cancellation), Numerics.Moments.Of(odd, k, m, hasIntercept, cancellation), Numerics.Moments.Of(all, k, m, hasIntercept, cancellation));
     }
 
     /// <summary>The ridge whose fit to one half of the samples has the least error on the other, both ways round; null when none is better than no change.</summary>

@@ -94,7 +94,7 @@ internal sealed class CalibratedRounding(Model model, IStatisticsSource? source,
         {
             var (index, inputs) = waiting[end];
             int length = plans[index].Grid.Length, rows = Math.Max(LeastRowsPerSample, ((RowsPerInput * length) + LeastRows) / Math.Max(1, source!.SampleCount));
-            var gram = statistics.Need(inputs.Tensor, GramStatistic.Key(inputs.Rows, rows), () => new GramStatistic(inputs.Rows, rows));
+            var gram = statistics.Need(inputs.Tensor, GramStatistic.Key(inputs.Rows, rows), () => new GramStatistic(inputs.Rows, rows, cancellation));
             int known = grams.FindIndex(g => g.Gram == gram);
             if (known < 0)
             {
@@ -121,22 +121,22 @@ internal sealed class CalibratedRounding(Model model, IStatisticsSource? source,
         }
     }
 
-    private static IRowRounder Rounder(NBitPlan plan, GramStatistic gram, IReadOnlyList<InverseFactor> factors)
+    private IRowRounder Rounder(NBitPlan plan, GramStatistic gram, IReadOnlyList<InverseFactor> factors)
     {
-        var gptq = new GptqRounder(plan, factors);
+        var gptq = new GptqRounder(plan, factors, cancellation);
         if (plan.Options.QuantizationAlgorithm == QuantizationAlgorithm.Gptq) return gptq;
         int length = plan.Grid.Length;
         // A step costs rows · length² products.
         int steps = (int)Math.Min(MostSteps, LearningBudget / Math.Max(1, (long)plan.Grid.Rows * length * length));
         if (steps < LeastSteps) steps = 0;
-        return new AdaptiveRounder(plan, gptq, [.. Enumerable.Range(0, gram.Groups).Select(g => new AdaptiveRounding(gram.Matrix(g), length, steps, plan.Codes.Highest))]);
+        return new AdaptiveRounder(plan, gptq, [.. Enumerable.Range(0, gram.Groups).Select(g => new AdaptiveRounding(gram.Matrix(g), length, steps, plan.Codes.Highest, cancellation))]);
     }
 
-    private static InverseFactor[]? Factors(GramStatistic gram, int length)
+    private InverseFactor[]? Factors(GramStatistic gram, int length)
     {
-        if (gram.Groups == 1) return InverseFactor.TryMake(gram.Matrix(0), length, gram.RowCount) is { } factor ? [factor] : null;
+        if (gram.Groups == 1) return InverseFactor.TryMake(gram.Matrix(0), length, gram.RowCount, cancellation) is { } factor ? [factor] : null;
         var factors = new InverseFactor[gram.Groups];
-        Parallel.For(0, factors.Length, g => factors[g] = InverseFactor.TryMake(gram.Matrix(g), length, gram.RowCount) ?? InverseFactor.Identity(length));
+        Parallel.For(0, factors.Length, new ParallelOptions { CancellationToken = cancellation }, g => factors[g] = InverseFactor.TryMake(gram.Matrix(g), length, gram.RowCount, cancellation) ?? InverseFactor.Identity(length));
         return factors;
     }
 

@@ -16,9 +16,9 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// <param name="inputs">Samples that tell the mean of layers' inputs: calibration data, or noise; or null.</param>
 /// <param name="log">Takes what was done.</param>
 /// <param name="passName">The pass.</param>
-internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, IStatisticsSource? inputs, PassLog log, string passName)
+/// <param name="cancellation">Stops the work.</param>
+internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, IStatisticsSource? inputs, PassLog log, string passName, CancellationToken cancellation)
 {
-
     private readonly Dictionary<OnnxGraph, UnpackingSection> sections = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Encodes the weights, then writes those that take fewer bytes.</summary>
@@ -27,13 +27,13 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
     public void Run(IReadOnlyList<NBitPlan> plans, IReadOnlyList<LayerRecord> records)
     {
         var outcomes = new Outcome[plans.Count];
-        var calibrated = new CalibratedRounding(model, statistics, CancellationToken.None);
+        var calibrated = new CalibratedRounding(model, statistics, cancellation);
         calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder, null));
         var means = new MeanInputs(model, inputs, isMadeUp: statistics is null);
         means.Start(plans);
         // Weights that need no means come first: their ranges are found while the model runs.
         int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(plans[i])).OrderBy(means.IsWanted)];
-        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), i => outcomes[i] = Encode(plans[i], null, () => means.Of(i, plans[i].Grid.Length)));
+        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => outcomes[i] = Encode(plans[i], null, () => means.Of(i, plans[i].Grid.Length)));
         means.Finish();
         if (calibrated.ShortOfRows > 0) log.Report(ShortOfRows(calibrated.ShortOfRows, plans[0].Options.QuantizationAlgorithm));
         for (int i = 0; i < plans.Count; i++)

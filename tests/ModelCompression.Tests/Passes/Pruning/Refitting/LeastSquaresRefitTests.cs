@@ -5,6 +5,7 @@ using ModelCompression.Options;
 using ModelCompression.Passes;
 using ModelCompression.Passes.Pruning.Channels;
 using ModelCompression.Tests.Passes.Pruning.Channels;
+using ModelCompression.Tests.Statistics;
 
 namespace ModelCompression.Tests.Passes.Pruning.Refitting;
 
@@ -60,6 +61,15 @@ public sealed class LeastSquaresRefitTests
         })];
         CollectionAssert.AreEqual(results[0], results[1]);
         CollectionAssert.AreEqual(results[0], results[2]);
+    }
+
+    [TestMethod]
+    public void CancelledOnceInputsAreKnown_FitsNothing()
+    {
+        using var cut = Redundant(conv: false);
+        using var stop = new CancellationTokenSource();
+        var pass = new RemoveChannels([new MagnitudeChannelScorer()], new StoppingSource(NormalInputs.Calibrator(cut), stop), cancellation: stop.Token);
+        Assert.Throws<OperationCanceledException>(() => pass.Run(cut, new(Half), new PassLog()));
     }
 
     [TestMethod]

@@ -4,6 +4,7 @@ using ModelCompression.Passes;
 using ModelCompression.Passes.Quantization;
 using ModelCompression.Runtime.Calibration;
 using ModelCompression.Tests.Passes.Simplification;
+using ModelCompression.Tests.Statistics;
 
 namespace ModelCompression.Tests.Passes.Quantization.NBits;
 
@@ -47,6 +48,16 @@ public sealed class CalibratedRoundingTests
             return OnnxWriter.ToBytes(model.Model);
         })];
         CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    [TestMethod]
+    [DataRow(QuantizationAlgorithm.Gptq), DataRow(QuantizationAlgorithm.AdaRound)]
+    public void CancelledOnceInputsAreKnown_RoundsNothing(QuantizationAlgorithm algorithm)
+    {
+        var model = Model("gemm");
+        using var stop = new CancellationTokenSource();
+        var pass = new QuantizeWeights(new StoppingSource(new Calibrator(new Samples(model.Model, 64), 300, 2), stop), cancellation: stop.Token);
+        Assert.Throws<OperationCanceledException>(() => pass.Run(model.Model, new(Options(algorithm)), new PassLog()));
     }
 
     /// <summary>SQNR of the outputs in dB on ten other samples.</summary>
