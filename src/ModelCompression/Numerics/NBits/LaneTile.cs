@@ -31,9 +31,17 @@ internal static class LaneTile
     {
         if (count % Lanes != 0) columns.Slice(count / Lanes * grid.Length, grid.Length).Clear();
         var target = MemoryMarshal.Cast<Vector512<float>, float>(columns);
-        if (grid.IsTransposed) LoadTransposed(weight, grid, first, count, target);
-        else
-            for (int row = 0; row < count; row++) LoadRow(weight.Slice((first + row) * grid.Length, grid.Length), target[((row / Lanes * Lanes * grid.Length) + (row % Lanes))..]);
+        if (grid.IsTransposed)
+        {
+            LoadTransposed(weight, grid, first, count, target);
+            return;
+        }
+
+        for (int row = 0; row < count; row += Lanes)
+        {
+            int together = Math.Min(Lanes, count - row);
+            Planes.ToPixels(weight.Slice((first + row) * grid.Length, together * grid.Length), grid.Length, together, grid.Length, target[(row * grid.Length)..], Lanes);
+        }
     }
 
     /// <summary>Puts codes, which lie as the columns do, where a tensor has them.</summary>
@@ -133,13 +141,6 @@ internal static class LaneTile
             for (; row <= count - Lanes; row += Lanes) Vector512.Create<float>(line[row..]).CopyTo(target[((row * grid.Length) + (k * Lanes))..]);
             if (row < count) line[row..].CopyTo(target[((row * grid.Length) + (k * Lanes))..]);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void LoadRow(ReadOnlySpan<float> row, Span<float> target)
-    {
-        ref float to = ref MemoryMarshal.GetReference(target[..(((row.Length - 1) * Lanes) + 1)]);
-        for (int k = 0; k < row.Length; k++) Unsafe.Add(ref to, k * Lanes) = row[k];
     }
 }
 
