@@ -23,7 +23,9 @@ internal static class RowTile
     /// <param name="grid">The weight.</param>
     /// <param name="rowsPerTile">Rows of a tile.</param>
     /// <param name="body">Work on one tile; tiles may run at the same time and in any order.</param>
-    public static void ForEach(WeightGrid grid, int rowsPerTile, Action<int, int, TileSpace> body)
+    /// <param name="cancellation">Stops between tiles.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void ForEach(WeightGrid grid, int rowsPerTile, Action<int, int, TileSpace> body, CancellationToken cancellation)
     {
         int tiles = (grid.Rows + rowsPerTile - 1) / rowsPerTile;
         if (tiles == 1)
@@ -32,7 +34,7 @@ internal static class RowTile
             return;
         }
 
-        Parallel.For(0, tiles, () => new TileSpace(), (tile, _, space) =>
+        Parallel.For(0, tiles, new ParallelOptions { CancellationToken = cancellation }, () => new TileSpace(), (tile, _, space) =>
         {
             body(tile * rowsPerTile, Math.Min(rowsPerTile, grid.Rows - (tile * rowsPerTile)), space);
             return space;

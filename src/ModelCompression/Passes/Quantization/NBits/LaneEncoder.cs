@@ -26,6 +26,7 @@ internal sealed class LaneEncoder
     private readonly WeightGrid grid;
     private readonly MeanInput?[]? means;
     private readonly bool packs;
+    private readonly CancellationToken cancellation;
     private readonly int rowsPerTile;
     private readonly bool storesRows;
     private readonly GroupMap[] maps;
@@ -39,12 +40,13 @@ internal sealed class LaneEncoder
     private readonly int[] misfits;
     private readonly float[] zeroPoints;
 
-    private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs)
+    private LaneEncoder(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs, CancellationToken cancellation)
     {
         this.plan = plan;
         this.weight = weight;
         this.means = means;
         this.packs = packs;
+        this.cancellation = cancellation;
         grid = plan.Grid;
         storesRows = StoredScales.AreOfRows(grid, plan.Codes.Kind);
         (maps, found) = storesRows ? ([], []) : (new GroupMap[grid.ScaleCount], new float[grid.ScaleCount]);
@@ -76,7 +78,9 @@ internal sealed class LaneEncoder
     /// <param name="weight">Its elements.</param>
     /// <param name="means">Mean inputs, or null.</param>
     /// <param name="packs">Whether codes may come packed where the form takes them so.</param>
-    public static NBitWeight? TryMake(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs) => new LaneEncoder(plan, weight, means, packs && plan.TakesPairs).Encode();
+    /// <param name="cancellation">Stops between tiles of the weight.</param>
+    public static NBitWeight? TryMake(NBitPlan plan, Tensor weight, MeanInput?[]? means, bool packs, CancellationToken cancellation) =>
+        new LaneEncoder(plan, weight, means, packs && plan.TakesPairs, cancellation).Encode();
 
     private NBitWeight? Encode()
     {
@@ -93,7 +97,7 @@ internal sealed class LaneEncoder
     private void Run(bool finds, StoredScales? scales)
     {
         if (noises.Length == 1) Work(0, finds, scales);
-        else Parallel.For(0, noises.Length, tile => Work(tile, finds, scales));
+        else Parallel.For(0, noises.Length, new ParallelOptions { CancellationToken = cancellation }, tile => Work(tile, finds, scales));
     }
 
     private void Work(int tile, bool finds, StoredScales? scales)

@@ -31,8 +31,12 @@ internal sealed class NBitEncoder
     /// <param name="rounder">Rounds rows otherwise than to nearest; null for that.</param>
     /// <param name="inputs">Mean inputs by group of rows, asked for when ranges are found; null for none.</param>
     /// <param name="packs">Whether codes may come packed where the form takes them so.</param>
-    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null, Func<MeanInput?[]?>? inputs = null, bool packs = false) =>
-        new NBitEncoder(plan) { Rounder = rounder, Inputs = inputs, Packs = packs }.Encode();
+    /// <param name="cancellation">Stops between tiles of the weight.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static NBitWeight? TryMake(NBitPlan plan, IRowRounder? rounder = null, Func<MeanInput?[]?>? inputs = null, bool packs = false, CancellationToken cancellation = default) =>
+        new NBitEncoder(plan) { Rounder = rounder, Inputs = inputs, Packs = packs, Cancellation = cancellation }.Encode();
+
+    private CancellationToken Cancellation { get; init; }
 
     private bool Packs { get; init; }
 
@@ -47,12 +51,12 @@ internal sealed class NBitEncoder
         if (Rounder is null && LaneEncoder.Applies(plan, codes))
         {
             means = Inputs?.Invoke();
-            if (LaneEncoder.Takes(means, grid)) return LaneEncoder.TryMake(plan, weight, means, Packs);
+            if (LaneEncoder.Takes(means, grid)) return LaneEncoder.TryMake(plan, weight, means, Packs, Cancellation);
         }
 
         double energy = Energy();
         if (!IsInReach(energy, weight.ElementCount)) return null;
-        if (plan.HasPalette) return new PaletteEncoder(plan, weight).Encode(energy, Inputs?.Invoke());
+        if (plan.HasPalette) return new PaletteEncoder(plan, weight, Cancellation).Encode(energy, Inputs?.Invoke());
         var maps = FindMaps();
         means ??= Rounder is null ? Inputs?.Invoke() : null;
         bool fits = means is not null && grid.RowsPerScale == 1;
@@ -79,7 +83,7 @@ internal sealed class NBitEncoder
         var tile = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
         for (int row = 0; row < count; row++)
             if (InputOf(first + row) is { } input) body(first + row, tile.Slice(row * grid.Length, grid.Length), input);
-    });
+    }, Cancellation);
 
     private MeanInput? InputOf(int row) => means?[row / (grid.Rows / means.Length)];
 
@@ -112,7 +116,7 @@ internal sealed class NBitEncoder
                 int scale = (first + row) / grid.RowsPerScale * grid.Blocks;
                 for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = Find(grid.Blocks == 1 ? elements : grid.BlockOf(elements, b));
             }
-        });
+        }, Cancellation);
         return maps;
     }
 
@@ -134,7 +138,7 @@ internal sealed class NBitEncoder
             zeros[first / tileRows] = Zeros(first, count, maps, rounded);
             if (plan.WantsRows) rounded.CopyTo(result.AsSpan(first * grid.Length));
             else RowTile.StoreCodes(rounded, grid, first, count, result);
-        });
+        }, Cancellation);
         return (noise.Sum(), grid.ElementCount - zeros.Sum());
     }
 

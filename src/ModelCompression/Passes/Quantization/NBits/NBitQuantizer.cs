@@ -53,7 +53,7 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
 
     private Outcome Encode(NBitPlan plan, IRowRounder? rounder, Func<MeanInput?[]?>? means)
     {
-        var weight = NBitEncoder.TryMake(plan, rounder, means, packs: true);
+        var weight = NBitEncoder.TryMake(plan, rounder, means, packs: true, cancellation);
         if (rounder is not null && weight is not null) statistics?.Record?.Outcome($"{plan.Options.QuantizationAlgorithm} of {plan.Site.Value.Name}", weight.Codes);
         // Once there are codes, the floats are not needed any more; of a large model they are most of the memory.
         plan.Site.Tensor.Data.ReleasePages();

@@ -9,7 +9,7 @@ namespace ModelCompression.Passes.Quantization.NBits;
 /// scale. Then the scales are fitted to the palette and the palette to the scales once more.
 /// </summary>
 /// <remarks>Weight sharing by k-means: Han, Mao, Dally, "Deep Compression", ICLR 2016.</remarks>
-internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
+internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight, CancellationToken cancellation)
 {
     /// <summary>Parts with a histogram of their own; fixed, so that sums do not depend on the number of threads.</summary>
     private const int Parts = 16;
@@ -62,7 +62,7 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
                 var rows = tile.Slice(row * grid.Length, grid.RowsPerScale * grid.Length);
                 for (int b = 0; b < grid.Blocks; b++) maps[scale + b] = new(find(grid.Blocks == 1 ? rows : grid.BlockOf(rows, b), scale + b), 0);
             }
-        });
+        }, cancellation);
         return maps;
     }
 
@@ -82,12 +82,13 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
     {
         int tiles = (grid.Rows + tileRows - 1) / tileRows, parts = Math.Min(Parts, tiles);
         var histograms = new WeightedHistogram[parts];
-        Parallel.For(0, parts, part =>
+        Parallel.For(0, parts, new ParallelOptions { CancellationToken = cancellation }, part =>
         {
             var histogram = histograms[part] = new(-reach, reach);
             var space = new TileSpace();
             for (int tile = (int)((long)tiles * part / parts); tile < (long)tiles * (part + 1) / parts; tile++)
             {
+                cancellation.ThrowIfCancellationRequested();
                 int first = tile * tileRows, count = Math.Min(tileRows, grid.Rows - first);
                 var rows = RowTile.Load(weight.AsSpan<float>(), grid, first, count, space);
                 for (int row = 0; row < count; row++)
@@ -123,7 +124,7 @@ internal sealed class PaletteEncoder(NBitPlan plan, Tensor weight)
 
             noise[first / tileRows] = sum;
             RowTile.StoreCodes(rounded, grid, first, count, codes);
-        });
+        }, cancellation);
         return noise.Sum();
     }
 

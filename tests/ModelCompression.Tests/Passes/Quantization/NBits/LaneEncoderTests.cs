@@ -48,6 +48,15 @@ public sealed class LaneEncoderTests
         Assert.IsNull(NBitEncoder.TryMake(plan));
     }
 
+    [TestMethod]
+    [DataRow(QuantizationScheme.Asymmetric, 32), DataRow(QuantizationScheme.Asymmetric, 512), DataRow(QuantizationScheme.Codebook, 32)]
+    public void Cancelled_Stops(QuantizationScheme scheme, int blockSize)
+    {
+        var plan = LaneCases.Plan(QuantizationAlgorithm.Hqq, 1024, 200, scheme, blockSize);
+        Assert.IsNotNull(NBitEncoder.TryMake(plan, cancellation: CancellationToken.None));
+        Assert.Throws<OperationCanceledException>(() => NBitEncoder.TryMake(plan, cancellation: new CancellationToken(true)));
+    }
+
     /// <summary>The codes of rows worked on together are about as good as those of a weight whose rows are taken one after the other.</summary>
     [TestMethod]
     [DataRow(QuantizationAlgorithm.RoundToNearest), DataRow(QuantizationAlgorithm.Hqq)]
