@@ -49,6 +49,10 @@ public static class OnnxWriter
         message.WriteTo(stream, cancellation);
     }
 
+    /// <summary>Where the weights of a model go that is too large for one file.</summary>
+    /// <param name="path">Path of the model.</param>
+    public static string ExternalDataPath(string path) => path + ".data";
+
     /// <summary>Bytes that a model takes with all its weights; looks at no weight.</summary>
     public static long ByteLengthOf(Model model) => new ModelMessage(model).ByteLength;
 
@@ -90,7 +94,7 @@ public static class OnnxWriter
     private static PendingModel WriteAhead(Model model, string path, long maxMessageByteLength, bool discards, CancellationToken cancellation)
     {
         string full = Path.GetFullPath(path);
-        string dataPath = full + ".data";
+        string dataPath = ExternalDataPath(full);
         var message = new ModelMessage(model);
         RequireNotRead(model, full, path);
         ExternalDataLayout? layout = null;

@@ -8,6 +8,9 @@ internal static class Provenance
     /// <summary>Prefix of the keys.</summary>
     public const string Prefix = "modelcompression.";
 
+    /// <summary>Key of the source's digest, which every result has that is not the original.</summary>
+    public const string SourceKey = Prefix + "source_sha256";
+
     /// <summary>Characters of a SHA-256 in hexadecimal.</summary>
     private const int DigestLength = 64;
 
@@ -24,6 +27,6 @@ internal static class Provenance
     {
         model.SetMetadata(Prefix + "version", ToolVersion.Current);
         model.SetMetadata(Prefix + "settings", SettingsText.Line(settings));
-        model.SetMetadata(Prefix + "source_sha256", sourceSha256);
+        model.SetMetadata(SourceKey, sourceSha256);
     }
 }

@@ -9,7 +9,8 @@ namespace ModelCompression.Pipeline;
 /// </summary>
 internal sealed class StagingFolder : IDisposable
 {
-    private static readonly StringComparer SamePath = OperatingSystem.IsLinux() ? StringComparer.Ordinal : StringComparer.OrdinalIgnoreCase;
+    /// <summary>Tells whether two full paths are the same.</summary>
+    public static readonly StringComparer SamePath = OperatingSystem.IsLinux() ? StringComparer.Ordinal : StringComparer.OrdinalIgnoreCase;
 
     private readonly string outputPath;
 
@@ -93,7 +94,7 @@ internal sealed class StagingFolder : IDisposable
         }
     }
 
-    /// <summary>Moves every file of the folder to its final place, the model last, each by a rename.</summary>
+    /// <summary>Moves every file of the folder to its final place, the model last, each by a rename. Weights that only the result in its place needed go (<see cref="OldData"/>).</summary>
     /// <param name="read">The source and its external data, which are never overwritten: an original beside its source shares these files.</param>
     /// <returns>Full paths of the files besides the model.</returns>
     /// <exception cref="DiagnosticException">MCB4010, or MCB4002: the result would take the place of a file of the source.</exception>
@@ -112,6 +113,7 @@ internal sealed class StagingFolder : IDisposable
 
             if (read.Contains(outputPath, SamePath)) throw Overwrites(outputPath);
             foreach (string destination in others.Select(o => o.Destination).Append(outputPath)) RequireReplaceable(destination);
+            string? oldData = OldData.Of(outputPath);
             foreach (var (file, destination) in others)
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(destination)!);
@@ -119,6 +121,7 @@ internal sealed class StagingFolder : IDisposable
             }
 
             File.Move(ModelPath, outputPath, overwrite: true);
+            if (oldData is not null && !read.Concat(others.Select(o => o.Destination)).Contains(oldData, SamePath)) File.Delete(oldData);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
