@@ -22,6 +22,7 @@ internal static class ToolCommandLine
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static int Run(string[] args)
     {
+        StandardStreams.Guard();
         var result = Create().Parse(args);
         if (result.Errors.Count > 0)
         {

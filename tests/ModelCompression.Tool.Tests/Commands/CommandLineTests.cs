@@ -92,6 +92,24 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("MCB5013", Run(1, "verify", _folder.Combine("missing.json")));
     }
 
+    /// <summary>What a shell may have done to the streams: a reader that has gone is no failure, a closed one is told, and nothing ends as a crash.</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    [DataRow("inspect $MODEL --json | head -c 1 | wc -c", 0, "1")]
+    [DataRow("inspect $MODEL | true", 0, "")]
+    [DataRow("inspect $MODEL >&-", 1, "error MCB4010: Standard output cannot be written: it is closed.")]
+    [DataRow("inspect $MODEL --json >&-", 1, "error MCB4010: Standard output cannot be written: it is closed.")]
+    [DataRow("compress --help >&-", 1, "error MCB4010: Standard output cannot be written: it is closed.")]
+    [DataRow("inspect missing.onnx 2>&-", 1, "")]
+    [DataRow("explode 2>&-", 2, "")]
+    [DataRow("inspect missing.onnx >&- 2>&-", 1, "")]
+    public void BrokenStreams_AreNoCrash(string command, int exitCode, string expected)
+    {
+        var run = ExternalCommand.Run("bash", ["-c", $"set -o pipefail; MODEL='{Model}'; dotnet exec '{Program}' {command}"], _folder.Path);
+        Assert.AreEqual(exitCode, run.ExitCode, run.Output);
+        Assert.AreEqual(expected, run.Output.Trim());
+    }
+
     [TestMethod]
     public void Help_ShowsExamplesOfTheCommand()
     {
