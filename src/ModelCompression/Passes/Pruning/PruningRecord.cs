@@ -16,11 +16,18 @@ internal static class PruningRecord
     /// <param name="value">The constant.</param>
     /// <param name="tensor">Its content.</param>
     /// <param name="consumer">Its first consumer.</param>
-    public static LayerRecord Of(PassLog log, Value value, Tensor tensor, Node consumer)
+    public static LayerRecord Of(PassLog log, Value value, Tensor tensor, Node consumer) => Of(log, value, tensor, (consumer.DisplayName, consumer.OpType));
+
+    /// <summary>The record of a constant, made on first use.</summary>
+    /// <param name="log">The log.</param>
+    /// <param name="value">The constant.</param>
+    /// <param name="tensor">Its content.</param>
+    /// <param name="consumer">Display name and operator of its first consumer, which may have been replaced since.</param>
+    public static LayerRecord Of(PassLog log, Value value, Tensor tensor, (string Node, string OpType) consumer)
     {
         string name = value.Name;
         var stored = WidenedTensorData.StoredAs(tensor);
-        return log.Layer(value, () => new LayerRecord(consumer.DisplayName, consumer.OpType, name)
+        return log.Layer(value, () => new LayerRecord(consumer.Node, consumer.OpType, name)
         {
             OriginalBytes = stored.ByteLength,
             CompressedBytes = stored.ByteLength,

@@ -32,6 +32,11 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     /// <summary>Constants smaller than this are left out of the report when they cannot be weights.</summary>
     private const long ReportedByteLength = 4096;
 
+    /// <summary>
+    /// Scale from which integer kernels may overflow: they add up codes that are not centred, times scales, before they take off what is too much. The weights of no trained model come near it.
+    /// </summary>
+    private const float LeastExtremeScale = 1e15f;
+
     /// <summary>See <see cref="FormRules.FusedMatMulByteLength"/>.</summary>
     internal long FusedByteLength { get; init; } = FormRules.FusedMatMulByteLength;
 
@@ -39,6 +44,8 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
     protected override void Apply(Model model, CompressionSettings settings, PassLog log)
     {
         var catalog = WeightCatalog.Of(model);
+        // Operators of other names may take the place of these.
+        var readers = catalog.Others.Where(o => o.Value.Uses.Count > 0).ToDictionary(o => o.Value, o => (o.Value.Uses[0].Node.DisplayName, o.Value.Uses[0].Node.OpType));
         var planner = new WeightPlanner(model, catalog, settings, FusedByteLength);
         long savedByNames = ShortenNames.Plan(model, settings)?.SavedByteLengthBeside(catalog.Weights.Select(w => w.Value).ToHashSet()) ?? 0;
         var names = savedByNames > 0 ? NameStyle.Shortened : NameStyle.AsMade;
@@ -51,7 +58,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var trial = finished is null || Array.Exists(decisions, d => d.NBits is not null) ? null : new SizeTrial(model, settings, names, offsets.NewlyBiased, finished);
         decisions = offsets.Ask(precision.Refine(decisions, trial), isWorthIt: !precision.IsNoiseNegligible);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
-        var encoded = new (EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
+        var encoded = new (WeightPlan? Plan, EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
         // Weights that wait for their inputs come last.
         int[] order = [.. Enumerable.Range(0, decisions.Length).OrderBy(i => decisions[i].Plan?.Offsets is not null)];
         Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => encoded[i] = Encode(decisions[i].Plan));
@@ -65,31 +72,33 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         {
             if (decisions[i].NBits is not null) continue;
             var record = records[i];
-            if (encoded[i] is ({ } weight, { } codes))
+            if (encoded[i] is ({ } plan, { } weight, { } codes))
             {
-                var target = decisions[i].Plan!.Target;
-                if (!writers.TryGetValue(target.Graph, out var writer)) writers.Add(target.Graph, writer = new ConstantWriter(target));
-                Record(decisions[i].Plan!, weight, codes, record, log);
-                if (decisions[i].Plan!.Product is not null) RuntimeOperators.Import(model);
-                WeightWriter.Write(decisions[i].Plan!, weight, codes, writer, number++);
+                if (!writers.TryGetValue(plan.Target.Graph, out var writer)) writers.Add(plan.Target.Graph, writer = new ConstantWriter(plan.Target));
+                Record(plan, weight, codes, record, log);
+                if (plan.Product is not null) RuntimeOperators.Import(model);
+                WeightWriter.Write(plan, weight, codes, writer, number++);
             }
             else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);
         }
 
-        foreach (var bias in biases) Write(model, bias, log);
+        foreach (var bias in biases) Write(model, bias, readers, log);
         foreach (var other in catalog.Others)
         {
             if (other.Tensor.ByteLength < ReportedByteLength || other.Value.Uses.Count == 0 || other.Value.Uses.All(u => QuantizedOperators.IsQuantized(u.Node))) continue;
-            var record = PruningRecord.Of(log, other.Value, other.Tensor, other.Value.Uses[0].Node);
+            var record = PruningRecord.Of(log, other.Value, other.Tensor, readers[other.Value]);
             if (record.Reason.Length == 0) record.Reason = other.Reason;
         }
     }
 
-    private (EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan)
+    /// <summary>Codes of a weight as planned, or folded where that form computes with numbers of any size only.</summary>
+    private (WeightPlan?, EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan)
     {
         if (plan is null || (rehearsed?.Take(plan) ?? Release(plan, EncodedWeight.TryMake(plan, threads: -1))) is not { } weight) return default;
+        bool isForIntegers = plan is { Form: WeightForm.ProductBlocks or WeightForm.Dequantized, Options.QuantizationFormat: QuantizationFormat.Auto };
+        if (isForIntegers && Array.Exists(weight.Scales, s => s >= LeastExtremeScale)) return Encode(plan.AsFolded("its numbers are so large that an integer kernel may overflow"));
         if (rehearses) rehearsed?.Add(plan, weight);
-        return (weight, CodeStorage.Of(plan, weight));
+        return (plan, weight, CodeStorage.Of(plan, weight));
     }
 
     /// <summary>The floats are not needed any more once there are codes; of a large model they are most of the memory.</summary>
@@ -112,10 +121,11 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         log.Applied(Name, name, action);
     }
 
-    private void Write(Model model, BiasPlan plan, PassLog log)
+    private void Write(Model model, BiasPlan plan, Dictionary<Value, (string, string)> readers, PassLog log)
     {
         var value = plan.Bias.Value;
-        var record = PruningRecord.Of(log, value, plan.Bias.Tensor, value.Uses[0].Node);
+        // A bias that rounding has just given a layer has the reader that it was made for.
+        var record = PruningRecord.Of(log, value, plan.Bias.Tensor, readers.TryGetValue(value, out var reader) ? reader : (value.Uses[0].Node.DisplayName, value.Uses[0].Node.OpType));
         record.Bits = 16;
         record.CompressedBytes = plan.Rounded.Tensor.ByteLength;
         record.Lose(LossStep.Rounding, plan.Rounded.Noise, plan.Rounded.Noise.Signal);

@@ -46,6 +46,11 @@ internal sealed record WeightPlan(
     /// <summary>True when the planner may give the weight more bytes than one code per element to protect accuracy.</summary>
     public bool IsAdaptive { get; init; }
 
+    /// <summary>The same weight unpacked when a session is created, with a scale per channel.</summary>
+    /// <param name="reason">Why it does not get the form planned.</param>
+    public WeightPlan AsFolded(string reason) =>
+        this with { Form = WeightForm.Folded, Product = null, Layout = ChannelLayout.Of(Site.Tensor.Dims, ChannelAxes), Note = $"folded: {reason}" };
+
     /// <summary>Description for the report.</summary>
     public string Action => Precision.IsHalf ? $"weight-only float16, {FormName}" : $"weight-only {CodeName} per {ScaleName}, {FormName}";
 

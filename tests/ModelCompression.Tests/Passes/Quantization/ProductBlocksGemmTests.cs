@@ -61,6 +61,18 @@ public sealed class ProductBlocksGemmTests
     }
 
     [TestMethod]
+    [DataRow(QuantizationFormat.Auto, 8), DataRow(QuantizationFormat.MatMulNBits, 4)]
+    public void Biases_AreReportedWithTheLayerTheyBelongTo(QuantizationFormat format, int bits)
+    {
+        var model = new TestModel();
+        var node = model.Graph.AddNode("Gemm", [model.Input("x", BatchSize, 256), model.Weight("w", 256, 1200), model.Weight("b", 1200)], ["y"], name: "classifier");
+        model.Output(node.Outputs[0]!);
+        var log = WeightOnly.RunAsLarge(model, WeightOnly.Options with { QuantizationFormat = format, WeightBits = bits });
+        CollectionAssert.Contains(model.OpTypes(), "MatMulNBits");
+        CollectionAssert.AreEqual(new[] { "w Gemm classifier", "b Gemm classifier" }, log.Layers.Select(l => $"{l.Weight} {l.OpType} {l.Node}").ToArray());
+    }
+
+    [TestMethod]
     [DataRow("alpha"), DataRow("beta"), DataRow("transA")]
     public void FactorsAndTransposedInputs_KeepTheWeightFolded(string attribute)
     {
