@@ -56,14 +56,16 @@ internal sealed record StoredScales(float[] Effective, sbyte[] Multiples, float[
     public static StoredScales? OfHalves(WeightGrid grid, GroupCodeKind kind) =>
         kind == GroupCodeKind.PowerOfTwo || AreOfRows(grid, kind) || grid.ScaleCount < LeastHalves ? null : new(new float[grid.ScaleCount], [], [], true);
 
-    /// <summary>Stores a wanted scale in binary16, or returns false.</summary>
+    /// <summary>Stores a wanted scale in binary16, or as it is and returns false.</summary>
     /// <param name="at">Scale number.</param>
     /// <param name="wanted">The scale.</param>
     public bool TrySetHalf(int at, float wanted)
     {
         float scale = OrOne(wanted);
-        Effective[at] = (float)(Half)scale;
-        return FitsHalf(scale, GroupCodeKind.Symmetric);
+        bool fits = FitsHalf(scale, GroupCodeKind.Symmetric);
+        // The rows beside it are rounded before the weight is looked at again; binary16 might make 0 or infinity of this scale, and NaN of its codes.
+        Effective[at] = fits ? (float)(Half)scale : scale;
+        return fits;
     }
 
     /// <summary>Stores the wanted scales of one row. Rows may be stored at the same time.</summary>

@@ -57,6 +57,26 @@ public sealed class LaneEncoderTests
         Assert.Throws<OperationCanceledException>(() => NBitEncoder.TryMake(plan, cancellation: new CancellationToken(true)));
     }
 
+    /// <summary>Channels that training has left dead have weights of nearly 0. Six blocks per row: their scales are tried in binary16 first, where they would be 0.</summary>
+    [TestMethod]
+    [DataRow(QuantizationScheme.Symmetric), DataRow(QuantizationScheme.Asymmetric)]
+    public void RowWithScalesBelowBinary16_IsRounded(QuantizationScheme scheme)
+    {
+        var plan = LaneCases.Plan(QuantizationAlgorithm.Hqq, 192, 48, scheme, change: elements => Shrink(elements, row: 2, rows: 48));
+        var means = LaneCases.Means(192);
+        var weight = NBitEncoder.TryMake(plan, inputs: () => means)!;
+        var (_, noise) = LaneCases.Errors(plan, weight, means[0]);
+        Assert.AreEqual(noise, weight.Noise.Noise, 1e-5 * noise);
+        Assert.IsFalse(weight.Scales.IsHalf);
+        foreach (float scale in weight.Scales.Effective.AsSpan(2 * 6, 6)) Assert.IsTrue(Math.Abs(scale) is > 0 and < 1e-33f, $"{scale}");
+        CollectionAssert.Contains(weight.Codes[(2 * 192)..(3 * 192)], (byte)15);
+    }
+
+    private static void Shrink(Span<float> elements, int row, int rows)
+    {
+        for (int i = row; i < elements.Length; i += rows) elements[i] *= 1e-34f;
+    }
+
     /// <summary>The codes of rows worked on together are about as good as those of a weight whose rows are taken one after the other.</summary>
     [TestMethod]
     [DataRow(QuantizationAlgorithm.RoundToNearest), DataRow(QuantizationAlgorithm.Hqq)]
