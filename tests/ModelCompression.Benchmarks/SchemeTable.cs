@@ -16,6 +16,9 @@ internal static class SchemeTable
 
     private static readonly LatencySettings ShortTiming = new() { TimeLimit = TimeSpan.FromSeconds(1) };
 
+    /// <summary>4 bits for the weights of MatMul alone, which is what other tools treat.</summary>
+    private static readonly (string, string)[] Products = [("Quantization", "WeightOnly"), ("WeightBits", "4"), ("QuantizationGranularity", "Block"), ("IncludeOpTypes", "MatMul")];
+
     private static readonly (string Name, bool NeedsCalibration, (string, string)[] Settings)[] Schemes =
     [
         ("Balanced", false, []),
@@ -27,11 +30,20 @@ internal static class SchemeTable
         ("WeightOnly 4, blocks of 32", false, [("WeightBits", "4"), ("QuantizationGranularity", "Block")]),
         ("WeightOnly 4, blocks, Hqq", false, [("WeightBits", "4"), ("QuantizationGranularity", "Block"), ("QuantizationAlgorithm", "Hqq")]),
         ("WeightOnly 4, blocks, Gptq", true, [("WeightBits", "4"), ("QuantizationGranularity", "Block"), ("QuantizationAlgorithm", "Gptq")]),
+        ("WeightOnly 4, products", false, [.. Products]),
+        ("WeightOnly 4, products, Hqq", false, [.. Products, ("QuantizationAlgorithm", "Hqq")]),
+        ("WeightOnly 4, products, Gptq", true, [.. Products, ("QuantizationAlgorithm", "Gptq")]),
+        ("WeightOnly 4, products, asymmetric", false, [.. Products, ("QuantizationScheme", "Asymmetric")]),
+        ("WeightOnly 4, products, asymmetric, Hqq", false, [.. Products, ("QuantizationScheme", "Asymmetric"), ("QuantizationAlgorithm", "Hqq")]),
+        ("WeightOnly 4, products, asymmetric, Gptq", true, [.. Products, ("QuantizationScheme", "Asymmetric"), ("QuantizationAlgorithm", "Gptq")]),
+        ("WeightOnly 4, products, asymmetric, blocks of 16", false, [.. Products, ("QuantizationScheme", "Asymmetric"), ("BlockSize", "16")]),
         ("Codebook 5", false, [("WeightBits", "5"), ("QuantizationScheme", "Codebook")]),
         ("Codebook 4", false, [("WeightBits", "4"), ("QuantizationScheme", "Codebook")]),
         ("Codebook 3", false, [("WeightBits", "3"), ("QuantizationScheme", "Codebook")]),
         ("Dynamic", false, [("Quantization", "Dynamic")]),
         ("Dynamic, X64Vnni", false, [("Quantization", "Dynamic"), ("TargetCpu", "X64Vnni")]),
+        ("Dynamic, products", false, [("Quantization", "Dynamic"), ("IncludeOpTypes", "MatMul;Gemm")]),
+        ("Dynamic, products, X64Vnni", false, [("Quantization", "Dynamic"), ("IncludeOpTypes", "MatMul;Gemm"), ("TargetCpu", "X64Vnni")]),
         ("Static", true, [("Quantization", "Static")]),
         ("Static, QDQ", true, [("Quantization", "Static"), ("QuantizationFormat", "QDQ")]),
         ("Static, X64Vnni", true, [("Quantization", "Static"), ("TargetCpu", "X64Vnni")]),

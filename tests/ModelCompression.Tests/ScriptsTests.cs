@@ -10,6 +10,8 @@ public sealed class ScriptsTests
     [DataRow("samples/TrainingLoop/prepare.py")]
     [DataRow("samples/FashionClassifier/training/train.py")]
     [DataRow("tests/ModelCompression.Benchmarks/real_inputs.py")]
+    [DataRow("tests/ModelCompression.Benchmarks/scheme_inputs.py")]
+    [DataRow("tests/ModelCompression.Benchmarks/depthwise_network.py")]
     [DataRow("tests/ModelCompression.Benchmarks/gradient_networks.py")]
     [DataRow("tests/ModelCompression.Tests/Gradients/Reference/make_reference.py")]
     public void MissingPackages_AreNamedInOneLine(string script)
