@@ -72,9 +72,33 @@ public sealed class LaneEncoderTests
         CollectionAssert.Contains(weight.Codes[(2 * 192)..(3 * 192)], (byte)15);
     }
 
-    private static void Shrink(Span<float> elements, int row, int rows)
+    /// <summary>Sixteen blocks per row: scales are multiples of a step, which is no normal number any more where weights are tiny.</summary>
+    [TestMethod]
+    [DataRow(1e-32f, QuantizationScheme.Symmetric), DataRow(1e-34f, QuantizationScheme.Symmetric), DataRow(1e-35f, QuantizationScheme.Symmetric), DataRow(1e-36f, QuantizationScheme.Symmetric), DataRow(1e-37f, QuantizationScheme.Symmetric), DataRow(1e-39f, QuantizationScheme.Symmetric)]
+    [DataRow(1e-32f, QuantizationScheme.Asymmetric), DataRow(1e-34f, QuantizationScheme.Asymmetric), DataRow(1e-35f, QuantizationScheme.Asymmetric), DataRow(1e-36f, QuantizationScheme.Asymmetric), DataRow(1e-37f, QuantizationScheme.Asymmetric), DataRow(1e-39f, QuantizationScheme.Asymmetric)]
+    public void RowOfTinyWeights_IsRoundedOrZero(float factor, QuantizationScheme scheme)
     {
-        for (int i = row; i < elements.Length; i += rows) elements[i] *= 1e-34f;
+        foreach (int length in (int[])[192, 512])
+        {
+            var plan = LaneCases.Plan(QuantizationAlgorithm.Hqq, length, 48, scheme, change: elements => Shrink(elements, row: 2, rows: 48, factor));
+            var means = LaneCases.Means(length);
+            var weight = NBitEncoder.TryMake(plan, inputs: () => means)!;
+            var elements = plan.Site.Tensor.AsSpan<float>();
+            double energy = 0, noise = 0;
+            for (int k = 0; k < length; k++)
+            {
+                float x = elements[(k * 48) + 2], value = (weight.Codes[(2 * length) + k] - LaneCases.ZeroOf(weight, plan.Grid, 2, k)) * weight.Scales.Effective[(2 * plan.Grid.Blocks) + (k / plan.Grid.BlockLength)];
+                energy += (double)x * x;
+                noise += ((double)x - value) * ((double)x - value);
+            }
+
+            Assert.IsLessThanOrEqualTo(energy < 1e-68 ? energy : 0.02 * energy, noise, $"{length}: {Math.Sqrt(energy / length)}");
+        }
+    }
+
+    private static void Shrink(Span<float> elements, int row, int rows, float factor = 1e-34f)
+    {
+        for (int i = row; i < elements.Length; i += rows) elements[i] *= factor;
     }
 
     /// <summary>The codes of rows worked on together are about as good as those of a weight whose rows are taken one after the other.</summary>
