@@ -19,7 +19,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
     private const int ComparedSamples = 16;
 
     /// <summary>Wanted ratio of outputs to their error, in dB. Errors of scores decide between classes that may be close.</summary>
-    private const double OutputTarget = 30, ScoreTarget = 39;
+    private const double OutputTarget = 30, ScoreTarget = 32;
 
     /// <summary>Bytes that the weights quantized so far take less.</summary>
     public long SavedByteLength { get; private set; }
