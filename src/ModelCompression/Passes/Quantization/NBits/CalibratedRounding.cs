@@ -14,8 +14,8 @@ internal sealed class CalibratedRounding(Model model, IStatisticsSource? source,
     /// <summary>Rows per input of a layer beyond which more tell little.</summary>
     private const int RowsPerInput = 8;
 
-    /// <summary>With fewer rows than this, correlations between inputs are chance.</summary>
-    private const int MostInputsPerRow = 4;
+    /// <summary>With fewer rows there is next to nothing to gain. Of independent inputs what few rows say is chance, but those of trained networks go together: 32 images gain 6 dB in layers of 1,024 inputs, on other images.</summary>
+    private const int MostInputsPerRow = 32;
 
     /// <summary>Rows that every layer may have.</summary>
     private const int LeastRows = 4096;
