@@ -2,11 +2,11 @@ using ModelCompression.Onnx.Graph;
 
 namespace ModelCompression.Passes.Quantization.Dynamic;
 
-/// <summary>Adds nodes in front of one that they will replace; names derive from its output's.</summary>
+/// <summary>Adds nodes in front of one that they will replace; names derive from its first output's that is not left out.</summary>
 internal readonly struct NodeInserter(Node node)
 {
     private readonly OnnxGraph graph = node.Graph!;
-    private readonly string prefix = node.Output()!.Name;
+    private readonly string prefix = node.Outputs.OfType<Value>().First().Name;
 
     /// <summary>Adds a node with one output.</summary>
     public Value Add(string opType, IEnumerable<Value?> inputs, string suffix, params NodeAttribute[] attributes) =>

@@ -28,12 +28,18 @@ internal sealed class NBitQuantizer(Model model, IStatisticsSource? statistics, 
     {
         var outcomes = new Outcome[plans.Count];
         var calibrated = new CalibratedRounding(model, statistics, cancellation);
-        calibrated.Run(plans, (i, rounder) => outcomes[i] = Encode(plans[i], rounder, null));
+        // What has too few rows, or inputs that cannot be seen, is rounded as by Hqq.
+        NBitPlan[] others = [.. plans];
+        calibrated.Run(plans, (i, rounder) =>
+        {
+            if (rounder is null) others[i] = plans[i] with { Options = plans[i].Options with { QuantizationAlgorithm = QuantizationAlgorithm.Hqq } };
+            else outcomes[i] = Encode(plans[i], rounder, null);
+        });
         var means = new MeanInputs(model, inputs, isMadeUp: statistics is null);
-        means.Start(plans);
+        means.Start(others);
         // Weights that need no means come first: their ranges are found while the model runs.
-        int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(plans[i])).OrderBy(means.IsWanted)];
-        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => outcomes[i] = Encode(plans[i], null, () => means.Of(i, plans[i].Grid.Length)));
+        int[] order = [.. Enumerable.Range(0, plans.Count).Where(i => !CalibratedRounding.IsNeeded(others[i])).OrderBy(means.IsWanted)];
+        Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => outcomes[i] = Encode(others[i], null, () => means.Of(i, others[i].Grid.Length)));
         means.Finish();
         if (calibrated.ShortOfRows > 0) log.Report(ShortOfRows(calibrated.ShortOfRows, plans[0].Options.QuantizationAlgorithm));
         for (int i = 0; i < plans.Count; i++)

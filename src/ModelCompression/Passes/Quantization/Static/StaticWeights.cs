@@ -43,7 +43,8 @@ internal sealed class StaticWeights(StaticPlan plan, IReadOnlyDictionary<Value, 
         }
 
         bool isDepthwise = ConvView.TryFrom(node.Node, out var depthwise) && depthwise is { IsDepthwise: true } && depthwise.OutputChannels == depthwise.Group;
-        if (TargetProcessor.SaturatesSignedWeights(settings.Model.TargetCpu) && !isDepthwise) RaiseToPairSums(tensor!, axis, least);
+        // Activations of 16 bits have no integer kernels that could saturate.
+        if (TargetProcessor.SaturatesSignedWeights(settings.Model.TargetCpu) && options.ActivationBits == 8 && !isDepthwise) RaiseToPairSums(tensor!, axis, least);
         var made = WeightScales.TryMake(tensor!, axis, CodeRange.Symmetric(8), least, options.QuantizationScheme == QuantizationScheme.PowerOfTwo);
         if (made is not null && options.BiasCorrection != false && ConvView.TryFrom(node.Node, out var conv) && ranges.ChannelMeans(node.Node.Inputs[0]!) is { } means && means.Length == conv.InputChannels)
             made = made with { MeanErrors = RoundingShift.Of(conv, tensor!, made, means, input) };

@@ -86,6 +86,21 @@ public sealed class QuantizeDynamicallyTests
         }
     }
 
+    /// <summary>Classifiers of whole sequences look at the last state only.</summary>
+    [TestMethod]
+    public void LstmWhoseFirstOutputIsLeftOut_ComputesWithIntegers()
+    {
+        static TestModel Make() => new DynamicCase(
+            "",
+            (m, x) => m.Output(m.Model.Graph.AddNode("LSTM", [x, m.Weight("w", 1, 80, 24), m.Weight("r", 1, 80, 20), m.Weight("b", 1, 160)], ["", "last"], [NodeAttribute.Of("hidden_size", 20L)]).Outputs[1]!),
+            [7, 2, 24]).Make(14);
+        var (expected, actual) = (Make(), Make());
+        actual.Run(new QuantizeDynamically(), new() { Quantization = QuantizationMode.Dynamic });
+        CollectionAssert.Contains(actual.OpTypes(), "DynamicQuantizeLSTM");
+        float[] x = Activation([7, 2, 24]);
+        Assert.IsGreaterThan(30.0, Sqnr(Run(expected.Model, [7, 2, 24], x, false), Run(actual.Model, [7, 2, 24], x, true)));
+    }
+
     [TestMethod]
     [DataRow(QuantizationGranularity.Channel, TargetCpu.Any)]
     [DataRow(QuantizationGranularity.Channel, TargetCpu.X64Vnni)]
