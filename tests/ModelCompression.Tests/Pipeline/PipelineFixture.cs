@@ -28,6 +28,9 @@ internal sealed class PipelineFixture : IDisposable
 
     public List<Diagnostic> Diagnostics { get; } = [];
 
+    /// <summary>Codes and messages of <see cref="Diagnostics"/>, line by line.</summary>
+    public string Told => string.Join('\n', Diagnostics.Select(d => $"{d.Code} {d.Message}"));
+
     public CompressionOutcome Run(params (string Name, string Value)[] settings) => Run(threads: 2, settings);
 
     public CompressionOutcome Run(int threads, params (string Name, string Value)[] settings)
