@@ -29,6 +29,8 @@ internal readonly record struct AffineScale(float Scale, int ZeroPoint)
         float scale = (float)exact;
         if (scale < SmallestNormal) return new(1f, 0);
         int zeroPoint = codes.IsSymmetric ? 0 : (int)Math.Clamp(Math.Round(codes.Lowest - (low / exact), MidpointRounding.ToEven), codes.Lowest, codes.Highest);
-        return new(scale, zeroPoint);
+        int reach = Math.Max(zeroPoint - codes.Lowest, codes.Highest - zeroPoint);
+        // Next to the largest binary32 numbers a scale that was rounded up would make infinity of the outermost code.
+        return new(float.IsFinite(scale * reach) ? scale : MathF.BitDecrement((float)(float.MaxValue / (double)reach)), zeroPoint);
     }
 }

@@ -29,7 +29,25 @@ public sealed class AffineScaleTests
         Assert.AreEqual(new AffineScale(1f, 0), AffineScale.Covering(min, max, CodeRange.Asymmetric(8)));
     }
 
+    /// <summary>Codes at both ends, too, stand for finite numbers near the ends of the range.</summary>
     [TestMethod]
-    public void WholeRangeOfBinary32_GivesAFiniteScale() =>
-        Assert.IsTrue(float.IsFinite(AffineScale.Covering(float.MinValue, float.MaxValue, CodeRange.Asymmetric(8)).Scale));
+    [DataRow(float.MinValue, float.MaxValue)]
+    [DataRow(float.MinValue, 1f)]
+    [DataRow(-1f, float.MaxValue)]
+    [DataRow(-3.4e38f, 0f)]
+    public void LargestNumbersOfBinary32_GiveFiniteLevels(float min, float max)
+    {
+        for (int bits = 2; bits <= 8; bits++)
+        {
+            foreach (var codes in new[] { CodeRange.Symmetric(bits), CodeRange.Asymmetric(bits) })
+            {
+                var map = AffineScale.Covering(min, max, codes);
+                float lowest = (codes.Lowest - map.ZeroPoint) * map.Scale, highest = (codes.Highest - map.ZeroPoint) * map.Scale;
+                Assert.IsTrue(float.IsFinite(lowest) && float.IsFinite(highest), $"{codes}: {lowest}, {highest}");
+                double step = map.Scale * (1 + 1e-5);
+                Assert.IsLessThanOrEqualTo(min + step, lowest);
+                Assert.IsGreaterThanOrEqualTo(max - step, highest);
+            }
+        }
+    }
 }

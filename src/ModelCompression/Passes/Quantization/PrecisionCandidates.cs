@@ -47,6 +47,9 @@ internal static class PrecisionCandidates
     private const int MinSmallestElements = 1 << 10;
     private const int MaxSmallestElements = 1 << 26;
 
+    /// <summary>Beyond this magnitude scales are stored as they are used: what a table or a block of levels multiplies them by might overflow. Masks reach it, trained weights do not.</summary>
+    private const float MostMagnitude = 1e30f;
+
     /// <summary>Candidates of a weight that is planned with symmetric codes per channel; null when it is not all finite.</summary>
     public static RangedCandidates? Of(WeightPlan plan)
     {
@@ -57,6 +60,7 @@ internal static class PrecisionCandidates
         float[] largest = shape is null ? [.. Enumerable.Range(0, plan.Layout.Channels).Select(ranges.AbsMax)] : BlockScales.LargestPerChannel(ranges, shape);
         long saved = SavedBySparseStorage(weight);
         var candidates = new List<PrecisionCandidate> { Candidate(WeightPrecision.Plain, ChannelNoise) };
+        if (LargestOf(ranges) > MostMagnitude) return new(candidates, ranges, saved);
         if (shape is not null) candidates.Add(Candidate(new(8, true, false), BlockNoise));
         int[] levelBits = plan.Options.Preset == Preset.Smallest
             ? weight.ElementCount is >= MinSmallestElements and <= MaxSmallestElements ? SmallestBits : [8]

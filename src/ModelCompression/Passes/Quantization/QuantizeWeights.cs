@@ -58,7 +58,7 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         var trial = finished is null || Array.Exists(decisions, d => d.NBits is not null) ? null : new SizeTrial(model, settings, names, offsets.NewlyBiased, finished);
         decisions = offsets.Ask(precision.Refine(decisions, trial), isWorthIt: !precision.IsNoiseNegligible);
         var records = Array.ConvertAll(decisions, d => PruningRecord.Of(log, d.Site));
-        var encoded = new (WeightPlan? Plan, EncodedWeight? Weight, CodeStorage? Codes)[decisions.Length];
+        var encoded = new (WeightPlan? Plan, EncodedWeight? Weight, CodeStorage? Codes, string WhyNot)[decisions.Length];
         // Weights that wait for their inputs come last.
         int[] order = [.. Enumerable.Range(0, decisions.Length).OrderBy(i => decisions[i].Plan?.Offsets is not null)];
         Parallel.ForEach(Partitioner.Create(order, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancellation }, i => encoded[i] = Encode(decisions[i].Plan));
@@ -72,14 +72,14 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         {
             if (decisions[i].NBits is not null) continue;
             var record = records[i];
-            if (encoded[i] is ({ } plan, { } weight, { } codes))
+            if (encoded[i] is ({ } plan, { } weight, { } codes, _))
             {
                 if (!writers.TryGetValue(plan.Target.Graph, out var writer)) writers.Add(plan.Target.Graph, writer = new ConstantWriter(plan.Target));
                 Record(plan, weight, codes, record, log);
                 if (plan.Product is not null) RuntimeOperators.Import(model);
                 WeightWriter.Write(plan, weight, codes, writer, number++);
             }
-            else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : "it has NaN or infinite elements", log);
+            else Refuse(record, decisions[i].Plan is null ? decisions[i].Reason : encoded[i].WhyNot, log);
         }
 
         foreach (var bias in biases) Write(model, bias, readers, log);
@@ -91,14 +91,19 @@ public sealed class QuantizeWeights(IStatisticsSource? statistics = null, Func<l
         }
     }
 
-    /// <summary>Codes of a weight as planned, or folded where that form computes with numbers of any size only.</summary>
-    private (WeightPlan?, EncodedWeight?, CodeStorage?) Encode(WeightPlan? plan)
+    /// <summary>Codes of a weight as planned, or folded where that form computes with numbers of any size only; or why there are none.</summary>
+    private (WeightPlan?, EncodedWeight?, CodeStorage?, string WhyNot) Encode(WeightPlan? plan)
     {
-        if (plan is null || (rehearsed?.Take(plan) ?? Release(plan, EncodedWeight.TryMake(plan, threads: -1))) is not { } weight) return default;
-        bool isForIntegers = plan is { Form: WeightForm.ProductBlocks or WeightForm.Dequantized, Options.QuantizationFormat: QuantizationFormat.Auto };
-        if (isForIntegers && Array.Exists(weight.Scales, s => s >= LeastExtremeScale)) return Encode(plan.AsFolded("its numbers are so large that an integer kernel may overflow"));
+        if (plan is null) return default;
+        if ((rehearsed?.Take(plan) ?? Release(plan, EncodedWeight.TryMake(plan, threads: -1))) is not { } weight) return (null, null, null, "it has NaN or infinite elements");
+        if (plan.Form is WeightForm.ProductBlocks or WeightForm.Dequantized && Array.Exists(weight.Scales, s => s >= LeastExtremeScale))
+        {
+            const string reason = "its numbers are so large that an integer kernel may overflow";
+            return plan.Options.QuantizationFormat == QuantizationFormat.Auto ? Encode(plan.AsFolded(reason)) : (null, null, null, reason);
+        }
+
         if (rehearses) rehearsed?.Add(plan, weight);
-        return (plan, weight, CodeStorage.Of(plan, weight));
+        return (plan, weight, CodeStorage.Of(plan, weight), "");
     }
 
     /// <summary>The floats are not needed any more once there are codes; of a large model they are most of the memory.</summary>
