@@ -79,6 +79,7 @@ internal sealed class CompressionRun : IDisposable
             var counted = ModelCounter.Begin(model);
             long byteLength = model.StoredByteLength;
             Tell("compressing");
+            var needs = RuntimeNeeds.Of(model);
             var texts = SettingsText.Of(request, Options);
             PassPlan.Run(model, settings, data.Statistics(request.Threads, measurements, cancellation), data.Inputs(request.Threads, measurements, cancellation), data.Gradients(request.SourcePath, request.Threads, measurements), log, counter, texts, cancellation);
             histograms = log.KeepsWeights ? WeightHistograms.Of(model, log) : [];
@@ -89,6 +90,7 @@ internal sealed class CompressionRun : IDisposable
             foreach (var note in model.Notes) log.Report(note);
             var compressed = counter.Result(log) with { Bytes = written.ByteLength };
             var judged = Judge(model, check, data, original, compressed, () => written.Sha256, texts, cancellation);
+            if (judged is { Status: not "original" } && RuntimeNeeds.Of(model).BeyondThoseOf(needs) is { } need) Report(need);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }
         finally
