@@ -42,7 +42,7 @@ public sealed class RuntimeNeedsTests
         using var fixture = new PipelineFixture();
         (string, string)[] kernels = [("Quantization", "WeightOnly"), ("WeightBits", "8"), ("QuantizationFormat", "MatMulNBits"), ("QuantizationGranularity", "Block"), ("BlockSize", "32")];
 
-        foreach (var settings in new (string, string)[][] { [], [("Preset", "Smallest")], [("Quantization", "Dynamic")], [.. kernels, ("MaxSizeRatio", "0.01"), ("OnFailure", "KeepOriginal")] })
+        foreach (var settings in new (string, string)[][] { [], [("Preset", "Smallest")], [("Quantization", "Dynamic")], [.. kernels, ("MaxSize", "1KB"), ("OnFailure", "KeepOriginal")] })
         {
             Assert.AreNotEqual(CompressionStatus.Failed, fixture.Run(settings).Status, fixture.Told);
             Assert.IsFalse(fixture.Diagnostics.Any(d => d.Code == Code), fixture.Told);

@@ -38,7 +38,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var nodes = selector.Select();
         if (nodes.Count == 0)
         {
-            Explain(nodes, selector, catalog, log);
+            Explain(nodes, selector, catalog, settings, log);
             return;
         }
 
@@ -50,7 +50,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
         var excluded = decisions is { AreMade: true } ? decisions.For(model) : StaticDecisions.Recorded(source.Record, model, () => Exclude(model, nodes, selector, ranges, reference, settings));
         decisions?.Make(excluded);
         nodes = selector.Select(excluded);
-        Explain(nodes, selector, catalog, log);
+        Explain(nodes, selector, catalog, settings, log);
         if (nodes.Count == 0) return;
         if (TargetProcessor.WhyNotJudgedHere(settings.Model.TargetCpu, TargetProcessor.BuildMachineHasVnni) is { } warning) log.Report(warning);
         var plan = StaticPlan.Of(nodes);
@@ -70,7 +70,7 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
     }
 
     /// <summary>Says why operators stay float, beside them and beside their weights.</summary>
-    private void Explain(IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, WeightCatalog catalog, PassLog log)
+    private void Explain(IReadOnlyList<QuantizedNode> nodes, NodeSelector selector, WeightCatalog catalog, CompressionSettings settings, PassLog log)
     {
         foreach (var (node, reason) in selector.Reasons) log.Refused(Name, node.DisplayName, reason);
         var integers = nodes.Where(n => n.WeightValue is not null).Select(n => n.WeightValue!).ToHashSet<Value>(ReferenceEqualityComparer.Instance);
@@ -81,11 +81,11 @@ public sealed class QuantizeStatically(IStatisticsSource source, StaticDecisions
             if (!integers.Contains(site.Value) && selector.WhyNot(site) is { } reason) record.Reason = $"not static: {reason}";
         }
 
-        if (!rehearses && !nodes.Any(n => n.Role == StaticRole.Linear)) log.Report(NothingInIntegers());
+        if (!rehearses && !nodes.Any(n => n.Role == StaticRole.Linear)) log.Report(NothingInIntegers(settings.Model.QuantizationFormat == QuantizationFormat.Auto));
     }
 
-    private static Diagnostic NothingInIntegers() => Diagnostic.Note("MCB4048",
-        "Quantization=Static leaves every operator in floating point, since integers would not be faster, would change the outputs too much, or have no operator for what the model computes; weights are still stored in few bits. The report gives the reason for each operator; QuantizationFormat=QDQ computes in integers all the same.");
+    private static Diagnostic NothingInIntegers(bool mayAskForMore) => Diagnostic.Note("MCB4048",
+        "Quantization=Static leaves every operator in floating point, since integers would not be faster, would change the outputs too much, or have no operator for what the model computes; weights are still stored in few bits. The report gives the reason for each operator" + (mayAskForMore ? "; QuantizationFormat=QDQ computes in integers all the same." : "."));
 
     private static bool UsesOperators(Node node, CompressionSettings settings) => settings.For(node).QuantizationFormat == QuantizationFormat.QOperator;
 

@@ -25,6 +25,7 @@ public sealed class FloatNodeSearchTests
         CollectionAssert.DoesNotContain(test.OpTypes(), "QuantizeLinear");
         Assert.IsTrue(log.Edits.Any(e => !e.Applied && e.Reason == FloatNodeSearch.NoGain), string.Join('\n', log.Edits));
         Assert.AreEqual("MCB4048", log.Diagnostics.Single().Code);
+        Assert.Contains("QuantizationFormat=QDQ computes in integers all the same", log.Diagnostics.Single().Message);
     }
 
     [TestMethod]
