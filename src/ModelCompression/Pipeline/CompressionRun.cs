@@ -90,7 +90,7 @@ internal sealed class CompressionRun : IDisposable
             foreach (var note in model.Notes) log.Report(note);
             var compressed = counter.Result(log) with { Bytes = written.ByteLength };
             var judged = Judge(model, check, data, original, compressed, () => written.Sha256, texts, cancellation);
-            if (judged is { Status: not "original" } && RuntimeNeeds.Of(model).BeyondThoseOf(needs) is { } need) Report(need);
+            if (judged is { Status: not "original" } && RuntimeNeeds.Of(model).BeyondThoseOf(needs, Options.Quantization) is { } need) Report(need);
             return judged is null ? new() { Status = CompressionStatus.Failed } : Publish(judged, dependencies);
         }
         finally

@@ -61,6 +61,8 @@ public sealed class Calibrator(SampleSource samples, int maxSamples, int threads
 
     private void CollectReduced(ObservedCopy observed, StatisticsPlan plan, WantedTensors tensors, int first, int end, CancellationToken cancellation)
     {
+        // The model that the session before was opened from is as large as the one to open now.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: false);
         using var whole = new Lazily<ModelSession>(() => Open(observed, tensors.Computed));
         using var quick = OpenReduced(observed, plan, out var reduced);
         Func<ISampleRun> runWhole = () => new RepeatedRun(whole.Value, tensors.Names);
