@@ -50,6 +50,7 @@ internal sealed class RuntimeNeeds
         _ => null,
     };
 
+    /// <summary>Operators that came to ONNX Runtime later than what most models are made of.</summary>
     /// <param name="Since">The first version with the operators.</param>
     /// <param name="Operators">Their name.</param>
     private sealed record Need(Version Since, string Operators)
